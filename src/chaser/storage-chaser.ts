@@ -1,0 +1,197 @@
+import { ACK_SLICE_COUNT, MIB } from '../core/limits.ts'
+import { LogPosition } from '../core/positions.ts'
+import { unreachable } from '../core/unreachable.ts'
+import { ByteWindow } from '../format/byte-window.ts'
+import { flagsOf, PrepareFlag, RecordType, sizeOf, typeOf } from '../format/log-record.ts'
+import { Checkpoint } from '../log/checkpoint.ts'
+import type { LogReader } from '../log/log-reader.ts'
+import { CommitAck, type CommitListener } from './commit-ack.ts'
+
+const READ_SIZE = MIB
+
+/**
+ * Stage 2: follows the flushed position, finds commits, and says so. It alone acks. From recent bytes it works in the turn in
+ * which the flush came back; from files (at open, or when it has fallen behind) it waits for reads.
+ */
+export class StorageChaser {
+  /** Everything below has been published. Readers and whoever waits for acks follow it. */
+  readonly published: Checkpoint
+  readonly #reader: LogReader
+  readonly #flushed: Checkpoint
+  readonly #listeners: readonly CommitListener[]
+  readonly #onFailure: (error: unknown) => void
+  readonly #ack = new CommitAck(ByteWindow.allocate(0))
+  #position: LogPosition
+  #isRunning = false
+  #isStopped = false
+  #unfollow: () => void = () => {}
+  readonly #waiting: { readonly target: LogPosition; readonly resolve: () => void }[] = []
+  // The prepares gathered since the last commit.
+  #pendingCount = 0
+  #pendingOffset = 0
+  #pendingPosition = LogPosition.start
+  ackCount = 0
+  eventCount = 0
+
+  /** @param start everything below is known to the listeners. */
+  constructor(
+    reader: LogReader,
+    flushed: Checkpoint,
+    start: LogPosition,
+    listeners: readonly CommitListener[],
+    onFailure: (error: unknown) => void,
+  ) {
+    this.#reader = reader
+    this.#flushed = flushed
+    this.#position = start
+    this.published = new Checkpoint(start)
+    this.#listeners = listeners
+    this.#onFailure = onFailure
+  }
+
+  /** Follows from now on. Resolves when everything that is flushed now has been published. */
+  async start(): Promise<void> {
+    await this.#chaseFiles(this.#flushed.position)
+    this.#unfollow = this.#flushed.follow(this.#wake)
+    this.#wake()
+  }
+
+  /** How far behind the flushed position, in bytes. */
+  get lag(): number {
+    return this.#flushed.position - this.published.position
+  }
+
+  /** Resolves when everything that is flushed now has been published, or when that will not happen any more. */
+  settled(): Promise<void> {
+    const target = this.#flushed.position
+    if (this.published.position >= target || this.#isStopped) return Promise.resolve()
+    return new Promise(resolve => {
+      this.#waiting.push({ target, resolve })
+    })
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#unfollow()
+    this.#release(Number.POSITIVE_INFINITY)
+  }
+
+  #release(position: number): void {
+    while (this.#waiting.length > 0 && this.#waiting[0]!.target <= position) this.#waiting.shift()!.resolve()
+  }
+
+  #fail(error: unknown): void {
+    this.stop()
+    this.#onFailure(error)
+  }
+
+  readonly #wake = (): void => {
+    if (!this.#isRunning) this.#run()
+  }
+
+  /** One slice: at most ACK_SLICE_COUNT acks, so that a burst of them leaves the event loop its turns. */
+  readonly #run = (): void => {
+    this.#isRunning = false
+    if (this.#isStopped) return
+    try {
+      this.#chaseSlice(this.ackCount + ACK_SLICE_COUNT)
+    } catch (error) {
+      this.#fail(error)
+      return
+    }
+    this.#published()
+    if (this.#position >= this.#flushed.position) return
+    this.#isRunning = true
+    if (this.#reader.recentSlab(this.#position) !== undefined) setImmediate(this.#run)
+    else this.#chaseFiles(this.#flushed.position).then(this.#run, (error: unknown) => this.#fail(error))
+  }
+
+  #published(): void {
+    this.published.advance(this.#position)
+    if (this.#waiting.length > 0) this.#release(this.#position)
+  }
+
+  #chaseSlice(until: number): void {
+    while (this.#position < this.#flushed.position && this.ackCount < until) {
+      const slab = this.#reader.recentSlab(this.#position)
+      if (slab !== undefined) {
+        const end = Math.min(slab.end, this.#flushed.position) as LogPosition
+        this.#follow(slab.window, this.#position - slab.start, end, until)
+      } else {
+        const next = this.#reader.skipGap(this.#position)
+        if (next === this.#position) return
+        this.#position = next
+      }
+    }
+  }
+
+  async #chaseFiles(limit: LogPosition): Promise<void> {
+    while (this.#position < limit && !this.#isStopped) {
+      const batch = await this.#reader.readForward(this.#position, limit, READ_SIZE)
+      if (batch === null) this.#position = limit
+      else {
+        this.#position = this.#reader.skipGap(this.#position)
+        // A batch may end amid an append, whose prepares must stand one behind the other: such an append is read again.
+        this.#follow(batch.window, batch.offsets[0]!, batch.next, Number.POSITIVE_INFINITY)
+        if (this.#pendingCount > 0) await this.#chaseAppend(limit)
+      }
+      this.#published()
+    }
+  }
+
+  /** Reads the append that begins at the first pending prepare as a whole. */
+  async #chaseAppend(limit: LogPosition): Promise<void> {
+    for (let size = 2 * READ_SIZE; this.#pendingCount > 0; size *= 2) {
+      const start = this.#pendingPosition
+      this.#pendingCount = 0
+      this.#position = start
+      const batch = await this.#reader.readForward(start, limit, size)
+      if (batch === null) return
+      this.#follow(batch.window, batch.offsets[0]!, batch.next, Number.POSITIVE_INFINITY)
+      if (this.#pendingCount > 0 && batch.next >= limit) throw new Error(`the append at ${start} has no commit below ${limit}`)
+    }
+  }
+
+  /** Goes through the records from `offset` of the window up to the position `end`, or until `until` acks are published. */
+  #follow(window: ByteWindow, offset: number, end: LogPosition, until: number): void {
+    const { view } = window
+    let position: number = this.#position
+    let at = offset
+    while (position < end && this.ackCount < until) {
+      const size = sizeOf(view, at)
+      const type = typeOf(view, at)
+      switch (type) {
+        case RecordType.prepare:
+          if (this.#pendingCount++ === 0) {
+            this.#pendingOffset = at
+            this.#pendingPosition = position as LogPosition
+          }
+          if (flagsOf(view, at) & PrepareFlag.committed) this.#publish(window, (position + size) as LogPosition)
+          break
+        case RecordType.commit:
+          this.#publish(window, (position + size) as LogPosition)
+          break
+        case RecordType.proof:
+          break
+        default:
+          unreachable(type)
+      }
+      at += size
+      position += size
+    }
+    this.#position = position as LogPosition
+  }
+
+  #publish(window: ByteWindow, end: LogPosition): void {
+    const ack = this.#ack
+    ack.window = window
+    ack.offset = this.#pendingOffset
+    ack.eventCount = this.#pendingCount
+    ack.position = this.#pendingPosition
+    ack.end = end
+    this.ackCount++
+    this.eventCount += this.#pendingCount
+    this.#pendingCount = 0
+    for (const listener of this.#listeners) listener.committed(ack)
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * Every error of the engine. Match on `code`: it is stable, messages are not.
+ *
+ * An error that settles an append also says what became of it:
+ * - `outcome: 'rejected'`: it will never appear in the log;
+ * - `outcome: 'unknown'`: it may or may not be found after the next open; retry with the same event ids.
+ */
+
+export type Outcome = 'rejected' | 'unknown'
+
+export abstract class TailraceError extends Error {
+  abstract readonly code: string
+  /** What became of the append that this error settles. */
+  readonly outcome: Outcome
+  /** Whether the same call can succeed later without a change by the caller. */
+  readonly retryable: boolean
+
+  constructor(message: string, options: { outcome?: Outcome; retryable?: boolean; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = new.target.name
+    this.outcome = options.outcome ?? 'rejected'
+    this.retryable = options.retryable ?? false
+  }
+}
+
+/** An argument or option is not usable; nothing was done. */
+export class InvalidArgumentError extends TailraceError {
+  readonly code = 'INVALID_ARGUMENT'
+}
+
+/** The stream's head is not where the appender believed it. */
+export class WrongExpectedRevisionError extends TailraceError {
+  readonly code = 'WRONG_EXPECTED_REVISION'
+  readonly stream: string
+  readonly expected: number | 'any' | 'no_stream' | 'stream_exists'
+  /** The stream's last revision; null when the stream does not exist. */
+  readonly actual: number | null
+
+  constructor(stream: string, expected: number | 'any' | 'no_stream' | 'stream_exists', actual: number | null) {
+    super(`stream '${stream}' is at ${actual === null ? 'no event' : `revision ${actual}`}, expected ${expected}`)
+    this.stream = stream
+    this.expected = expected
+    this.actual = actual
+  }
+}
+
+export class StreamNotFoundError extends TailraceError {
+  readonly code = 'STREAM_NOT_FOUND'
+  readonly stream: string
+
+  constructor(stream: string) {
+    super(`stream '${stream}' does not exist`)
+    this.stream = stream
+  }
+}
+
+/** Another process, or another handle in this one, has the directory open for writing. */
+export class StoreLockedError extends TailraceError {
+  readonly code = 'STORE_LOCKED'
+  /** The process that holds the store; null when it could not be read. */
+  readonly pid: number | null
+
+  constructor(directory: string, pid: number | null) {
+    super(`${directory} is open in process ${pid ?? 'unknown'}; close it there, or open with { readOnly: true }`, {
+      retryable: true,
+    })
+    this.pid = pid
+  }
+}
+
+/** This installation can't lock directories, so it can't open one for writing. */
+export class LockUnavailableError extends TailraceError {
+  readonly code = 'LOCK_UNAVAILABLE'
+}
+
+export class StoreClosedError extends TailraceError {
+  readonly code = 'STORE_CLOSED'
+
+  constructor() {
+    super('the store is closed')
+  }
+}
+
+/** The store was opened read-only, or its directory can't be written. */
+export class ReadOnlyStoreError extends TailraceError {
+  readonly code = 'READ_ONLY_STORE'
+}
+
+/** More is pending than `maxPendingBytes` or `maxPendingAppends` allow. Wait for acks, then retry. */
+export class QueueFullError extends TailraceError {
+  readonly code = 'QUEUE_FULL'
+
+  constructor(message: string) {
+    super(message, { retryable: true })
+  }
+}
+
+/** The append is larger than 16 MiB or than a chunk can hold. */
+export class RecordTooLargeError extends TailraceError {
+  readonly code = 'RECORD_TOO_LARGE'
+}
+
+/** The disk or quota is full. The append was undone; appends succeed again once there is room, without a reopen. */
+export class DiskFullError extends TailraceError {
+  readonly code = 'DISK_FULL'
+
+  constructor(message: string, cause: unknown) {
+    super(message, { retryable: true, cause })
+  }
+}
+
+/**
+ * A write or sync failed, and with it the writer, for good: after a failed sync the kernel may have dropped the data and
+ * marked it clean (Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020). Reads go on. Reopen to append.
+ */
+export class WriterFailedError extends TailraceError {
+  readonly code = 'WRITER_FAILED'
+}
+
+/** The operating system could not read from a file of the store (EIO, EMFILE, ...). */
+export class ReadFailedError extends TailraceError {
+  readonly code = 'READ_FAILED'
+
+  constructor(message: string, cause: unknown) {
+    super(message, { retryable: true, cause })
+  }
+}
+
+/** Bytes that were acknowledged are damaged or missing. */
+export class CorruptLogError extends TailraceError {
+  readonly code = 'CORRUPT_LOG'
+  /** The file, as opened. */
+  readonly file: string
+  /** The log position of the damage. */
+  readonly position: number
+  /** What stands there instead. */
+  readonly found: string
+
+  constructor(file: string, position: number, found: string) {
+    super(`${file}: position ${position}: ${found}`)
+    this.file = file
+    this.position = position
+    this.found = found
+  }
+}
+
+/** The file was written by a version, or with a feature, that this version does not know. */
+export class UnsupportedFormatError extends TailraceError {
+  readonly code = 'UNSUPPORTED_FORMAT'
+}
+
+/** The errno name of a system error, or null. */
+export function systemErrorCode(error: unknown): string | null {
+  const code = (error as { code?: unknown } | null)?.code
+  return typeof code === 'string' ? code : null
+}
+
+/** Errors that leave nothing behind but a lack of room. */
+export function isDiskFull(error: unknown): boolean {
+  const code = systemErrorCode(error)
+  return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG'
+}

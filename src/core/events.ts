@@ -1,0 +1,52 @@
+import type { LogPosition, Revision } from './positions.ts'
+
+export type JsonValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly JsonValue[]
+  | { readonly [key: string]: JsonValue | undefined }
+
+/** What an appender hands in. */
+export interface NewEvent {
+  /** 1 to 255 bytes of UTF-8 without control characters. */
+  readonly type: string
+  /** Bytes, or a JSON value that is serialised inside the call. A Uint8Array must not change until its append settled. */
+  readonly data: Uint8Array | JsonValue
+  readonly metadata?: Uint8Array | JsonValue | undefined
+  /** A UUID of the caller's, for idempotent retries. Without it the event gets an id that is unique and stable for ever. */
+  readonly id?: string | undefined
+}
+
+/** What a read hands out; yours to keep. */
+export interface RecordedEvent<Event extends { type: string; data: unknown } = { type: string; data: unknown }> {
+  readonly stream: string
+  readonly revision: Revision
+  /** Names the event's record in the log. */
+  readonly position: LogPosition
+  readonly id: string
+  readonly type: Event['type']
+  readonly created: Date
+  readonly contentType: 'json' | 'binary'
+  /** Equal to what was appended; decoded on first use. */
+  readonly data: Event['data']
+  /** The raw payload. */
+  readonly bytes: Uint8Array
+  /** Equal to what was appended; undefined when there was none. */
+  readonly metadata: unknown
+}
+
+/** What the appender believes of the stream: its last revision, or one of three words. */
+export type ExpectedRevision = number | 'any' | 'no_stream' | 'stream_exists'
+
+export interface AppendAck {
+  readonly stream: string
+  /** Revision of the append's first event; null for a check without events. */
+  readonly firstRevision: Revision | null
+  readonly lastRevision: Revision | null
+  /** Position of the append's last event; for a check, the position at which it was decided. */
+  readonly position: LogPosition
+  /** True when these events were already in the log and nothing was written. */
+  readonly duplicate: boolean
+}

@@ -1,0 +1,4 @@
+/** The `default` of an exhaustive switch: a new kind breaks the build here. */
+export function unreachable(value: never): never {
+  throw new Error(`unreachable: ${JSON.stringify(value)}`)
+}

@@ -1,0 +1,59 @@
+/**
+ * The seam to the operating system. Three implementations: real files (node-disk.ts), memory (memory-disk.ts), and the
+ * simulated disk of the tests, which loses, tears and fails. What each method promises is what the log's crash safety rests on.
+ *
+ * Paths are made with `joinPath`; every method rejects with the system's error (`code` is the errno name).
+ */
+
+export interface DiskFile {
+  readonly path: string
+  /** Resolves once all `bytes` are in the file (not: on disk), or rejects; then any part of them may have been written. */
+  write(bytes: Uint8Array, offset: number): Promise<void>
+  /**
+   * Like write, and resolves only when these bytes are durable, in one trip. Only over bytes that the file already has: the
+   * size must not change. A rejection means the same as that of datasync.
+   */
+  writeDurably(bytes: Uint8Array, offset: number): Promise<void>
+  /**
+   * Resolves when every write that had resolved before this call is durable, the file's size included. After a rejection
+   * nothing is known of those bytes, now or ever: another datasync may succeed without them.
+   */
+  datasync(): Promise<void>
+  /** Fills `target` from `offset`; resolves with how much there was (less only at the end of the file). */
+  read(target: Uint8Array, offset: number): Promise<number>
+  size(): Promise<number>
+  /** Cuts or extends (with zeros, sparse) the file; durable after the next datasync. */
+  truncate(size: number): Promise<void>
+  close(): Promise<void>
+}
+
+/** 'read': must exist, read only. 'write': must exist, read and write. 'create': made new, fails with EEXIST if it is there. */
+export type OpenMode = 'read' | 'write' | 'create'
+
+export interface DiskLock {
+  release(): Promise<void>
+}
+
+export interface Disk {
+  open(path: string, mode: OpenMode): Promise<DiskFile>
+  /** Names in a directory, sorted; rejects with ENOENT when it is absent. */
+  list(directory: string): Promise<string[]>
+  /** Makes the directory and its parents as needed, and syncs the parent of each that was made. */
+  makeDirectory(directory: string): Promise<void>
+  /** Replaces `to`; other processes see the old file or the new one, never none. Durable after syncDirectory. */
+  rename(from: string, to: string): Promise<void>
+  /** Durable after syncDirectory. */
+  remove(path: string): Promise<void>
+  /** Resolves when every create, rename and remove in the directory that had resolved before is durable. */
+  syncDirectory(directory: string): Promise<void>
+  /**
+   * Takes the exclusive lock of `path` (made if absent, never removed) for as long as the process lives or until released.
+   * Two handles in one process exclude each other, too.
+   * @throws StoreLockedError, LockUnavailableError
+   */
+  lock(path: string): Promise<DiskLock>
+}
+
+export function joinPath(directory: string, name: string): string {
+  return directory.endsWith('/') ? directory + name : `${directory}/${name}`
+}

@@ -1,0 +1,92 @@
+/**
+ * What a completed chunk ends with: a CRC-32 for each 64 KiB block of header and records, then 64 bytes about them.
+ * Byte table: docs/format.md, "Chunk footer". No byte of a completed file is uncovered: the blocks cover header and records,
+ * the footer's checksum covers the block table and the footer.
+ */
+import { BLOCK_SIZE } from '../core/limits.ts'
+import type { LogPosition } from '../core/positions.ts'
+import { readU64, writeU64 } from './byte-window.ts'
+import { checksumBytes } from './checksum.ts'
+import { STORE_ID_SIZE } from './chunk-header.ts'
+
+export const CHUNK_FOOTER_SIZE = 64
+
+const MAGIC = Buffer.from('TRFOOTER')
+const FOOTER_VERSION = 1
+
+const OFFSET_VERSION = 8
+const OFFSET_BLOCK_COUNT = 12
+const OFFSET_DATA_SIZE = 16
+const OFFSET_START = 24
+const OFFSET_EVENT_COUNT = 32
+const OFFSET_STORE_ID = 40
+const OFFSET_CHECKSUM = CHUNK_FOOTER_SIZE - 4
+
+export interface ChunkFooter {
+  /** Position of the chunk's first byte, as in its header. */
+  readonly start: LogPosition
+  /** Header and records, in bytes: the block table begins here. */
+  readonly dataSize: number
+  /** Prepares in the chunk. */
+  readonly eventCount: number
+  readonly storeId: Uint8Array
+  readonly blockChecksums: Uint32Array
+}
+
+export function blockCountOf(dataSize: number): number {
+  return Math.ceil(dataSize / BLOCK_SIZE)
+}
+
+/** How much of a chunk of `chunkSize` must stay free for block table and footer. */
+export function footerReserve(chunkSize: number): number {
+  return CHUNK_FOOTER_SIZE + 4 * blockCountOf(chunkSize)
+}
+
+export function encodeChunkFooter(footer: ChunkFooter): Buffer {
+  const tableSize = footer.blockChecksums.length * 4
+  const bytes = Buffer.alloc(tableSize + CHUNK_FOOTER_SIZE)
+  const view = new DataView(bytes.buffer, bytes.byteOffset)
+  footer.blockChecksums.forEach((checksum, block) => {
+    view.setUint32(block * 4, checksum, true)
+  })
+  bytes.set(MAGIC, tableSize)
+  view.setUint32(tableSize + OFFSET_VERSION, FOOTER_VERSION, true)
+  view.setUint32(tableSize + OFFSET_BLOCK_COUNT, footer.blockChecksums.length, true)
+  writeU64(view, tableSize + OFFSET_DATA_SIZE, footer.dataSize)
+  writeU64(view, tableSize + OFFSET_START, footer.start)
+  writeU64(view, tableSize + OFFSET_EVENT_COUNT, footer.eventCount)
+  bytes.set(footer.storeId, tableSize + OFFSET_STORE_ID)
+  view.setUint32(tableSize + OFFSET_CHECKSUM, checksumBytes(bytes.subarray(0, tableSize + OFFSET_CHECKSUM)), true)
+  return bytes
+}
+
+/** How many bytes block table and footer have, told by the last 64 bytes of a file; null when they are no footer. */
+export function footerSizeOf(last: Uint8Array, fileSize: number): number | null {
+  if (last.length < CHUNK_FOOTER_SIZE || MAGIC.compare(last, 0, MAGIC.length) !== 0) return null
+  const view = new DataView(last.buffer, last.byteOffset, last.byteLength)
+  const size = view.getUint32(OFFSET_BLOCK_COUNT, true) * 4 + CHUNK_FOOTER_SIZE
+  return size <= fileSize ? size : null
+}
+
+/** @param bytes block table and footer, exactly. @returns the footer, or what stands there instead. */
+export function decodeChunkFooter(bytes: Uint8Array, fileSize: number): ChunkFooter | string {
+  const tableSize = bytes.length - CHUNK_FOOTER_SIZE
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (checksumBytes(bytes.subarray(0, tableSize + OFFSET_CHECKSUM)) !== view.getUint32(tableSize + OFFSET_CHECKSUM, true)) {
+    return 'a chunk footer with a wrong checksum'
+  }
+  const version = view.getUint32(tableSize + OFFSET_VERSION, true)
+  if (version !== FOOTER_VERSION) return `a chunk footer of version ${version}`
+  const dataSize = readU64(view, tableSize + OFFSET_DATA_SIZE)
+  if (dataSize + bytes.length !== fileSize || blockCountOf(dataSize) * 4 !== tableSize)
+    return 'a chunk footer that does not fit its file'
+  const blockChecksums = new Uint32Array(tableSize / 4)
+  for (let block = 0; block < blockChecksums.length; block++) blockChecksums[block] = view.getUint32(block * 4, true)
+  return {
+    start: readU64(view, tableSize + OFFSET_START) as LogPosition,
+    dataSize,
+    eventCount: readU64(view, tableSize + OFFSET_EVENT_COUNT),
+    storeId: new Uint8Array(bytes.subarray(tableSize + OFFSET_STORE_ID, tableSize + OFFSET_STORE_ID + STORE_ID_SIZE)),
+    blockChecksums,
+  }
+}

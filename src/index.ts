@@ -1,0 +1,30 @@
+/** The public door of Tailrace. */
+export type { Clock } from './core/clock.ts'
+export {
+  CorruptLogError,
+  DiskFullError,
+  InvalidArgumentError,
+  LockUnavailableError,
+  type Outcome,
+  QueueFullError,
+  ReadFailedError,
+  ReadOnlyStoreError,
+  RecordTooLargeError,
+  StoreClosedError,
+  StoreLockedError,
+  StreamNotFoundError,
+  TailraceError,
+  UnsupportedFormatError,
+  WriterFailedError,
+  WrongExpectedRevisionError,
+} from './core/errors.ts'
+export type { AppendAck, ExpectedRevision, JsonValue, NewEvent, RecordedEvent } from './core/events.ts'
+export type { LogPosition, Revision } from './core/positions.ts'
+export type { AppendOptions } from './store/admission.ts'
+export { EventStore } from './store/event-store.ts'
+export type { Durability, StoreOptions } from './store/options.ts'
+export type { Recovery } from './store/rooms.ts'
+export type { StoreStats } from './store/stats.ts'
+export type { ReadAllOptions } from './streams/all-reader.ts'
+export type { EventReading } from './streams/event-reading.ts'
+export type { ReadStreamOptions } from './streams/stream-reader.ts'

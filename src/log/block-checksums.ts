@@ -1,0 +1,33 @@
+import { BLOCK_SIZE } from '../core/limits.ts'
+import { checksumBytes } from '../format/checksum.ts'
+
+/** The checksums of a growing file, block by block, fed with its bytes in order. */
+export class BlockChecksums {
+  readonly #done: number[] = []
+  #current = 0
+  #size = 0
+
+  /** How many bytes have been fed. */
+  get size(): number {
+    return this.#size
+  }
+
+  add(bytes: Uint8Array): void {
+    let at = 0
+    while (at < bytes.length) {
+      const take = Math.min(bytes.length - at, BLOCK_SIZE - (this.#size % BLOCK_SIZE))
+      this.#current = checksumBytes(bytes.subarray(at, at + take), this.#current)
+      at += take
+      this.#size += take
+      if (this.#size % BLOCK_SIZE === 0) {
+        this.#done.push(this.#current)
+        this.#current = 0
+      }
+    }
+  }
+
+  /** One checksum for each block begun so far. */
+  all(): Uint32Array {
+    return Uint32Array.from(this.#size % BLOCK_SIZE === 0 ? this.#done : [...this.#done, this.#current])
+  }
+}

@@ -1,0 +1,259 @@
+import { CorruptLogError, UnsupportedFormatError } from '../core/errors.ts'
+import { BLOCK_SIZE, MAX_CHUNK_SIZE, ZERO_RUN_MIN_SIZE } from '../core/limits.ts'
+import { ChunkNumber, LogPosition } from '../core/positions.ts'
+import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
+import { checksumBytes } from '../format/checksum.ts'
+import {
+  CHUNK_FOOTER_SIZE,
+  type ChunkFooter,
+  decodeChunkFooter,
+  encodeChunkFooter,
+  footerReserve,
+  footerSizeOf,
+} from '../format/chunk-footer.ts'
+import { CHUNK_HEADER_SIZE, type ChunkHeader, decodeChunkHeader, encodeChunkHeader } from '../format/chunk-header.ts'
+import { PROOF_RECORD_SIZE } from '../format/log-record.ts'
+
+const CHUNK_NAME = /^(\d{6,10})\.chunk$/
+const TEMPORARY_SUFFIX = '.tmp'
+
+export function chunkFileName(number: ChunkNumber): string {
+  return `${String(number).padStart(6, '0')}.chunk`
+}
+
+/** The number of the chunk that a file name names; null for other files. */
+export function chunkNumberOf(name: string): ChunkNumber | null {
+  const match = CHUNK_NAME.exec(name)
+  return match === null ? null : ChunkNumber.of(Number(match[1]))
+}
+
+/** Whether the name is that of a chunk whose creation was interrupted. */
+export function isUnfinishedChunk(name: string): boolean {
+  return name.endsWith(TEMPORARY_SUFFIX) && chunkNumberOf(name.slice(0, -TEMPORARY_SUFFIX.length)) !== null
+}
+
+/** The most that an append of a chunk of `chunkSize` can have: behind it, a proof, the block table and the footer still fit. */
+export function chunkCapacity(chunkSize: number): number {
+  return chunkSize - CHUNK_HEADER_SIZE - PROOF_RECORD_SIZE - footerReserve(chunkSize)
+}
+
+/** One file of the log: header, records, and a footer once it is completed. It knows nothing of what the records say. */
+export class ChunkFile {
+  readonly header: ChunkHeader
+  readonly file: DiskFile
+  /** Null while the chunk is being filled. */
+  #footer: ChunkFooter | null
+  /** The file is filled up to here: with records, then with zeros. Writes below it do not change the size of the file. */
+  #filledSize: number
+  #readCount = 0
+  #onUnread: (() => void) | null = null
+
+  private constructor(header: ChunkHeader, file: DiskFile, footer: ChunkFooter | null, filledSize: number) {
+    this.header = header
+    this.file = file
+    this.#footer = footer
+    this.#filledSize = filledSize
+  }
+
+  /**
+   * Makes the file under a temporary name, with its header and a first run of zeros, and renames it when it is durable: a
+   * file that bears a chunk's name always has a whole header.
+   */
+  static async create(disk: Disk, directory: string, header: ChunkHeader): Promise<ChunkFile> {
+    const path = joinPath(directory, chunkFileName(header.number))
+    const temporaryPath = path + TEMPORARY_SUFFIX
+    await disk.remove(temporaryPath).catch((error: unknown) => {
+      if ((error as { code?: unknown }).code !== 'ENOENT') throw error
+    })
+    const file = await disk.open(temporaryPath, 'create')
+    const first = Buffer.alloc(Math.min(ZERO_RUN_MIN_SIZE, header.chunkSize))
+    first.set(encodeChunkHeader(header))
+    try {
+      await file.write(first, 0)
+      await file.datasync()
+      await disk.rename(temporaryPath, path)
+      await disk.syncDirectory(directory)
+    } catch (error) {
+      await file.close().catch(() => {})
+      throw error
+    }
+    return new ChunkFile(header, file, null, first.length)
+  }
+
+  /**
+   * Opens an existing file and checks its header, and its footer if there is one.
+   * @returns the chunk, or what stands where its header should be.
+   * @throws UnsupportedFormatError
+   */
+  static async open(disk: Disk, directory: string, number: ChunkNumber, mode: 'read' | 'write'): Promise<ChunkFile | string> {
+    const path = joinPath(directory, chunkFileName(number))
+    const file = await disk.open(path, mode)
+    try {
+      const size = await file.size()
+      const head = Buffer.alloc(Math.min(CHUNK_HEADER_SIZE, size))
+      await file.read(head, 0)
+      const header = decodeChunkHeader(head)
+      if (typeof header === 'string') {
+        await file.close()
+        return header
+      }
+      return new ChunkFile(header, file, await readFooter(file, size, header), size)
+    } catch (error) {
+      await file.close().catch(() => {})
+      if (error instanceof UnsupportedFormatError) throw new UnsupportedFormatError(`${path}: ${error.message}`)
+      throw error
+    }
+  }
+
+  /** Opens the file behind `previous` as if its header, which is damaged, said what it should. Only for looking at it. */
+  static async openBehind(disk: Disk, directory: string, previous: ChunkFile, mode: 'read' | 'write'): Promise<ChunkFile> {
+    const number = ChunkNumber.next(previous.header.number)
+    const file = await disk.open(joinPath(directory, chunkFileName(number)), mode)
+    const header: ChunkHeader = { ...previous.header, number, start: previous.end, chunkSize: MAX_CHUNK_SIZE }
+    return new ChunkFile(header, file, null, await file.size())
+  }
+
+  get path(): string {
+    return this.file.path
+  }
+
+  async read(target: Uint8Array, offset: number): Promise<number> {
+    this.#readCount++
+    try {
+      return await this.file.read(target, offset)
+    } finally {
+      if (--this.#readCount === 0) this.#onUnread?.()
+    }
+  }
+
+  /** Completed: has its footer, is never written again. */
+  get isComplete(): boolean {
+    return this.#footer !== null
+  }
+
+  get footer(): ChunkFooter | null {
+    return this.#footer
+  }
+
+  get start(): LogPosition {
+    return this.header.start
+  }
+
+  /** Position of the first record. */
+  get firstRecord(): LogPosition {
+    return LogPosition.plus(this.header.start, CHUNK_HEADER_SIZE)
+  }
+
+  /** Where the next chunk starts. */
+  get end(): LogPosition {
+    return LogPosition.plus(this.header.start, this.header.chunkSize)
+  }
+
+  /** No record may reach beyond this. The last PROOF_RECORD_SIZE bytes below it are for a proof only. */
+  get recordLimit(): LogPosition {
+    return LogPosition.plus(this.header.start, this.header.chunkSize - footerReserve(this.header.chunkSize))
+  }
+
+  /** Behind the last record of a completed chunk. */
+  get dataEnd(): LogPosition | null {
+    return this.#footer === null ? null : LogPosition.plus(this.header.start, this.#footer.dataSize)
+  }
+
+  get filledSize(): number {
+    return this.#filledSize
+  }
+
+  offsetOf(position: LogPosition): number {
+    return position - this.header.start
+  }
+
+  async write(bytes: Uint8Array, position: LogPosition): Promise<void> {
+    const offset = this.offsetOf(position)
+    await this.file.write(bytes, offset)
+    this.#filledSize = Math.max(this.#filledSize, offset + bytes.length)
+  }
+
+  /** Writes `size` zeros behind what the file has and makes them durable. */
+  async extendZeros(size: number): Promise<void> {
+    const start = this.#filledSize
+    const end = Math.min(start + size, this.header.chunkSize)
+    if (end <= start) return
+    await this.file.write(Buffer.alloc(end - start), start)
+    await this.file.datasync()
+    this.#filledSize = Math.max(this.#filledSize, end)
+  }
+
+  /** Cuts the file at `position`: what was behind is gone once this resolved. */
+  async cut(position: LogPosition): Promise<void> {
+    await this.file.truncate(this.offsetOf(position))
+    this.#filledSize = this.offsetOf(position)
+    await this.file.datasync()
+  }
+
+  /** Overwrites what stands between two positions with zeros, without a sync. */
+  async zero(from: LogPosition, to: LogPosition): Promise<void> {
+    const zeros = Buffer.alloc(Math.min(to - from, 1 << 20))
+    for (let at = from; at < to; at = LogPosition.plus(at, zeros.length)) {
+      await this.file.write(zeros.subarray(0, Math.min(zeros.length, to - at)), this.offsetOf(at))
+    }
+  }
+
+  /** Writes the footer behind the records, which must be durable already: a whole footer proves them. */
+  async writeFooter(dataEnd: LogPosition, eventCount: number, blockChecksums: Uint32Array): Promise<ChunkFooter> {
+    const dataSize = this.offsetOf(dataEnd)
+    const footer: ChunkFooter = { start: this.start, dataSize, eventCount, storeId: this.header.storeId, blockChecksums }
+    const bytes = encodeChunkFooter(footer)
+    await this.file.write(bytes, dataSize)
+    await this.file.truncate(dataSize + bytes.length)
+    this.#filledSize = dataSize + bytes.length
+    return footer
+  }
+
+  /** The footer that was written is durable: from here on the chunk never changes. */
+  complete(footer: ChunkFooter): void {
+    this.#footer = footer
+  }
+
+  /** Takes note of a footer that another process has written meanwhile. */
+  async refresh(): Promise<void> {
+    if (this.#footer !== null) return
+    const size = await this.file.size()
+    this.#filledSize = size
+    this.#footer = await readFooter(this.file, size, this.header)
+  }
+
+  /** @throws CorruptLogError unless `block`, as read from a completed chunk, is what was written. */
+  verifyBlock(blockIndex: number, block: Uint8Array): void {
+    if (checksumBytes(block) !== this.#footer!.blockChecksums[blockIndex]) {
+      throw new CorruptLogError(
+        this.file.path,
+        this.start + blockIndex * BLOCK_SIZE,
+        `a block of ${block.length} bytes with a wrong checksum`,
+      )
+    }
+  }
+
+  /** Waits for reads under way: a descriptor that is closed under a read may be another file by then. */
+  async close(): Promise<void> {
+    if (this.#readCount > 0) {
+      await new Promise<void>(resolve => {
+        this.#onUnread = resolve
+      })
+    }
+    await this.file.close()
+  }
+}
+
+/** The footer at the end of the file, or null: then the chunk is not completed, or its footer is not whole. */
+async function readFooter(file: DiskFile, size: number, header: ChunkHeader): Promise<ChunkFooter | null> {
+  if (size < CHUNK_HEADER_SIZE + CHUNK_FOOTER_SIZE) return null
+  const last = Buffer.alloc(CHUNK_FOOTER_SIZE)
+  await file.read(last, size - CHUNK_FOOTER_SIZE)
+  const footerSize = footerSizeOf(last, size)
+  if (footerSize === null) return null
+  const bytes = Buffer.alloc(footerSize)
+  await file.read(bytes, size - footerSize)
+  const footer = decodeChunkFooter(bytes, size)
+  if (typeof footer === 'string') return null
+  return footer.start === header.start && Buffer.compare(footer.storeId, header.storeId) === 0 ? footer : null
+}

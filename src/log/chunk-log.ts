@@ -1,0 +1,384 @@
+import assert from 'node:assert'
+import type { Clock } from '../core/clock.ts'
+import { isDiskFull } from '../core/errors.ts'
+import { ZERO_RUN_GROUP_LIMIT, ZERO_RUN_MAX_SIZE, ZERO_RUN_MIN_SIZE } from '../core/limits.ts'
+import { ChunkNumber, LogPosition } from '../core/positions.ts'
+import type { Disk } from '../disk/disk.ts'
+import type { ChunkFooter } from '../format/chunk-footer.ts'
+import { encodeChunkHeader } from '../format/chunk-header.ts'
+import { checksumSeed, encodeProof, PROOF_RECORD_SIZE, proofDistance } from '../format/log-record.ts'
+import { BlockChecksums } from './block-checksums.ts'
+import { ChunkFile, chunkCapacity } from './chunk-file.ts'
+import type { ChunkSequence } from './chunk-sequence.ts'
+import type { FlushedHint } from './flushed-hint.ts'
+import { RecentBytes, type Slab } from './recent-bytes.ts'
+
+/** A zero run is extended when less than this share of it is left, so that it is there before it is needed. */
+const ZERO_RUN_LEFT = 0.5
+/** The next chunk's file is made when the active one is filled to this share. */
+const PREPARE_NEXT_AT = 0.75
+/** After the disk was too full for zeros ahead, groups grow the file themselves for a while. */
+const ZERO_RUN_PAUSE_MS = 5000
+
+/** What recovery knows of the log when it is opened for writing. */
+export interface LogState {
+  readonly chunks: ChunkSequence
+  /** The empty chunk behind the active one, if it had been made already. */
+  readonly next: ChunkFile | null
+  /** Behind the last record; everything below is durable. */
+  readonly end: LogPosition
+  readonly endsWithProof: boolean
+  /** Of the active chunk. */
+  readonly eventCount: number
+  readonly blockChecksums: BlockChecksums
+}
+
+/**
+ * The writer's side of the transaction log: room to encode into, and the way to the disk. One caller, the storage writer,
+ * with one flush at a time; while it runs, encoding goes on behind it.
+ *
+ *     ... durable | written | encoded | free ...
+ *             proven     written     end
+ */
+export class ChunkLog {
+  readonly seed: number
+  readonly recent = new RecentBytes()
+  readonly chunks: ChunkSequence
+  readonly #disk: Disk
+  readonly #directory: string
+  readonly #clock: Clock
+  readonly #hint: FlushedHint
+  /** For chunks made from now on. */
+  readonly #chunkSize: number
+  #active: ChunkFile
+  #next: ChunkFile | null
+  #preparing: Promise<void> | null = null
+  /** Behind the last encoded record. */
+  #end: LogPosition
+  /** Everything below has been handed to the file, and the file took it. */
+  #written: LogPosition
+  #writing: Promise<void> | null = null
+  #isSyncing = false
+  /** The error after which nothing is known of the unproven bytes. */
+  #doubt: unknown = null
+  /** Everything below is durable. */
+  #proven: LogPosition
+  #endsWithProof: boolean
+  #eventCount: number
+  #blockChecksums: BlockChecksums
+  #zeroRun: Promise<void> | null = null
+  #zeroRunPausedUntilMs = 0
+  #groupSize = 0
+
+  constructor(disk: Disk, directory: string, clock: Clock, chunkSize: number, hint: FlushedHint, state: LogState) {
+    this.#disk = disk
+    this.#directory = directory
+    this.#clock = clock
+    this.#chunkSize = chunkSize
+    this.#hint = hint
+    this.chunks = state.chunks
+    this.#active = state.chunks.active
+    this.seed = checksumSeed(this.#active.header.storeId)
+    this.#next = state.next
+    this.#end = state.end
+    this.#written = state.end
+    this.#proven = state.end
+    this.#endsWithProof = state.endsWithProof
+    this.#eventCount = state.eventCount
+    this.#blockChecksums = state.blockChecksums
+  }
+
+  get end(): LogPosition {
+    return this.#end
+  }
+
+  get written(): LogPosition {
+    return this.#written
+  }
+
+  get proven(): LogPosition {
+    return this.#proven
+  }
+
+  /** The largest append that any chunk can hold. */
+  get capacity(): number {
+    return chunkCapacity(this.#next?.header.chunkSize ?? this.#chunkSize)
+  }
+
+  /** Whether an append of `size` bytes fits into the active chunk, with room for a proof behind it. */
+  fits(size: number): boolean {
+    return this.#end + size + PROOF_RECORD_SIZE <= this.#active.recordLimit
+  }
+
+  /** Room for `size` bytes at `end`. Encode into it, then call `advance`; nothing may be awaited in between. */
+  reserve(size: number): Slab {
+    return this.recent.reserve(this.#end, size)
+  }
+
+  /** Says that `size` bytes with `eventCount` prepares have been encoded at `end`. */
+  advance(slab: Slab, size: number, eventCount: number): void {
+    this.#end = LogPosition.plus(this.#end, size)
+    slab.end = this.#end
+    this.#eventCount += eventCount
+    this.#endsWithProof = false
+  }
+
+  /** Events of the active chunk, encoded ones included. */
+  get eventCount(): number {
+    return this.#eventCount
+  }
+
+  /** Hands everything encoded so far to the file, without a sync. Not while a flush is under way. */
+  async write(): Promise<void> {
+    this.#refuseIfInDoubt()
+    await this.#writing
+    await this.#writeTo(this.#end)
+  }
+
+  /** Whether a sync is all that the flush under way still waits for, and at least `size` bytes could be written meanwhile. */
+  canWriteAhead(size: number): boolean {
+    return this.#isSyncing && this.#writing === null && this.#doubt === null && this.#end - this.#written >= size
+  }
+
+  /** Begins to write the next group while the last one is being synced. If it fails, the next flush says so. */
+  writeAhead(): void {
+    this.#writing = this.#writeTo(this.#end)
+      .catch(() => {})
+      .finally(() => {
+        this.#writing = null
+      })
+  }
+
+  async #writeTo(target: LogPosition): Promise<void> {
+    while (this.#written < target) {
+      const { bytes, end } = this.#unwritten(target)
+      try {
+        await this.#active.write(bytes, this.#written)
+      } catch (error) {
+        if (!isDiskFull(error)) this.#doubt = error
+        throw error
+      }
+      this.#written = end
+    }
+  }
+
+  /** A write or sync failed in a way that leaves open what is on the disk: nothing more may be written or synced. */
+  get isInDoubt(): boolean {
+    return this.#doubt !== null
+  }
+
+  #refuseIfInDoubt(): void {
+    if (this.#doubt !== null) throw this.#doubt
+  }
+
+  /** The first stretch of unwritten bytes that lies in one slab. */
+  #unwritten(target: LogPosition): { bytes: Uint8Array; end: LogPosition } {
+    const slab = this.recent.find(this.#written)
+    assert(slab !== undefined, 'unwritten bytes were released')
+    const end = Math.min(slab.end, target) as LogPosition
+    return { bytes: slab.window.bytes.subarray(this.#written - slab.start, end - slab.start), end }
+  }
+
+  /**
+   * Makes everything encoded so far durable. One call at a time. A group that fits into the zeros ahead goes in one trip;
+   * a larger one is written, then synced.
+   * @throws the system's error; unless it is a full disk, nothing is known of the bytes from `proven` on.
+   */
+  async flush(): Promise<void> {
+    const target = this.#end
+    this.#groupSize = target - this.#proven
+    await this.#writing
+    this.#refuseIfInDoubt()
+    if (this.#written === this.#proven && this.#groupSize <= ZERO_RUN_GROUP_LIMIT && this.#isFilledTo(target)) {
+      await this.#flushInPlace(target)
+    } else {
+      await this.#writeTo(target)
+      // One sync at a time on a descriptor: the second of two could take the error that belongs to the first.
+      await this.#zeroRun
+      await this.#datasync()
+    }
+    this.#proven = target
+  }
+
+  async #flushInPlace(target: LogPosition): Promise<void> {
+    while (this.#written < target) {
+      const { bytes, end } = this.#unwritten(target)
+      try {
+        await this.#active.file.writeDurably(bytes, this.#active.offsetOf(this.#written))
+      } catch (error) {
+        this.#doubt = error
+        throw error
+      }
+      this.#written = end
+    }
+  }
+
+  async #datasync(): Promise<void> {
+    this.#refuseIfInDoubt()
+    this.#isSyncing = true
+    try {
+      await this.#active.file.datasync()
+    } catch (error) {
+      this.#doubt = error
+      throw error
+    } finally {
+      this.#isSyncing = false
+    }
+  }
+
+  #isFilledTo(position: LogPosition): boolean {
+    return this.#active.offsetOf(position) <= this.#active.filledSize
+  }
+
+  /**
+   * What has to be done after a flush but not before its acks: the hint, the block checksums, zeros ahead, the next chunk's
+   * file. Starts it and returns.
+   * @param acked everything below will not be undone.
+   */
+  keepAhead(acked: LogPosition): void {
+    this.#hint.advance(this.#proven)
+    this.#sumBlocks(Math.min(acked, this.#written) as LogPosition)
+    this.#extendZeroRun()
+    this.#prepareNext()
+  }
+
+  #sumBlocks(limit: LogPosition): void {
+    for (;;) {
+      const position = LogPosition.plus(this.#active.start, this.#blockChecksums.size)
+      if (position >= limit) return
+      const slab = this.recent.find(position)
+      assert(slab !== undefined, 'bytes were released before they were summed')
+      const end = Math.min(slab.end, limit)
+      this.#blockChecksums.add(slab.window.bytes.subarray(position - slab.start, end - slab.start))
+    }
+  }
+
+  #extendZeroRun(): void {
+    if (this.#zeroRun !== null || this.#isSyncing || this.#groupSize > ZERO_RUN_GROUP_LIMIT) return
+    const runSize = Math.min(ZERO_RUN_MAX_SIZE, Math.max(ZERO_RUN_MIN_SIZE, this.#groupSize * 32))
+    const left = this.#active.filledSize - this.#active.offsetOf(this.#end)
+    if (left >= runSize * ZERO_RUN_LEFT || this.#active.filledSize >= this.#active.header.chunkSize) return
+    if (this.#clock.monotonic() < this.#zeroRunPausedUntilMs) return
+    this.#zeroRun = this.#active
+      .extendZeros(runSize - Math.max(0, left))
+      .catch((error: unknown) => {
+        if (isDiskFull(error)) this.#zeroRunPausedUntilMs = this.#clock.monotonic() + ZERO_RUN_PAUSE_MS
+        else this.#doubt = error
+      })
+      .finally(() => {
+        this.#zeroRun = null
+      })
+  }
+
+  #prepareNext(): void {
+    if (this.#next !== null || this.#preparing !== null) return
+    if (this.#active.offsetOf(this.#end) < this.#active.header.chunkSize * PREPARE_NEXT_AT) return
+    // A failure shows itself at the roll-over, which tries again.
+    this.#preparing = this.#createNext()
+      .catch(() => {})
+      .finally(() => {
+        this.#preparing = null
+      })
+  }
+
+  async #createNext(): Promise<void> {
+    const { number, storeId } = this.#active.header
+    this.#next = await ChunkFile.create(this.#disk, this.#directory, {
+      storeId,
+      number: ChunkNumber.next(number),
+      start: this.#active.end,
+      chunkSize: this.#chunkSize,
+      createdMs: this.#clock.now(),
+    })
+  }
+
+  /** Makes the next chunk's file, unless it is there already. A failure changes nothing and is no failure of the log. */
+  async ensureNext(): Promise<void> {
+    await this.#preparing
+    if (this.#next === null) await this.#createNext()
+  }
+
+  /**
+   * Completes the active chunk and goes to the next one, which must be there. Everything encoded must be durable. If the disk
+   * is too full for the footer, `undo` cuts off what of it was written.
+   */
+  async rollOver(): Promise<void> {
+    assert(this.#proven === this.#end && this.#next !== null)
+    await this.#zeroRun
+    this.#refuseIfInDoubt()
+    this.#sumBlocks(this.#end)
+    let footer: ChunkFooter
+    try {
+      footer = await this.#active.writeFooter(this.#end, this.#eventCount, this.#blockChecksums.all())
+    } catch (error) {
+      if (!isDiskFull(error)) this.#doubt = error
+      throw error
+    }
+    await this.#datasync()
+    this.#active.complete(footer)
+    const next = this.#next
+    this.chunks.add(next)
+    this.#active = next
+    this.#next = null
+    this.#blockChecksums = new BlockChecksums()
+    this.#blockChecksums.add(encodeChunkHeader(next.header))
+    this.#end = next.firstRecord
+    this.#written = next.firstRecord
+    this.#proven = next.firstRecord
+    this.#eventCount = 0
+    this.#endsWithProof = true
+  }
+
+  /**
+   * Takes back what was encoded behind `position`, on disk too, and resolves when it can't come back.
+   * @param eventCount events of the active chunk below `position`.
+   */
+  async undo(position: LogPosition, eventCount: number): Promise<void> {
+    await this.#writing
+    await this.#zeroRun
+    this.#refuseIfInDoubt()
+    await this.#active.cut(position)
+    this.recent.forgetFrom(position)
+    this.#end = position
+    this.#written = position
+    this.#proven = position
+    this.#endsWithProof = false
+    this.#eventCount = eventCount
+  }
+
+  /**
+   * Ends the log with a record that proves everything before it, so that damage to it can be told from a torn tail. In a
+   * chunk without room for one, the footer is the proof.
+   */
+  async prove(): Promise<void> {
+    assert(this.#proven === this.#end)
+    if (this.#endsWithProof) return
+    if (this.#end + PROOF_RECORD_SIZE > this.#active.recordLimit) {
+      await this.ensureNext()
+      return this.rollOver()
+    }
+    const slab = this.reserve(PROOF_RECORD_SIZE)
+    encodeProof(slab.window, this.#end - slab.start, this.seed, this.#end, proofDistance(this.#end, this.#proven))
+    this.advance(slab, PROOF_RECORD_SIZE, 0)
+    this.#endsWithProof = true
+    await this.flush()
+  }
+
+  get endsWithProof(): boolean {
+    return this.#endsWithProof
+  }
+
+  /** Followers have passed `position`: slabs below it may go once they are written and summed. */
+  release(position: LogPosition): void {
+    const summed = LogPosition.plus(this.#active.start, this.#blockChecksums.size)
+    this.recent.release(Math.min(position, this.#written, summed) as LogPosition)
+  }
+
+  async close(): Promise<void> {
+    await this.#preparing
+    await this.#zeroRun
+    await this.#hint.close()
+    await this.#next?.close()
+    await this.chunks.close()
+  }
+}

@@ -1,0 +1,157 @@
+import { MAX_APPEND_SIZE } from '../core/limits.ts'
+import { LogPosition } from '../core/positions.ts'
+import { ByteWindow } from '../format/byte-window.ts'
+import { CHUNK_HEADER_SIZE } from '../format/chunk-header.ts'
+import {
+  checkRecord,
+  checksumSeed,
+  claimedPositionAt,
+  MIN_RECORD_SIZE,
+  provenBy,
+  RECORD_HEAD_SIZE,
+  type RecordDamage,
+} from '../format/log-record.ts'
+import type { ChunkFile } from './chunk-file.ts'
+
+const WINDOW_SIZE = 1 << 20
+
+/** A whole record as it passes by. The window is reused: copy what you keep. */
+export interface ScannedRecord {
+  readonly window: ByteWindow
+  readonly offset: number
+  readonly position: LogPosition
+  readonly size: number
+}
+
+export interface ScanEnd {
+  /** Behind the last whole record. */
+  readonly position: LogPosition
+  /** What stands there: zeros or the end of the file, or some damage. */
+  readonly damage: RecordDamage
+}
+
+/**
+ * Reads a chunk's records from `from` in order, checking each, and hands them to `visit`.
+ * @returns where and why it ended: at the first bytes that are no record.
+ */
+export async function scanChunk(
+  chunk: ChunkFile,
+  from: LogPosition,
+  to: LogPosition,
+  visit: (record: ScannedRecord) => void,
+): Promise<ScanEnd> {
+  const seed = checksumSeed(chunk.header.storeId)
+  let window = ByteWindow.allocate(WINDOW_SIZE)
+  let position = from
+  for (;;) {
+    const wanted = Math.min(window.size, to - position)
+    const size = wanted > 0 ? await chunk.file.read(window.bytes.subarray(0, wanted), chunk.offsetOf(position)) : 0
+    let offset = 0
+    let result = checkRecord(window, 0, size, position, seed)
+    while (typeof result === 'number') {
+      visit({ window, offset, position, size: result })
+      offset += result
+      position = LogPosition.plus(position, result)
+      result = checkRecord(window, offset, size, position, seed)
+    }
+    const isLast = size < wanted || position + (size - offset) >= to
+    if (result !== 'cut off' || isLast) {
+      return { position, damage: result === 'cut off' && isZeroFrom(window, offset, size) ? 'zeros' : result }
+    }
+    // A record may be longer than the window; its size, plausible or not, is bounded by the chunk.
+    if (offset === 0) window = ByteWindow.allocate(Math.min(window.size * 2, to - position))
+  }
+}
+
+/**
+ * Looks for whole records behind a damage: each place whose position field names itself and whose checksum holds.
+ * @returns the end of the last byte that is not zero, and the furthest position that any record found proves durable.
+ */
+export async function searchBehind(
+  chunk: ChunkFile,
+  from: LogPosition,
+  to: LogPosition,
+  visit: (record: ScannedRecord) => void = () => {},
+): Promise<{ nonZeroEnd: LogPosition; proven: LogPosition }> {
+  const seed = checksumSeed(chunk.header.storeId)
+  const window = ByteWindow.allocate(Math.max(MIN_RECORD_SIZE, Math.min(WINDOW_SIZE, to - from)))
+  let nonZeroEnd = from
+  let proven = LogPosition.start
+  let position = from
+  while (position < to) {
+    const wanted = Math.min(window.size, to - position)
+    const size = await chunk.file.read(window.bytes.subarray(0, wanted), chunk.offsetOf(position))
+    const isLast = size < wanted || position + size >= to
+    // A record begins with its size and its position field; the last bytes of a window are the first of the next one.
+    const searched = isLast ? size : size - RECORD_HEAD_SIZE
+    let offset = 0
+    while (offset < searched) {
+      // The size of a record is not zero, so none begins more than three bytes before a byte that is not zero.
+      const nonZero = nextNonZero(window, offset, size)
+      offset = Math.max(offset, nonZero - 3)
+      if (nonZero === size || offset >= searched) break
+      nonZeroEnd = LogPosition.plus(position, nonZero + 1)
+      const here = LogPosition.plus(position, offset)
+      if (offset + RECORD_HEAD_SIZE <= size && claimedPositionAt(window.view, offset) === here) {
+        const record = await wholeRecord(chunk, window, offset, size, here, to, seed)
+        if (record !== null) {
+          visit(record)
+          proven = Math.max(proven, provenBy(record.window.view, record.offset)) as LogPosition
+          nonZeroEnd = LogPosition.plus(here, record.size)
+          offset += record.size
+          continue
+        }
+      }
+      offset++
+    }
+    if (isLast) break
+    // Behind a record that was read by itself, or at the first place of this window that was not searched.
+    position = LogPosition.plus(position, Math.max(offset, searched))
+  }
+  return { nonZeroEnd, proven }
+}
+
+/** The record at `offset` if it is whole; one that reaches beyond the window is read by itself. */
+async function wholeRecord(
+  chunk: ChunkFile,
+  window: ByteWindow,
+  offset: number,
+  size: number,
+  position: LogPosition,
+  to: LogPosition,
+  seed: number,
+): Promise<ScannedRecord | null> {
+  const result = checkRecord(window, offset, size, position, seed)
+  if (typeof result === 'number') return { window, offset, position, size: result }
+  const claimedSize = window.view.getUint32(offset, true)
+  if (result !== 'cut off' || claimedSize > Math.min(MAX_APPEND_SIZE, to - position)) return null
+  const own = ByteWindow.allocate(claimedSize)
+  const filled = await chunk.file.read(own.bytes, chunk.offsetOf(position))
+  const again = checkRecord(own, 0, filled, position, seed)
+  return typeof again === 'number' ? { window: own, offset: 0, position, size: again } : null
+}
+
+/** Behind the header of an empty chunk there is nothing but zeros, or nothing at all. */
+export async function isEmptyChunk(chunk: ChunkFile): Promise<boolean> {
+  const { nonZeroEnd } = await searchBehind(chunk, chunk.firstRecord, chunk.end)
+  return !chunk.isComplete && chunk.offsetOf(nonZeroEnd) === CHUNK_HEADER_SIZE
+}
+
+/** The first byte from `offset` on that is not zero, or `size`. */
+function nextNonZero(window: ByteWindow, offset: number, size: number): number {
+  const { bytes, words } = window
+  let at = offset
+  while (at < size && at & 3) {
+    if (bytes[at] !== 0) return at
+    at++
+  }
+  let word = at >> 2
+  while ((word << 2) + 4 <= size && words[word] === 0) word++
+  for (at = Math.max(at, word << 2); at < size; at++) if (bytes[at] !== 0) return at
+  return size
+}
+
+function isZeroFrom(window: ByteWindow, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (window.bytes[i] !== 0) return false
+  return true
+}

@@ -1,0 +1,52 @@
+import assert from 'node:assert'
+import type { LogPosition } from '../core/positions.ts'
+import type { ChunkFile } from './chunk-file.ts'
+
+/** The chunks of the log in order; the last one is being filled. Shared by the writer's side and the readers. */
+export class ChunkSequence {
+  readonly #chunks: ChunkFile[]
+
+  constructor(chunks: ChunkFile[]) {
+    assert(chunks.length > 0)
+    this.#chunks = chunks
+  }
+
+  get all(): readonly ChunkFile[] {
+    return this.#chunks
+  }
+
+  get active(): ChunkFile {
+    return this.#chunks[this.#chunks.length - 1]!
+  }
+
+  add(chunk: ChunkFile): void {
+    assert(chunk.start === this.active.end && chunk.header.number === this.active.header.number + 1)
+    this.#chunks.push(chunk)
+  }
+
+  /** The chunk whose range of positions holds `position`; the last one for positions behind it. */
+  find(position: LogPosition): ChunkFile {
+    const chunks = this.#chunks
+    let low = 0
+    let high = chunks.length - 1
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if (chunks[middle]!.start <= position) low = middle
+      else high = middle - 1
+    }
+    return chunks[low]!
+  }
+
+  /** The chunk behind `chunk`, if there is one. */
+  after(chunk: ChunkFile): ChunkFile | undefined {
+    return this.#chunks[chunk.header.number - this.#chunks[0]!.header.number + 1]
+  }
+
+  before(chunk: ChunkFile): ChunkFile | undefined {
+    return this.#chunks[chunk.header.number - this.#chunks[0]!.header.number - 1]
+  }
+
+  async close(): Promise<void> {
+    for (const chunk of this.#chunks) await chunk.close()
+  }
+}

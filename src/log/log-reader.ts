@@ -1,0 +1,262 @@
+import { CorruptLogError, ReadFailedError, TailraceError } from '../core/errors.ts'
+import { BLOCK_SIZE } from '../core/limits.ts'
+import { LogPosition } from '../core/positions.ts'
+import { ByteWindow } from '../format/byte-window.ts'
+import { CHUNK_HEADER_SIZE } from '../format/chunk-header.ts'
+import {
+  checkFrame,
+  checkRecord,
+  claimedPositionAt,
+  MIN_RECORD_SIZE,
+  type RecordDamage,
+  sizeBefore,
+  sizeOf,
+} from '../format/log-record.ts'
+import type { BlockCache } from './block-cache.ts'
+import type { ChunkFile } from './chunk-file.ts'
+import type { ChunkSequence } from './chunk-sequence.ts'
+import type { RecentBytes, Slab } from './recent-bytes.ts'
+
+/** Whole, verified records in memory of their own: the holder may keep them and hand them on. */
+export interface RecordBatch {
+  readonly window: ByteWindow
+  /** Where the records begin in the window, in reading order. */
+  readonly offsets: readonly number[]
+  /** Where to read on: behind the last record forwards, at the last record backwards. */
+  readonly next: LogPosition
+}
+
+/** A verified record inside memory that others use, too: copy it before anything is awaited. */
+export interface RecordPlace {
+  readonly window: ByteWindow
+  readonly offset: number
+}
+
+/**
+ * Reads records, forwards, backwards and one by one: from recent bytes when it can, from the files otherwise. Completed
+ * chunks are verified by block, the active one by record. It reads whatever it is asked for; whoever asks stays below the
+ * position that may be shown.
+ */
+export class LogReader {
+  readonly #chunks: ChunkSequence
+  readonly #recent: RecentBytes
+  readonly #cache: BlockCache
+  readonly #seed: number
+
+  constructor(chunks: ChunkSequence, recent: RecentBytes, cache: BlockCache, seed: number) {
+    this.#chunks = chunks
+    this.#recent = recent
+    this.#cache = cache
+    this.#seed = seed
+  }
+
+  /** The slab that holds `position`, for a follower that keeps up with the writer and keeps nothing. */
+  recentSlab(position: LogPosition): Slab | undefined {
+    return this.#recent.find(position)
+  }
+
+  /** Where the first record at or behind `position` stands, if it is in the chunk of `position`; else where the next chunk begins. */
+  skipGap(position: LogPosition): LogPosition {
+    const chunk = this.#chunks.find(position)
+    if (position < chunk.firstRecord) return chunk.firstRecord
+    const dataEnd = chunk.dataEnd
+    if (dataEnd === null || position < dataEnd) return position
+    return this.#chunks.after(chunk)?.firstRecord ?? position
+  }
+
+  /**
+   * Reads whole records from the record at `from` on, about `maxSize` bytes of them, at least one, none at or behind `limit`.
+   * @returns null when there is none below `limit`.
+   * @throws CorruptLogError, ReadFailedError
+   */
+  async readForward(from: LogPosition, limit: LogPosition, maxSize: number): Promise<RecordBatch | null> {
+    const start = this.skipGap(from)
+    if (start >= limit) return null
+    const slab = this.#recent.find(start)
+    if (slab !== undefined) return this.#copyForward(slab, start, limit, maxSize)
+    const chunk = this.#chunks.find(start)
+    const end = Math.min(limit, chunk.dataEnd ?? limit, chunk.end) as LogPosition
+    for (let wanted = maxSize; ; wanted *= 2) {
+      const stop = Math.min(end, start + wanted) as LogPosition
+      const { window, offset, size, verified } = await this.#readRange(chunk, start, stop)
+      const offsets: number[] = []
+      let at = offset
+      while (at < size) {
+        const position = LogPosition.plus(start, at - offset)
+        const result = this.#check(verified, window, at, size, position)
+        if (typeof result === 'number') {
+          offsets.push(at)
+          at += result
+        } else if (result === 'cut off' && stop < end) break
+        else throw this.#corrupt(chunk, position, result)
+      }
+      if (offsets.length > 0) return { window, offsets, next: LogPosition.plus(start, at - offset) }
+    }
+  }
+
+  /** Reads whole records that end at or before `before`, newest first. @returns null when there is none. */
+  async readBackward(before: LogPosition, maxSize: number): Promise<RecordBatch | null> {
+    let chunk = this.#chunks.find(before)
+    let end = Math.min(before, chunk.dataEnd ?? before) as LogPosition
+    while (end <= chunk.firstRecord) {
+      const previous = this.#chunks.before(chunk)
+      if (previous === undefined) return null
+      chunk = previous
+      end = chunk.dataEnd!
+    }
+    for (let wanted = maxSize; ; wanted *= 2) {
+      const start = Math.max(chunk.firstRecord, end - wanted) as LogPosition
+      const { window, offset, size, verified } = await this.#readRangeOrRecent(chunk, start, end)
+      const offsets: number[] = []
+      let at = size
+      while (at > offset) {
+        const recordSize = at - offset >= MIN_RECORD_SIZE ? sizeBefore(window.view, at) : 0
+        const recordStart = at - recordSize
+        if (recordStart < offset && start > chunk.firstRecord && end - recordSize >= chunk.firstRecord) break
+        const position = LogPosition.plus(start, recordStart - offset)
+        const result = recordStart < offset ? 'implausible size' : this.#check(verified, window, recordStart, at, position)
+        if (typeof result !== 'number') throw this.#corrupt(chunk, LogPosition.plus(start, at - offset), `before it: ${result}`)
+        offsets.push(recordStart)
+        at = recordStart
+      }
+      if (offsets.length > 0) return { window, offsets, next: LogPosition.plus(start, at - offset) }
+    }
+  }
+
+  /** The record at `position` if its bytes are in memory already. */
+  recordInMemory(position: LogPosition): RecordPlace | null {
+    const slab = this.#recent.find(position)
+    if (slab !== undefined) return { window: slab.window, offset: position - slab.start }
+    const chunk = this.#chunks.find(position)
+    const offset = chunk.offsetOf(position)
+    const block = this.#cache.get(chunk.start + offset - (offset % BLOCK_SIZE))
+    if (block === undefined) return null
+    const at = offset % BLOCK_SIZE
+    const size = this.#check(block.verified, block.window, at, block.window.size, position)
+    return typeof size === 'number' ? { window: block.window, offset: at } : null
+  }
+
+  /**
+   * The record at `position`, read from its file and through the cache.
+   * @param limit bytes at or behind it are not read.
+   * @throws CorruptLogError, ReadFailedError
+   */
+  async loadRecord(position: LogPosition, limit: LogPosition): Promise<RecordPlace> {
+    const chunk = this.#chunks.find(position)
+    const offset = chunk.offsetOf(position)
+    const blockOffset = offset - (offset % BLOCK_SIZE)
+    const end = Math.min(limit, chunk.dataEnd ?? limit, chunk.end) as LogPosition
+    const stop = Math.min(end, chunk.start + blockOffset + BLOCK_SIZE) as LogPosition
+    const block = await this.#readRange(chunk, LogPosition.plus(chunk.start, blockOffset), stop)
+    if (block.offset === 0 && block.size === BLOCK_SIZE) this.#cache.put(chunk.start + blockOffset, block)
+    const at = block.offset + (offset - blockOffset)
+    const result = this.#check(block.verified, block.window, at, block.size, position)
+    if (typeof result === 'number') return { window: block.window, offset: at }
+    if (result !== 'cut off' || stop === end) throw this.#corrupt(chunk, position, result)
+    const batch = await this.readForward(position, end, 2 * BLOCK_SIZE)
+    if (batch === null) throw this.#corrupt(chunk, position, result)
+    return { window: batch.window, offset: batch.offsets[0]! }
+  }
+
+  /** The first place at or behind `position` where a record stands; `limit` when there is none below it. */
+  async boundaryFrom(position: LogPosition, limit: LogPosition): Promise<LogPosition> {
+    const start = this.skipGap(position)
+    if (start >= limit) return limit
+    const chunk = this.#chunks.find(start)
+    if (start === chunk.firstRecord) return start
+    const head = await this.#readRange(chunk, start, Math.min(limit, start + MIN_RECORD_SIZE) as LogPosition)
+    if (head.size - head.offset >= 16 && claimedPositionAt(head.window.view, head.offset) === start) {
+      const batch = await this.readForward(start, limit, BLOCK_SIZE).catch(() => null)
+      if (batch !== null) return start
+    }
+    for (let at: LogPosition = chunk.firstRecord; at < start; ) {
+      const batch = await this.readForward(at, limit, 16 * BLOCK_SIZE)
+      if (batch === null) return limit
+      if (batch.next > start) {
+        for (const offset of batch.offsets) {
+          const here = claimedPositionAt(batch.window.view, offset)
+          if (here >= start) return here as LogPosition
+        }
+      }
+      at = batch.next
+    }
+    return this.skipGap(start)
+  }
+
+  #copyForward(slab: Slab, start: LogPosition, limit: LogPosition, maxSize: number): RecordBatch {
+    const end = Math.min(slab.end, limit)
+    const offsets: number[] = []
+    let at: number = start
+    while (at < end && (offsets.length === 0 || at - start < maxSize)) {
+      offsets.push(at - start)
+      at += sizeOf(slab.window.view, at - slab.start)
+    }
+    const window = ByteWindow.allocate(at - start)
+    slab.window.bytes.copy(window.bytes, 0, start - slab.start, at - slab.start)
+    return { window, offsets, next: at as LogPosition }
+  }
+
+  async #readRangeOrRecent(chunk: ChunkFile, start: LogPosition, end: LogPosition): Promise<Range> {
+    const slab = this.#recent.find(LogPosition.plus(end, -1))
+    if (slab === undefined) return this.#readRange(chunk, start, end)
+    const from = Math.max(start, slab.start)
+    const window = ByteWindow.allocate(end - start)
+    slab.window.bytes.copy(window.bytes, from - start, from - slab.start, end - slab.start)
+    if (from > start) {
+      const before = await this.#readRange(chunk, start, from as LogPosition)
+      before.window.bytes.copy(window.bytes, 0, before.offset, before.size)
+    }
+    return { window, offset: 0, size: end - start, verified: false }
+  }
+
+  /** Bytes of one chunk from the file: of a completed chunk whole blocks, verified. `offset` is that of `start`. */
+  async #readRange(chunk: ChunkFile, start: LogPosition, end: LogPosition): Promise<Range> {
+    const footer = chunk.footer
+    const from = chunk.offsetOf(start)
+    const to = chunk.offsetOf(end)
+    const first = footer === null ? from : from - (from % BLOCK_SIZE)
+    const last = footer === null ? to : Math.min(footer.dataSize, Math.ceil(to / BLOCK_SIZE) * BLOCK_SIZE)
+    const window = ByteWindow.allocate(Math.max(MIN_RECORD_SIZE, last - first))
+    const filled = await this.#read(chunk, window.bytes.subarray(0, last - first), first)
+    if (filled < last - first) {
+      throw new CorruptLogError(chunk.path, chunk.start + first + filled, `the file ends ${last - first - filled} bytes early`)
+    }
+    if (footer !== null) {
+      for (let at = first; at < last; at += BLOCK_SIZE) {
+        chunk.verifyBlock(at / BLOCK_SIZE, window.bytes.subarray(at - first, Math.min(at + BLOCK_SIZE, last) - first))
+      }
+    }
+    return { window, offset: from - first, size: last - first, verified: footer !== null }
+  }
+
+  async #read(chunk: ChunkFile, target: Uint8Array, offset: number): Promise<number> {
+    try {
+      return await chunk.read(target, offset)
+    } catch (error) {
+      if (error instanceof TailraceError) throw error
+      throw new ReadFailedError(`cannot read ${target.length} bytes at ${offset} of ${chunk.path}: ${String(error)}`, error)
+    }
+  }
+
+  /** In a verified block the block's checksum has spoken for the bytes; only the place has to be right. */
+  #check(verified: boolean, window: ByteWindow, offset: number, limit: number, position: LogPosition): number | RecordDamage {
+    if (!verified) return checkRecord(window, offset, limit, position, this.#seed)
+    const result = checkFrame(window, offset, limit)
+    return typeof result === 'number' && claimedPositionAt(window.view, offset) !== position ? 'wrong position' : result
+  }
+
+  #corrupt(chunk: ChunkFile, position: LogPosition, found: string): CorruptLogError {
+    return new CorruptLogError(
+      chunk.path,
+      position,
+      chunk.offsetOf(position) < CHUNK_HEADER_SIZE ? 'no record starts here' : found,
+    )
+  }
+}
+
+interface Range {
+  readonly window: ByteWindow
+  readonly offset: number
+  readonly size: number
+  readonly verified: boolean
+}

@@ -1,0 +1,362 @@
+import { randomBytes } from 'node:crypto'
+import type { Clock } from '../core/clock.ts'
+import { CorruptLogError, systemErrorCode, UnsupportedFormatError } from '../core/errors.ts'
+
+import { MIB } from '../core/limits.ts'
+import { ChunkNumber, LogPosition } from '../core/positions.ts'
+import { unreachable } from '../core/unreachable.ts'
+import { type Disk, joinPath } from '../disk/disk.ts'
+import { ByteWindow } from '../format/byte-window.ts'
+import { encodeChunkHeader, STORE_ID_SIZE } from '../format/chunk-header.ts'
+import {
+  checksumSeed,
+  encodeProof,
+  eventCountOf,
+  firstPrepareOf,
+  flagsOf,
+  isUnsupported,
+  PROOF_RECORD_SIZE,
+  PrepareFlag,
+  proofDistance,
+  provenBy,
+  RecordType,
+  typeOf,
+} from '../format/log-record.ts'
+import { BlockChecksums } from './block-checksums.ts'
+import { ChunkFile, chunkFileName, chunkNumberOf, isUnfinishedChunk } from './chunk-file.ts'
+import type { LogState } from './chunk-log.ts'
+import { isEmptyChunk, type ScannedRecord, scanChunk, searchBehind } from './chunk-scan.ts'
+import { ChunkSequence } from './chunk-sequence.ts'
+import { readFlushedHint } from './flushed-hint.ts'
+
+/** What was found in the directory, before anything in it is changed. */
+export interface FoundLog {
+  readonly storeId: Uint8Array
+  readonly chunks: ChunkSequence
+  /** The empty chunk that had been made behind the active one. */
+  readonly next: ChunkFile | null
+  /** The last chunk's file, if its header is damaged and nothing was ever appended to it. */
+  readonly unusable: ChunkNumber | null
+  /** Behind the last whole append. */
+  readonly end: LogPosition
+  /** Behind the last byte that is not zero: from `end` to here stands a torn tail. */
+  readonly tailEnd: LogPosition
+  /** What the flushed hint says; 0 without one of this store. */
+  readonly hinted: LogPosition
+  /** Everything below was proven durable, by the hint or by a record. */
+  readonly proven: LogPosition
+  readonly endsWithProof: boolean
+  readonly eventCount: number
+  readonly scannedBytes: number
+}
+
+/**
+ * Finds the end of the log: opens and checks the chunks, and reads the active one record by record.
+ *
+ * A bad region at P is corruption exactly if a later whole record, a completed chunk or the flushed hint proves that
+ * something beyond P was durable; otherwise it is a torn tail and ends the log.
+ * @returns null when the directory holds no store.
+ * @throws CorruptLogError, UnsupportedFormatError
+ */
+export async function findLog(disk: Disk, directory: string, mode: 'read' | 'write'): Promise<FoundLog | null> {
+  const numbers = (await listDirectory(disk, directory)).map(chunkNumberOf).filter(number => number !== null)
+  const hint = await readFlushedHint(disk, directory)
+  if (numbers.length === 0) {
+    if (hint !== null) throw new CorruptLogError(joinPath(directory, chunkFileName(ChunkNumber.of(0))), 0, 'the chunk is missing')
+    return null
+  }
+  const opened: ChunkFile[] = []
+  try {
+    const damagedHeader = await openChunks(disk, directory, numbers, mode, opened)
+    const first = opened[0]
+    if (first === undefined) throw new CorruptLogError(joinPath(directory, chunkFileName(numbers[0]!)), 0, damagedHeader!)
+    const hinted = hint !== null && Buffer.compare(hint.storeId, first.header.storeId) === 0 ? hint.position : LogPosition.start
+    return await findEnd(disk, directory, mode, opened, hinted, damagedHeader)
+  } catch (error) {
+    for (const chunk of opened) await chunk.close().catch(() => {})
+    throw error
+  }
+}
+
+async function listDirectory(disk: Disk, directory: string): Promise<string[]> {
+  try {
+    return await disk.list(directory)
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return []
+    throw error
+  }
+}
+
+/** Opens the chunks into `opened` and checks that they follow each other. @returns what stands for the last header, if that is damaged. */
+async function openChunks(
+  disk: Disk,
+  directory: string,
+  numbers: ChunkNumber[],
+  mode: 'read' | 'write',
+  opened: ChunkFile[],
+): Promise<string | null> {
+  for (const [index, number] of numbers.entries()) {
+    const path = joinPath(directory, chunkFileName(number))
+    const previous = opened.at(-1)
+    const start = previous?.end ?? LogPosition.start
+    if (number !== index)
+      throw new CorruptLogError(joinPath(directory, chunkFileName(ChunkNumber.of(index))), start, 'the chunk is missing')
+    const chunk = await ChunkFile.open(disk, directory, number, mode)
+    if (typeof chunk === 'string') {
+      if (index < numbers.length - 1) throw new CorruptLogError(path, start, chunk)
+      return chunk
+    }
+    opened.push(chunk)
+    const { header } = chunk
+    if (header.number !== number) throw new CorruptLogError(path, start, `a chunk that says it is number ${header.number}`)
+    if (previous !== undefined && Buffer.compare(header.storeId, previous.header.storeId) !== 0) {
+      throw new CorruptLogError(path, start, 'a chunk of another store')
+    }
+    if (header.start !== start) throw new CorruptLogError(path, start, `a chunk that says it starts at ${header.start}`)
+  }
+  return null
+}
+
+async function findEnd(
+  disk: Disk,
+  directory: string,
+  mode: 'read' | 'write',
+  opened: ChunkFile[],
+  hinted: LogPosition,
+  damagedHeader: string | null,
+): Promise<FoundLog> {
+  const last = opened.at(-1)!
+  let next: ChunkFile | null = null
+  if (damagedHeader === null && opened.length > 1 && !opened.at(-2)!.isComplete && (await isEmptyChunk(last)))
+    next = opened.pop()!
+  const unfinished = opened.slice(0, -1).find(chunk => !chunk.isComplete)
+  if (unfinished !== undefined) {
+    throw new CorruptLogError(unfinished.path, unfinished.start, 'a chunk without a whole footer, though records stand behind it')
+  }
+  const active = opened.at(-1)!
+  const unusable = damagedHeader === null ? null : ChunkNumber.next(active.header.number)
+  if (damagedHeader !== null) await refuseAppended(disk, directory, mode, active, hinted, damagedHeader)
+  const chunks = new ChunkSequence(opened)
+  const storeId = active.header.storeId
+  const dataEnd = active.dataEnd
+  if (dataEnd !== null) {
+    if (hinted > active.end) {
+      throw new CorruptLogError(
+        joinPath(directory, chunkFileName(ChunkNumber.next(active.header.number))),
+        active.end,
+        'the chunk is missing',
+      )
+    }
+    const eventCount = active.footer!.eventCount
+    const found = { end: dataEnd, tailEnd: dataEnd, proven: dataEnd, endsWithProof: true, eventCount, scannedBytes: 0 }
+    return { storeId, chunks, next, unusable, hinted, ...found }
+  }
+  const appends = new AppendTracker(active.firstRecord)
+  const scan = await scanChunk(active, active.firstRecord, active.end, record => appends.visit(record))
+  if (isUnsupported(scan.damage)) {
+    throw new UnsupportedFormatError(`${active.path}: a record of ${scan.damage} at ${scan.position}; a newer version wrote it`)
+  }
+  const behind = await searchBehind(active, scan.position, active.end)
+  const proven = Math.max(hinted, appends.proven, behind.proven, active.firstRecord) as LogPosition
+  if (proven > appends.end) {
+    const at = scan.position >= proven ? appends.end : scan.position
+    const what = scan.damage === 'zeros' ? 'zeros' : `no record (${scan.damage})`
+    throw new CorruptLogError(active.path, at, `${what}, though everything before ${proven} was durable`)
+  }
+  const tailEnd = Math.max(scan.position, behind.nonZeroEnd) as LogPosition
+  const { end, endsWithProof, eventCount } = appends
+  return {
+    storeId,
+    chunks,
+    next,
+    unusable,
+    hinted,
+    end,
+    tailEnd,
+    proven,
+    endsWithProof,
+    eventCount,
+    scannedBytes: tailEnd - active.start,
+  }
+}
+
+/**
+ * Chunks get their name when their header is durable, so a damaged header is damage. The file may be replaced only if nobody
+ * can have appended to it: there is no record in it, and no hint of one.
+ */
+async function refuseAppended(
+  disk: Disk,
+  directory: string,
+  mode: 'read' | 'write',
+  previous: ChunkFile,
+  hinted: LogPosition,
+  damagedHeader: string,
+): Promise<void> {
+  const chunk = await ChunkFile.openBehind(disk, directory, previous, mode)
+  let recordCount = 0
+  await searchBehind(chunk, chunk.firstRecord, chunk.end, () => {
+    recordCount++
+  })
+  await chunk.close()
+  if (recordCount > 0 || hinted > chunk.firstRecord) throw new CorruptLogError(chunk.path, chunk.start, damagedHeader)
+}
+
+/** Follows the records of a chunk and knows where the last whole append ends. */
+class AppendTracker {
+  end: LogPosition
+  proven = LogPosition.start
+  endsWithProof = true
+  eventCount = 0
+  #pendingCount = 0
+
+  constructor(firstRecord: LogPosition) {
+    this.end = firstRecord
+  }
+
+  visit({ window: { view }, offset, position, size }: ScannedRecord): void {
+    this.proven = Math.max(this.proven, provenBy(view, offset)) as LogPosition
+    const end = LogPosition.plus(position, size)
+    const type = typeOf(view, offset)
+    switch (type) {
+      case RecordType.prepare:
+        this.#pendingCount++
+        if (flagsOf(view, offset) & PrepareFlag.committed) this.#whole(end, false)
+        break
+      case RecordType.commit:
+        if (firstPrepareOf(view, offset) === this.end && eventCountOf(view, offset) === this.#pendingCount)
+          this.#whole(end, false)
+        break
+      case RecordType.proof:
+        if (this.#pendingCount === 0) this.#whole(end, true)
+        break
+      default:
+        unreachable(type)
+    }
+  }
+
+  #whole(end: LogPosition, isProof: boolean): void {
+    this.end = end
+    this.endsWithProof = isProof
+    this.eventCount += this.#pendingCount
+    this.#pendingCount = 0
+  }
+}
+
+/** Makes a new store's first chunk. */
+export async function createLog(disk: Disk, directory: string, clock: Clock, chunkSize: number): Promise<LogState> {
+  await removeUnfinished(disk, directory)
+  const chunk = await ChunkFile.create(disk, directory, {
+    storeId: new Uint8Array(randomBytes(STORE_ID_SIZE)),
+    number: ChunkNumber.of(0),
+    start: LogPosition.start,
+    chunkSize,
+    createdMs: clock.now(),
+  })
+  const blockChecksums = new BlockChecksums()
+  blockChecksums.add(encodeChunkHeader(chunk.header))
+  return {
+    chunks: new ChunkSequence([chunk]),
+    next: null,
+    end: chunk.firstRecord,
+    endsWithProof: true,
+    eventCount: 0,
+    blockChecksums,
+  }
+}
+
+/**
+ * Makes the log that was found ready for appends. Every step can be repeated after a crash and leads to the same log:
+ * 1. the torn tail becomes zeros, so that nothing in it can come back behind a shorter append;
+ * 2. what no one has proven durable is written again, byte for byte, and synced: after a failed sync the page cache may show
+ *    bytes that are not on the disk, and a sync of clean pages proves nothing (Rebello et al., ATC 2020);
+ * 3. a proof ends the log.
+ */
+export async function repairLog(
+  disk: Disk,
+  directory: string,
+  found: FoundLog,
+  clock: Clock,
+  chunkSize: number,
+): Promise<LogState> {
+  await removeUnfinished(disk, directory)
+  const active = found.chunks.active
+  let next = found.next
+  if (found.unusable !== null) await removeDurably(disk, directory, found.unusable)
+  if (next !== null && next.header.chunkSize !== chunkSize) {
+    await next.close()
+    await removeDurably(disk, directory, next.header.number)
+    next = null
+  }
+  if (active.isComplete) {
+    const number = ChunkNumber.next(active.header.number)
+    const chunk =
+      next ??
+      (await ChunkFile.create(disk, directory, {
+        storeId: found.storeId,
+        number,
+        start: active.end,
+        chunkSize,
+        createdMs: clock.now(),
+      }))
+    found.chunks.add(chunk)
+    const blockChecksums = new BlockChecksums()
+    blockChecksums.add(encodeChunkHeader(chunk.header))
+    return { chunks: found.chunks, next: null, end: chunk.firstRecord, endsWithProof: true, eventCount: 0, blockChecksums }
+  }
+  const mustSync = found.tailEnd > found.end || found.proven < found.end
+  if (found.tailEnd > found.end) await active.zero(found.end, found.tailEnd)
+  if (found.proven < found.end) await rewrite(active, found.proven, found.end)
+  if (mustSync) await active.file.datasync()
+  let end = found.end
+  let endsWithProof = found.endsWithProof
+  if (!endsWithProof && end + PROOF_RECORD_SIZE <= active.recordLimit) {
+    const window = ByteWindow.allocate(PROOF_RECORD_SIZE)
+    encodeProof(window, 0, checksumSeed(found.storeId), end, proofDistance(end, end))
+    await active.write(window.bytes, end)
+    await active.file.datasync()
+    end = LogPosition.plus(end, PROOF_RECORD_SIZE)
+    endsWithProof = true
+  }
+  return {
+    chunks: found.chunks,
+    next,
+    end,
+    endsWithProof,
+    eventCount: found.eventCount,
+    blockChecksums: await sumBlocks(active, end),
+  }
+}
+
+async function rewrite(chunk: ChunkFile, from: LogPosition, to: LogPosition): Promise<void> {
+  const buffer = Buffer.allocUnsafeSlow(Math.min(MIB, to - from))
+  for (let at = from; at < to; ) {
+    const piece = buffer.subarray(0, Math.min(buffer.length, to - at))
+    await chunk.read(piece, chunk.offsetOf(at))
+    await chunk.write(piece, at)
+    at = LogPosition.plus(at, piece.length)
+  }
+}
+
+async function sumBlocks(chunk: ChunkFile, end: LogPosition): Promise<BlockChecksums> {
+  const blockChecksums = new BlockChecksums()
+  const buffer = Buffer.allocUnsafeSlow(Math.min(MIB, end - chunk.start))
+  for (let at = chunk.start; at < end; ) {
+    const piece = buffer.subarray(0, Math.min(buffer.length, end - at))
+    await chunk.read(piece, chunk.offsetOf(at))
+    blockChecksums.add(piece)
+    at = LogPosition.plus(at, piece.length)
+  }
+  return blockChecksums
+}
+
+/** Chunks whose creation was interrupted never bore a record. */
+async function removeUnfinished(disk: Disk, directory: string): Promise<void> {
+  const names = (await disk.list(directory)).filter(isUnfinishedChunk)
+  for (const name of names) await disk.remove(joinPath(directory, name))
+  if (names.length > 0) await disk.syncDirectory(directory)
+}
+
+async function removeDurably(disk: Disk, directory: string, number: ChunkNumber): Promise<void> {
+  await disk.remove(joinPath(directory, chunkFileName(number)))
+  await disk.syncDirectory(directory)
+}

@@ -1,0 +1,139 @@
+import { InvalidArgumentError, QueueFullError, RecordTooLargeError, StoreClosedError } from '../core/errors.ts'
+import type { AppendAck, ExpectedRevision, NewEvent } from '../core/events.ts'
+import { MAX_APPEND_SIZE } from '../core/limits.ts'
+import { isSystemStream } from '../core/names.ts'
+import type { StageQueue } from '../queue/stage-queue.ts'
+import type { AppendCheck } from '../writer/append-check.ts'
+import { NO_EVENT, type WriterMessage } from '../writer/messages.ts'
+import { EventEncoding } from './event-encoding.ts'
+import { PendingAppend, type PendingAppends } from './pending-appends.ts'
+
+export interface AppendOptions {
+  /** What the stream must be at: its last revision, 'no_stream', 'stream_exists', or 'any' (default). */
+  readonly expectedRevision?: ExpectedRevision | undefined
+  /** Ends the wait. Before the writer took the append it is rejected; later its outcome is unknown. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface AdmissionBounds {
+  readonly maxPendingBytes: number
+  readonly maxPendingAppends: number
+}
+
+/** In front of the queue: checks the call, keeps the bound, and lets the append in. */
+export class Admission {
+  readonly #bounds: AdmissionBounds
+  readonly #pending: PendingAppends
+  readonly #queue: StageQueue<WriterMessage>
+  readonly #check: AppendCheck
+  readonly #capacity: () => number
+  readonly #encoding = new EventEncoding()
+  #isClosed = false
+
+  /** @param capacity the largest append that a chunk can hold, in bytes. */
+  constructor(
+    bounds: AdmissionBounds,
+    pending: PendingAppends,
+    queue: StageQueue<WriterMessage>,
+    check: AppendCheck,
+    capacity: () => number,
+  ) {
+    this.#bounds = bounds
+    this.#pending = pending
+    this.#queue = queue
+    this.#check = check
+    this.#capacity = capacity
+  }
+
+  close(): void {
+    this.#isClosed = true
+  }
+
+  /** @throws what is wrong with the call, before anything has happened. */
+  admit(
+    stream: string,
+    events: NewEvent | readonly NewEvent[],
+    options: AppendOptions | undefined,
+    resolve: (ack: AppendAck) => void,
+    reject: (error: unknown) => void,
+  ): void {
+    if (this.#isClosed) throw new StoreClosedError()
+    const signal = options?.signal
+    if (signal?.aborted) throw settledByAbort(signal.reason, 'rejected')
+    const expected = options?.expectedRevision ?? 'any'
+    if (typeof expected === 'string') checkExpectedWord(expected)
+    else checkExpectedNumber(expected)
+    // The bound comes before anything is made: a refusal must cost less than an append.
+    if (this.#pending.count >= this.#bounds.maxPendingAppends) this.#refuse()
+    if (this.#pending.bytes >= this.#bounds.maxPendingBytes) this.#refuse()
+    if (typeof stream === 'string' && isSystemStream(stream)) {
+      throw new InvalidArgumentError(`streams that begin with $ belong to the store: '${stream}'`)
+    }
+    let first = NO_EVENT
+    let rest: (typeof NO_EVENT)[] | undefined
+    if (!Array.isArray(events)) first = this.#encoding.encode(events as NewEvent)
+    else if (events.length > 0) {
+      first = this.#encoding.encode(events[0])
+      if (events.length > 1) rest = events.slice(1).map(event => this.#encoding.encode(event as NewEvent))
+    }
+    const head = this.#check.prefetch(stream)
+    const append = new PendingAppend(head, expected, first, rest, resolve, reject)
+    try {
+      this.#checkSize(append.size)
+    } catch (error) {
+      this.#check.release(head)
+      throw error
+    }
+    if (signal !== undefined) listen(append, signal)
+    this.#pending.add(append)
+    this.#queue.push(append)
+  }
+
+  #checkSize(size: number): void {
+    const most = Math.min(MAX_APPEND_SIZE, this.#capacity())
+    if (size > most) throw new RecordTooLargeError(`the append takes ${size} bytes in the log, the most is ${most}`)
+    if (this.#pending.count > 0 && this.#pending.bytes + size > this.#bounds.maxPendingBytes) this.#refuse()
+  }
+
+  #refuse(): never {
+    throw new QueueFullError(
+      `${this.#pending.count} appends with ${this.#pending.bytes} bytes are pending; wait for acks, then retry`,
+    )
+  }
+}
+
+function checkExpectedWord(expected: string): void {
+  if (expected !== 'any' && expected !== 'no_stream' && expected !== 'stream_exists') badExpected(expected)
+}
+
+function checkExpectedNumber(expected: number): void {
+  if (!Number.isSafeInteger(expected) || expected < 0) badExpected(expected)
+}
+
+function badExpected(expected: unknown): never {
+  throw new InvalidArgumentError(
+    `expectedRevision must be a whole number from 0, 'any', 'no_stream' or 'stream_exists', got ${JSON.stringify(expected)}`,
+  )
+}
+
+function listen(append: PendingAppend, signal: AbortSignal): void {
+  const onAbort = (): void => {
+    append.isSettled = true
+    append.isAborted = !append.isTaken
+    append.reject(settledByAbort(signal.reason, append.isTaken ? 'unknown' : 'rejected'))
+  }
+  signal.addEventListener('abort', onAbort, { once: true })
+  append.unlisten = () => signal.removeEventListener('abort', onAbort)
+}
+
+/**
+ * The reason is the caller's own, and is what the promise rejects with. Where it is an object that can take them, it also gets
+ * the two fields by which every settled append says what became of it.
+ */
+function settledByAbort(reason: unknown, outcome: 'rejected' | 'unknown'): unknown {
+  if (typeof reason === 'object' && reason !== null && Object.isExtensible(reason)) {
+    Object.defineProperty(reason, 'outcome', { value: outcome, configurable: true })
+    Object.defineProperty(reason, 'retryable', { value: true, configurable: true })
+  }
+  return reason
+}

@@ -1,0 +1,125 @@
+import { InvalidArgumentError, StoreClosedError } from '../core/errors.ts'
+import type { AppendAck, NewEvent } from '../core/events.ts'
+import type { LogPosition, Revision } from '../core/positions.ts'
+import type { Disk } from '../disk/disk.ts'
+import { MemoryDisk } from '../disk/memory-disk.ts'
+import { NodeDisk } from '../disk/node-disk.ts'
+import { AllReader, type ReadAllOptions } from '../streams/all-reader.ts'
+import { type EventReading, eventReading, type NextBatch } from '../streams/event-reading.ts'
+import { checkReadOptions, type ReadStreamOptions, StreamReader } from '../streams/stream-reader.ts'
+import type { AppendOptions } from './admission.ts'
+import { openForReading } from './open-for-reading.ts'
+import { openForWriting } from './open-for-writing.ts'
+import { type CheckedOptions, checkOptions, type StoreOptions } from './options.ts'
+import type { Recovery, Rooms } from './rooms.ts'
+import { type StoreStats, statsOf } from './stats.ts'
+
+/** What events of a read look like when nothing more is said of them. */
+type AnyEvent = { type: string; data: unknown }
+
+/**
+ * An event store in a directory, or in memory. Appends are acknowledged when they are durable; what was acknowledged is
+ * readable by everyone, in order, and survives every crash.
+ */
+export class EventStore {
+  /** What opening did: whether the last close was clean, events found, bytes scanned and truncated, how long it took. */
+  readonly recovery: Recovery
+  readonly #rooms: Rooms
+  readonly #streams: StreamReader
+  readonly #all: AllReader
+  #closing: Promise<void> | null = null
+
+  private constructor(rooms: Rooms) {
+    this.#rooms = rooms
+    this.recovery = rooms.recovery
+    const { index, reader, chaser, storeId } = rooms
+    this.#streams = new StreamReader(index, reader, chaser.published, storeId)
+    this.#all = new AllReader(reader, chaser.published, storeId)
+  }
+
+  /**
+   * Opens the store in `directory`; creates it if there is none, recovers it after a crash. One opener at a time may write.
+   * @throws StoreLockedError, CorruptLogError, UnsupportedFormatError, ReadOnlyStoreError, LockUnavailableError,
+   *   InvalidArgumentError, DiskFullError, ReadFailedError
+   */
+  static open(directory: string, options?: StoreOptions): Promise<EventStore> {
+    return EventStore.openOn(new NodeDisk(), directory, options)
+  }
+
+  /** The same engine on a disk in memory: nothing survives `close`. */
+  static inMemory(options?: StoreOptions): Promise<EventStore> {
+    return EventStore.openOn(new MemoryDisk(), '/memory', options)
+  }
+
+  /** @internal */
+  static async openOn(disk: Disk, directory: string, options?: StoreOptions): Promise<EventStore> {
+    if (typeof directory !== 'string' || directory === '') throw new InvalidArgumentError('directory must be a path')
+    const checked: CheckedOptions = checkOptions(options)
+    return new EventStore(await (checked.readOnly ? openForReading : openForWriting)(disk, directory, checked))
+  }
+
+  /**
+   * Appends one event or several, all or none, to the end of a stream. Resolves when they are durable and readable.
+   * @throws (rejects with) WrongExpectedRevisionError, QueueFullError, RecordTooLargeError, DiskFullError, WriterFailedError,
+   *   StoreClosedError, ReadOnlyStoreError, InvalidArgumentError, or the signal's reason; each has `outcome` and `retryable`.
+   */
+  append(stream: string, events: NewEvent | readonly NewEvent[], options?: AppendOptions): Promise<AppendAck> {
+    return new Promise((resolve, reject) => {
+      this.#rooms.admit(stream, events, options, resolve, reject)
+    })
+  }
+
+  /** The events of one stream. Iterating throws StreamNotFoundError when there is no such stream. */
+  readStream<Event extends AnyEvent = AnyEvent>(stream: string, options: ReadStreamOptions = {}): EventReading<Event> {
+    checkReadOptions(options)
+    return eventReading<Event>(() => this.#whileOpen(this.#streams.read(stream, options, this.#rooms.beforeRead)))
+  }
+
+  /** The events of the whole log, in the order of their positions. */
+  readAll<Event extends AnyEvent = AnyEvent>(options: ReadAllOptions = {}): EventReading<Event> {
+    checkReadOptions(options)
+    return eventReading<Event>(() => this.#whileOpen(this.#all.read(options, this.#rooms.beforeRead)))
+  }
+
+  /** The stream's last revision, or null when it does not exist. */
+  async head(stream: string): Promise<Revision | null> {
+    this.#refuseIfClosed()
+    await this.#rooms.beforeRead()
+    return this.#rooms.index.find(stream)?.head ?? null
+  }
+
+  async exists(stream: string): Promise<boolean> {
+    return (await this.head(stream)) !== null
+  }
+
+  /** Position of the last event that was acknowledged; 0 while there is none. */
+  get lastPosition(): LogPosition {
+    return this.#rooms.index.lastPosition
+  }
+
+  /** Counters of every stage, as a plain object. */
+  stats(): StoreStats {
+    return statsOf(this.#rooms)
+  }
+
+  /** Takes no more appends, settles those it took, proves the log and lets go of the directory. May be called again. */
+  close(): Promise<void> {
+    this.#closing ??= this.#rooms.close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #refuseIfClosed(): void {
+    if (this.#closing !== null) throw new StoreClosedError()
+  }
+
+  #whileOpen(nextBatch: NextBatch): NextBatch {
+    return () => {
+      this.#refuseIfClosed()
+      return nextBatch()
+    }
+  }
+}

@@ -1,0 +1,21 @@
+import { DiskFullError, isDiskFull, ReadFailedError, ReadOnlyStoreError, systemErrorCode, TailraceError } from '../core/errors.ts'
+
+/** What an error of the system means to someone who opens a store. */
+export function openError(error: unknown, directory: string): unknown {
+  if (error instanceof TailraceError) return error
+  if (isDiskFull(error)) return new DiskFullError(`the disk is full, ${directory} cannot be opened: ${String(error)}`, error)
+  switch (systemErrorCode(error)) {
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return new ReadOnlyStoreError(`${directory} cannot be written: ${String(error)}; open it with { readOnly: true }`, {
+        cause: error,
+      })
+    case 'EIO':
+    case 'EMFILE':
+    case 'ENFILE':
+      return new ReadFailedError(`${directory} cannot be opened: ${String(error)}`, error)
+    default:
+      return error
+  }
+}

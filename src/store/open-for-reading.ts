@@ -1,0 +1,56 @@
+import { StorageChaser } from '../chaser/storage-chaser.ts'
+import { InvalidArgumentError, ReadOnlyStoreError } from '../core/errors.ts'
+import { LogPosition } from '../core/positions.ts'
+import type { Disk } from '../disk/disk.ts'
+import { checksumSeed } from '../format/log-record.ts'
+import { BlockCache } from '../log/block-cache.ts'
+import { LogFollower } from '../log/log-follower.ts'
+import { LogReader } from '../log/log-reader.ts'
+import { RecentBytes } from '../log/recent-bytes.ts'
+import { findLog } from '../log/recovery.ts'
+import { StreamIndex } from '../streams/stream-index.ts'
+import { openError } from './open-error.ts'
+import type { CheckedOptions } from './options.ts'
+import type { Rooms } from './rooms.ts'
+
+/** Wires a store that reads and follows: no lock, no write, no writer; the chaser follows what another process has flushed. */
+export async function openForReading(disk: Disk, directory: string, options: CheckedOptions): Promise<Rooms> {
+  const startedMs = options.clock.monotonic()
+  const found = await findLog(disk, directory, 'read').catch((error: unknown) => {
+    throw openError(error, directory)
+  })
+  if (found === null) throw new InvalidArgumentError(`there is no store in ${directory}; open it for writing to create one`)
+  const { storeId, chunks } = found
+  const follower = new LogFollower(disk, directory, found)
+  const cache = new BlockCache(options.cacheBytes)
+  const reader = new LogReader(chunks, new RecentBytes(), cache, checksumSeed(storeId))
+  const index = new StreamIndex()
+  const chaser = new StorageChaser(reader, follower.flushed, LogPosition.start, [index], error => {
+    options.logger?.error({ err: error }, 'the store can no longer be followed')
+  })
+  await chaser.start()
+  return {
+    storeId,
+    recovery: {
+      clean: found.tailEnd === found.end && found.proven >= found.end,
+      events: index.eventCount,
+      scannedBytes: found.scannedBytes,
+      truncatedBytes: 0,
+      ms: options.clock.monotonic() - startedMs,
+    },
+    index,
+    reader,
+    cache,
+    chaser,
+    writing: null,
+    admit: (_stream, _events, _options, _resolve, reject) => reject(new ReadOnlyStoreError('the store is open for reading')),
+    async beforeRead() {
+      await follower.refresh()
+      await chaser.settled()
+    },
+    async close() {
+      chaser.stop()
+      await follower.close()
+    },
+  }
+}

@@ -1,0 +1,115 @@
+import { StorageChaser } from '../chaser/storage-chaser.ts'
+import type { AppendAck, NewEvent } from '../core/events.ts'
+import { LogPosition } from '../core/positions.ts'
+import { type Disk, type DiskLock, joinPath } from '../disk/disk.ts'
+import { BlockCache } from '../log/block-cache.ts'
+import { ChunkLog } from '../log/chunk-log.ts'
+import { FlushedHint } from '../log/flushed-hint.ts'
+import { LogReader } from '../log/log-reader.ts'
+import { createLog, findLog, repairLog } from '../log/recovery.ts'
+import { StreamIndex } from '../streams/stream-index.ts'
+import { StorageWriter, type WriterListener } from '../writer/storage-writer.ts'
+import { Admission, type AppendOptions } from './admission.ts'
+import { openError } from './open-error.ts'
+import type { CheckedOptions } from './options.ts'
+import { PendingAppends, writerFailed } from './pending-appends.ts'
+import type { Recovery, Rooms } from './rooms.ts'
+
+const LOCK_FILE_NAME = 'lock'
+
+/** Locks the directory, recovers or creates the log, and wires the stages: admission → queue → writer → chaser → pending. */
+export async function openForWriting(disk: Disk, directory: string, options: CheckedOptions): Promise<Rooms> {
+  const startedMs = options.clock.monotonic()
+  let lock: DiskLock | null = null
+  try {
+    await disk.makeDirectory(directory)
+    lock = await disk.lock(joinPath(directory, LOCK_FILE_NAME))
+    return await wire(disk, directory, options, lock, startedMs)
+  } catch (error) {
+    await lock?.release()
+    throw openError(error, directory)
+  }
+}
+
+async function wire(disk: Disk, directory: string, options: CheckedOptions, lock: DiskLock, startedMs: number): Promise<Rooms> {
+  const { clock, logger } = options
+  const found = await findLog(disk, directory, 'write')
+  const state =
+    found === null
+      ? await createLog(disk, directory, clock, options.chunkSizeBytes)
+      : await repairLog(disk, directory, found, clock, options.chunkSizeBytes)
+  const { storeId } = state.chunks.active.header
+  const hint = await FlushedHint.open(disk, directory, storeId, found?.hinted ?? LogPosition.start)
+  hint.advance(state.end)
+
+  const log = new ChunkLog(disk, directory, clock, options.chunkSizeBytes, hint, state)
+  const cache = new BlockCache(options.cacheBytes)
+  const reader = new LogReader(log.chunks, log.recent, cache, log.seed)
+  const index = new StreamIndex()
+  const pending = new PendingAppends(append => index.release(append.head))
+
+  const listener: WriterListener = {
+    decided: () => pending.settle(chaser.published.position),
+    undone(position, error) {
+      logger?.warn({ err: error, position }, 'appends were taken back')
+      pending.undo(position, error, append => index.forget(append))
+      pending.settle(chaser.published.position)
+    },
+    failed(position, cause) {
+      logger?.error({ err: cause, position }, 'the writer failed; reads go on, appends need a reopen')
+      pending.fail(position, cause)
+      pending.settle(chaser.published.position)
+    },
+  }
+  const writer = new StorageWriter(log, index, listener, clock, options.durability, options.flushDelayMs)
+  const chaser = new StorageChaser(reader, writer.flushed, LogPosition.start, [index], error => writer.fail(error))
+  chaser.published.follow(() => {
+    pending.settle(chaser.published.position)
+    log.release(chaser.published.position)
+  })
+  const admission = new Admission(options, pending, writer.queue, index, () => log.capacity)
+  await chaser.start()
+
+  const truncatedBytes = found === null ? 0 : found.tailEnd - found.end
+  const recovery: Recovery = {
+    clean: found === null || (truncatedBytes === 0 && found.proven >= found.end && found.endsWithProof),
+    events: index.eventCount,
+    scannedBytes: found?.scannedBytes ?? 0,
+    truncatedBytes,
+    ms: clock.monotonic() - startedMs,
+  }
+  logger?.info({ directory, ...recovery }, 'the store is open')
+
+  return {
+    storeId,
+    recovery,
+    index,
+    reader,
+    cache,
+    chaser,
+    writing: { writer, pending },
+    admit(
+      stream: string,
+      events: NewEvent | readonly NewEvent[],
+      appendOptions: AppendOptions | undefined,
+      resolve: (ack: AppendAck) => void,
+      reject: (error: unknown) => void,
+    ) {
+      try {
+        if (writer.failure !== undefined) throw writerFailed(writer.failure.cause, 'rejected')
+        admission.admit(stream, events, appendOptions, resolve, reject)
+      } catch (error) {
+        reject(error)
+      }
+    },
+    beforeRead: () => null,
+    async close() {
+      admission.close()
+      await writer.stop()
+      await chaser.settled()
+      chaser.stop()
+      await log.close()
+      await lock.release()
+    },
+  }
+}

@@ -1,0 +1,109 @@
+import type { Logger } from 'pino'
+import { type Clock, systemClock } from '../core/clock.ts'
+import { InvalidArgumentError } from '../core/errors.ts'
+import {
+  DEFAULT_CACHE_BYTES,
+  DEFAULT_CHUNK_SIZE,
+  DEFAULT_FLUSH_DELAY_MS,
+  DEFAULT_MAX_PENDING_APPENDS,
+  DEFAULT_MAX_PENDING_BYTES,
+  MAX_CHUNK_SIZE,
+  MIN_CHUNK_SIZE,
+} from '../core/limits.ts'
+import type { Durability } from '../writer/storage-writer.ts'
+
+export type { Durability }
+
+/** Everything is optional; the defaults are safe. */
+export interface StoreOptions {
+  /**
+   * What an ack waits for. 'fsync' (default): the bytes are on disk. 'os': the kernel has them; synced every second, survives
+   * the death of the process, not that of the machine. 'memory': nothing; written in the background, synced at close.
+   */
+  readonly durability?: Durability | undefined
+  /** Positions that a chunk spans, 4 KiB to 1 GiB; 64 MiB. A new value applies from the next chunk. */
+  readonly chunkSizeBytes?: number | undefined
+  /** While appends wait in the queue, unflushed writes get no older than about this; 2 ms. */
+  readonly flushDelayMs?: number | undefined
+  /** Bytes accepted and not settled, beyond which appends are refused with QueueFullError; 64 MiB. */
+  readonly maxPendingBytes?: number | undefined
+  /** Appends accepted and not settled, beyond which more are refused; 65,536. */
+  readonly maxPendingAppends?: number | undefined
+  /** Memory for blocks that random reads came by; 32 MiB. */
+  readonly cacheBytes?: number | undefined
+  /** Opens without a lock and without a write: reads and follows a store that another process may be writing. */
+  readonly readOnly?: boolean | undefined
+  /** A pino instance; silent without one. */
+  readonly logger?: Logger | undefined
+  readonly clock?: Clock | undefined
+}
+
+export interface CheckedOptions {
+  readonly durability: Durability
+  readonly chunkSizeBytes: number
+  readonly flushDelayMs: number
+  readonly maxPendingBytes: number
+  readonly maxPendingAppends: number
+  readonly cacheBytes: number
+  readonly readOnly: boolean
+  readonly logger: Logger | undefined
+  readonly clock: Clock
+}
+
+const NAMES: ReadonlySet<string> = new Set<keyof StoreOptions>([
+  'durability',
+  'chunkSizeBytes',
+  'flushDelayMs',
+  'maxPendingBytes',
+  'maxPendingAppends',
+  'cacheBytes',
+  'readOnly',
+  'logger',
+  'clock',
+])
+
+/** @throws InvalidArgumentError that names the option. */
+export function checkOptions(options: StoreOptions = {}): CheckedOptions {
+  if (typeof options !== 'object' || options === null) throw new InvalidArgumentError('options must be an object')
+  for (const name of Object.keys(options)) {
+    if (!NAMES.has(name)) throw new InvalidArgumentError(`unknown option '${name}'; there are ${[...NAMES].join(', ')}`)
+  }
+  const { durability = 'fsync', readOnly = false } = options
+  if (durability !== 'fsync' && durability !== 'os' && durability !== 'memory') {
+    throw new InvalidArgumentError(`durability must be 'fsync', 'os' or 'memory', got ${JSON.stringify(durability)}`)
+  }
+  return {
+    durability,
+    chunkSizeBytes: whole('chunkSizeBytes', options.chunkSizeBytes, DEFAULT_CHUNK_SIZE, MIN_CHUNK_SIZE, MAX_CHUNK_SIZE),
+    flushDelayMs: number('flushDelayMs', options.flushDelayMs, DEFAULT_FLUSH_DELAY_MS),
+    maxPendingBytes: whole('maxPendingBytes', options.maxPendingBytes, DEFAULT_MAX_PENDING_BYTES, 1),
+    maxPendingAppends: whole('maxPendingAppends', options.maxPendingAppends, DEFAULT_MAX_PENDING_APPENDS, 1),
+    cacheBytes: whole('cacheBytes', options.cacheBytes, DEFAULT_CACHE_BYTES, 0),
+    readOnly: readOnly === true,
+    logger: options.logger,
+    clock: options.clock ?? systemClock,
+  }
+}
+
+function whole(
+  name: string,
+  value: number | undefined,
+  fallback: number,
+  min: number,
+  max: number = Number.MAX_SAFE_INTEGER,
+): number {
+  if (value === undefined) return fallback
+  if (!Number.isSafeInteger(value) || value < min || value > max) {
+    throw new InvalidArgumentError(
+      `${name} must be a whole number from ${min}${max < Number.MAX_SAFE_INTEGER ? ` to ${max}` : ''}, got ${String(value)}`,
+    )
+  }
+  return value
+}
+
+function number(name: string, value: number | undefined, fallback: number): number {
+  if (value === undefined) return fallback
+  if (!Number.isFinite(value) || value < 0)
+    throw new InvalidArgumentError(`${name} must be a number from 0, got ${String(value)}`)
+  return value
+}

@@ -1,0 +1,143 @@
+import Denque from 'denque'
+import { type TailraceError, WriterFailedError } from '../core/errors.ts'
+import type { AppendAck, ExpectedRevision } from '../core/events.ts'
+import { type LogPosition, Revision } from '../core/positions.ts'
+import { unreachable } from '../core/unreachable.ts'
+import type { EncodableEvent } from '../format/log-record.ts'
+import type { StreamHead } from '../writer/append-check.ts'
+import { AppendMessage } from '../writer/messages.ts'
+
+/** An append and whoever waits for it. */
+export class PendingAppend extends AppendMessage {
+  readonly resolve: (ack: AppendAck) => void
+  readonly reject: (error: unknown) => void
+  /** Told already: by an abort, which ends the wait but not the append. */
+  isSettled = false
+  /** Stops listening to the caller's signal. */
+  unlisten: (() => void) | null = null
+
+  constructor(
+    head: StreamHead,
+    expected: ExpectedRevision,
+    first: EncodableEvent,
+    rest: readonly EncodableEvent[] | undefined,
+    resolve: (ack: AppendAck) => void,
+    reject: (error: unknown) => void,
+  ) {
+    super(head, expected, first, rest)
+    this.resolve = resolve
+    this.reject = reject
+  }
+}
+
+/**
+ * Who waits for what, in the order of the queue, which is the order of the log. An append leaves at the front: when what was
+ * published covers it, or covers what its verdict rests on. So acks and verdicts come in one order.
+ */
+export class PendingAppends {
+  readonly #fifo = new Denque<PendingAppend>()
+  readonly #onSettled: (append: PendingAppend) => void
+  #bytes = 0
+
+  /** @param onSettled called once for each append that leaves. */
+  constructor(onSettled: (append: PendingAppend) => void) {
+    this.#onSettled = onSettled
+  }
+
+  get count(): number {
+    return this.#fifo.length
+  }
+
+  /** Bytes of log that are accepted and not settled. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  add(append: PendingAppend): void {
+    this.#fifo.push(append)
+    this.#bytes += append.size
+  }
+
+  /** Everything below `published` is durable and has been published: settles what waited for it. */
+  settle(published: LogPosition): void {
+    for (let append = this.#fifo.peekFront(); append !== undefined; append = this.#fifo.peekFront()) {
+      if (!append.isAborted && !isReady(append, published)) return
+      this.#fifo.shift()
+      this.#bytes -= append.size
+      append.unlisten?.()
+      this.#onSettled(append)
+      if (!append.isSettled) tell(append)
+    }
+  }
+
+  /** What stands or rests behind `position` was taken back: it gets `error` as its verdict. Calls `forget` for what was written, newest first. */
+  undo(position: LogPosition, error: TailraceError, forget: (append: PendingAppend) => void): void {
+    for (let i = this.#fifo.length - 1; i >= 0; i--) {
+      const append = this.#fifo.peekAt(i)!
+      if (!append.isTaken || append.isAborted || Math.max(append.end, append.restsOn) <= position) continue
+      if (append.verdict === null) forget(append)
+      append.verdict = { kind: 'rejected', error }
+      append.restsOn = position
+    }
+  }
+
+  /**
+   * The writer is finished. What it had taken and stands or rests behind `position` may or may not be found at the next open;
+   * what it had not taken never will.
+   */
+  fail(position: LogPosition, cause: unknown): void {
+    for (let i = 0; i < this.#fifo.length; i++) {
+      const append = this.#fifo.peekAt(i)!
+      if (append.isAborted || (append.isTaken && Math.max(append.end, append.restsOn) <= position)) continue
+      const isWritten = append.isTaken && append.verdict === null
+      append.verdict = { kind: 'rejected', error: writerFailed(cause, isWritten ? 'unknown' : 'rejected') }
+      append.restsOn = position
+    }
+  }
+}
+
+export function writerFailed(cause: unknown, outcome: 'rejected' | 'unknown'): WriterFailedError {
+  const fate = outcome === 'unknown' ? 'this append may or may not have been written' : 'this append was not written'
+  return new WriterFailedError(`the writer failed and ${fate}; close the store and open it again: ${String(cause)}`, {
+    outcome,
+    cause,
+  })
+}
+
+function isReady(append: PendingAppend, published: LogPosition): boolean {
+  if (append.verdict !== null) return append.restsOn <= published
+  return append.isTaken && append.end <= published
+}
+
+function tell(append: PendingAppend): void {
+  const { verdict, head } = append
+  if (verdict === null) {
+    append.resolve({
+      stream: head.name,
+      firstRevision: append.firstRevision,
+      lastRevision: Revision.plus(append.firstRevision, append.eventCount - 1),
+      position: append.position,
+      duplicate: false,
+    })
+    return
+  }
+  switch (verdict.kind) {
+    case 'rejected':
+      append.reject(verdict.error)
+      break
+    case 'duplicate':
+      append.resolve({
+        stream: head.name,
+        firstRevision: verdict.firstRevision,
+        lastRevision: verdict.lastRevision,
+        position: verdict.position,
+        duplicate: true,
+      })
+      break
+    case 'checked':
+      append.resolve({ stream: head.name, firstRevision: null, lastRevision: null, position: append.restsOn, duplicate: false })
+      break
+    default:
+      unreachable(verdict)
+  }
+}

@@ -1,0 +1,44 @@
+import type { StorageChaser } from '../chaser/storage-chaser.ts'
+import type { AppendAck, NewEvent } from '../core/events.ts'
+import type { BlockCache } from '../log/block-cache.ts'
+import type { LogReader } from '../log/log-reader.ts'
+import type { StreamIndex } from '../streams/stream-index.ts'
+import type { StorageWriter } from '../writer/storage-writer.ts'
+import type { AppendOptions } from './admission.ts'
+import type { PendingAppends } from './pending-appends.ts'
+
+/** What opening a store did. */
+export interface Recovery {
+  /** The last close was clean: nothing had to be truncated, written again or proven. */
+  readonly clean: boolean
+  /** Events found. */
+  readonly events: number
+  /** Bytes of the active chunk that were read record by record to find the end of the log. */
+  readonly scannedBytes: number
+  /** Bytes of a torn tail that were removed; none of them had been acknowledged. */
+  readonly truncatedBytes: number
+  readonly ms: number
+}
+
+/** What the front desk works with, wired for writing or for reading. */
+export interface Rooms {
+  readonly storeId: Uint8Array
+  readonly recovery: Recovery
+  readonly index: StreamIndex
+  readonly reader: LogReader
+  readonly cache: BlockCache
+  readonly chaser: StorageChaser
+  /** Null in a store that is open for reading. */
+  readonly writing: { readonly writer: StorageWriter; readonly pending: PendingAppends } | null
+  /** Settles every append, also the ones that it refuses. */
+  admit(
+    stream: string,
+    events: NewEvent | readonly NewEvent[],
+    options: AppendOptions | undefined,
+    resolve: (ack: AppendAck) => void,
+    reject: (error: unknown) => void,
+  ): void
+  /** What a read waits for so that it sees everything acknowledged before it began; null when that is so already. */
+  beforeRead(): Promise<void> | null
+  close(): Promise<void>
+}

@@ -1,0 +1,119 @@
+import { inspect } from 'node:util'
+import { deriveEventId, EVENT_ID_SIZE, formatEventId } from '../core/event-id.ts'
+import type { RecordedEvent } from '../core/events.ts'
+import type { LogPosition, Revision } from '../core/positions.ts'
+import type { ByteWindow } from '../format/byte-window.ts'
+import {
+  createdMsOf,
+  dataEndOf,
+  dataOffsetOf,
+  eventTypeOffsetOf,
+  eventTypeSizeOf,
+  flagsOf,
+  metadataOffsetOf,
+  PrepareFlag,
+  positionOf,
+  revisionOf,
+  streamOffsetOf,
+  streamSizeOf,
+  suppliedIdOffsetOf,
+} from '../format/log-record.ts'
+
+const NOT_DECODED = Symbol('not decoded')
+
+/** An event as it stands in a batch: its fields are decoded when they are first asked for. */
+export class StoredEvent implements RecordedEvent {
+  readonly stream: string
+  readonly #window: ByteWindow
+  readonly #offset: number
+  readonly #storeId: Uint8Array
+  #type: string | undefined
+  #data: unknown = NOT_DECODED
+
+  /** @param window never reused: the event keeps it. @param stream its name, if the reader knows it. */
+  constructor(window: ByteWindow, offset: number, storeId: Uint8Array, stream?: string) {
+    this.#window = window
+    this.#offset = offset
+    this.#storeId = storeId
+    this.stream = stream ?? streamNameAt(window, offset)
+  }
+
+  get revision(): Revision {
+    return revisionOf(this.#window.view, this.#offset)
+  }
+
+  get position(): LogPosition {
+    return positionOf(this.#window.view, this.#offset)
+  }
+
+  get id(): string {
+    if (!(this.#flags & PrepareFlag.suppliedId)) return deriveEventId(this.#storeId, this.position)
+    const start = suppliedIdOffsetOf(this.#offset)
+    return formatEventId(this.#window.bytes.subarray(start, start + EVENT_ID_SIZE))
+  }
+
+  get type(): string {
+    if (this.#type === undefined) {
+      const start = eventTypeOffsetOf(this.#window.view, this.#offset)
+      this.#type = this.#window.bytes.toString('utf8', start, start + eventTypeSizeOf(this.#window.view, this.#offset))
+    }
+    return this.#type
+  }
+
+  get created(): Date {
+    return new Date(createdMsOf(this.#window.view, this.#offset))
+  }
+
+  get contentType(): 'json' | 'binary' {
+    return this.#flags & PrepareFlag.jsonData ? 'json' : 'binary'
+  }
+
+  get data(): unknown {
+    if (this.#data === NOT_DECODED) {
+      const { bytes, view } = this.#window
+      const isJson = this.contentType === 'json'
+      this.#data = isJson
+        ? JSON.parse(bytes.toString('utf8', dataOffsetOf(view, this.#offset), dataEndOf(view, this.#offset)))
+        : this.bytes
+    }
+    return this.#data
+  }
+
+  get bytes(): Uint8Array {
+    const { bytes, view } = this.#window
+    return asBytes(bytes, dataOffsetOf(view, this.#offset), dataEndOf(view, this.#offset))
+  }
+
+  get metadata(): unknown {
+    const flags = this.#flags
+    if (!(flags & PrepareFlag.hasMetadata)) return undefined
+    const { bytes, view } = this.#window
+    const start = metadataOffsetOf(view, this.#offset)
+    const end = dataOffsetOf(view, this.#offset)
+    return flags & PrepareFlag.jsonMetadata ? JSON.parse(bytes.toString('utf8', start, end)) : asBytes(bytes, start, end)
+  }
+
+  get #flags(): number {
+    return flagsOf(this.#window.view, this.#offset)
+  }
+
+  /** All fields, as a plain object. */
+  toJSON(): Record<string, unknown> {
+    const { stream, revision, position, id, type, created, contentType, data, metadata } = this
+    return { stream, revision, position, id, type, created, contentType, data, ...(metadata === undefined ? {} : { metadata }) }
+  }
+
+  [inspect.custom](): Record<string, unknown> {
+    return this.toJSON()
+  }
+}
+
+export function streamNameAt(window: ByteWindow, offset: number): string {
+  const start = streamOffsetOf(window.view, offset)
+  return window.bytes.toString('utf8', start, start + streamSizeOf(window.view, offset))
+}
+
+/** A plain Uint8Array over the same memory: users get no Buffer, whose methods differ. */
+function asBytes(bytes: Buffer, start: number, end: number): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start)
+}

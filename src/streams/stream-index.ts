@@ -1,0 +1,94 @@
+import type { CommitAck, CommitListener } from '../chaser/commit-ack.ts'
+import { CorruptLogError, WrongExpectedRevisionError } from '../core/errors.ts'
+import { encodeStreamName } from '../core/names.ts'
+import { LogPosition, Revision } from '../core/positions.ts'
+import { revisionOf, sizeOf, streamOffsetOf, streamSizeOf } from '../format/log-record.ts'
+import type { AppendCheck, StreamHead } from '../writer/append-check.ts'
+import type { AppendMessage } from '../writer/messages.ts'
+import type { Verdict } from '../writer/verdict.ts'
+import { type StreamEntry, StreamTable } from './stream-table.ts'
+
+/**
+ * Which events each stream has, and where. Fed by the chaser, so it knows exactly what is committed; and asked by the writer,
+ * for whom each stream also remembers how far the writer is ahead.
+ */
+export class StreamIndex implements AppendCheck, CommitListener {
+  readonly #table = new StreamTable()
+  #eventCount = 0
+  #streamCount = 0
+  #lastPosition = LogPosition.start
+
+  /** Committed events. */
+  get eventCount(): number {
+    return this.#eventCount
+  }
+
+  /** Streams with committed events. */
+  get streamCount(): number {
+    return this.#streamCount
+  }
+
+  /** Of the last committed event; 0 when there is none. */
+  get lastPosition(): LogPosition {
+    return this.#lastPosition
+  }
+
+  /** @returns undefined when the stream has no committed event. */
+  find(stream: string): StreamEntry | undefined {
+    const entry = this.#table.byName(stream)
+    return entry === undefined || entry.positions.length === 0 ? undefined : entry
+  }
+
+  committed(ack: CommitAck): void {
+    const { window } = ack
+    const { view } = window
+    let offset = ack.offset
+    let position: number = ack.position
+    for (let i = 0; i < ack.eventCount; i++) {
+      const entry = this.#table.byBytes(window.bytes, streamOffsetOf(view, offset), streamSizeOf(view, offset))
+      const revision = revisionOf(view, offset)
+      if (revision !== entry.positions.length) {
+        throw new CorruptLogError('log', position, `stream '${entry.name}' goes from revision ${entry.head} to ${revision}`)
+      }
+      if (revision === 0) this.#streamCount++
+      entry.positions.push(position)
+      if (revision > entry.revision) entry.revision = revision
+      this.#lastPosition = position as LogPosition
+      const size = sizeOf(view, offset)
+      offset += size
+      position += size
+    }
+    this.#eventCount += ack.eventCount
+  }
+
+  prefetch(stream: string): StreamEntry {
+    const entry = this.#table.byName(stream) ?? this.#table.add(stream, encodeStreamName(stream))
+    entry.holderCount++
+    return entry
+  }
+
+  decide(append: AppendMessage): Verdict | null {
+    const { expected, head } = append
+    const { revision } = head
+    if (expected === 'any') return null
+    if (
+      expected === 'no_stream' ? revision === Revision.none : expected === 'stream_exists' ? revision >= 0 : revision === expected
+    )
+      return null
+    const actual = revision === Revision.none ? null : revision
+    return { kind: 'rejected', error: new WrongExpectedRevisionError(head.name, expected, actual) }
+  }
+
+  note(append: AppendMessage): void {
+    append.head.revision = Revision.plus(append.firstRevision, append.eventCount - 1)
+  }
+
+  forget(append: AppendMessage): void {
+    append.head.revision = Revision.plus(append.firstRevision, -1)
+  }
+
+  release(head: StreamHead): void {
+    const entry = head as StreamEntry
+    if (--entry.holderCount === 0 && entry.revision === Revision.none) this.#table.remove(entry)
+  }
+}

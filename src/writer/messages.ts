@@ -1,0 +1,90 @@
+import type { ExpectedRevision } from '../core/events.ts'
+import { LogPosition, Revision } from '../core/positions.ts'
+import { COMMIT_RECORD_SIZE, type EncodableEvent, prepareSize } from '../format/log-record.ts'
+import type { StreamHead } from './append-check.ts'
+import type { Verdict } from './verdict.ts'
+
+/** Everything that the storage writer accepts. */
+export type WriterMessage = AppendMessage | StopMessage
+
+const NO_EVENTS: readonly EncodableEvent[] = []
+
+/**
+ * One append, from the queue until it settles. It is its own first event, so that the common append is one object.
+ * The writer fills in the outcome: either a place in the log or a verdict.
+ */
+export class AppendMessage implements EncodableEvent {
+  readonly kind = 'append'
+  readonly head: StreamHead
+  readonly expected: ExpectedRevision
+  readonly eventCount: number
+  /** Bytes in the log, all records. */
+  readonly size: number
+
+  // The first event; meaningless when eventCount is 0.
+  readonly eventType: Uint8Array
+  readonly data: Uint8Array | string
+  readonly dataSize: number
+  readonly metadata: Uint8Array | string | undefined
+  readonly metadataSize: number
+  readonly suppliedId: Uint8Array | undefined
+  /** The events behind the first. */
+  readonly rest: readonly EncodableEvent[]
+
+  /** Taken from the queue by the writer: from here on it can't be called back. */
+  isTaken = false
+  /** Called back before it was taken: the writer passes over it. */
+  isAborted = false
+  firstRevision: Revision = Revision.none
+  /** Of the last event's record. */
+  position: LogPosition = LogPosition.start
+  /** Behind the last record; 0 until it is written. */
+  end: LogPosition = LogPosition.start
+  verdict: Verdict | null = null
+  /** The verdict may be told once everything below is flushed and published. */
+  restsOn: LogPosition = LogPosition.start
+
+  constructor(head: StreamHead, expected: ExpectedRevision, first: EncodableEvent, rest: readonly EncodableEvent[] = NO_EVENTS) {
+    this.head = head
+    this.expected = expected
+    this.eventType = first.eventType
+    this.data = first.data
+    this.dataSize = first.dataSize
+    this.metadata = first.metadata
+    this.metadataSize = first.metadataSize
+    this.suppliedId = first.suppliedId
+    this.rest = rest
+    this.eventCount = first === NO_EVENT ? 0 : 1 + rest.length
+    this.size = this.eventCount === 0 ? 0 : sizeInLog(first, rest, head.nameBytes.length)
+  }
+
+  /** A check leaves no bytes. */
+  get isFlushable(): boolean {
+    return this.eventCount > 0
+  }
+}
+
+/** Stands in for the first event of an append without events. */
+export const NO_EVENT: EncodableEvent = {
+  eventType: new Uint8Array(0),
+  data: '',
+  dataSize: 0,
+  metadata: undefined,
+  metadataSize: 0,
+  suppliedId: undefined,
+}
+
+function sizeInLog(first: EncodableEvent, rest: readonly EncodableEvent[], streamSize: number): number {
+  let size = prepareSize(first, streamSize)
+  if (rest.length === 0) return size
+  for (const event of rest) size += prepareSize(event, streamSize)
+  return size + COMMIT_RECORD_SIZE
+}
+
+/** Finish what waits in front of it, prove the log, then call `stopped`. */
+export interface StopMessage {
+  readonly kind: 'stop'
+  readonly size: 0
+  readonly isFlushable: false
+  readonly stopped: () => void
+}

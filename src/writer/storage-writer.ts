@@ -1,0 +1,372 @@
+import assert from 'node:assert'
+import type { Clock } from '../core/clock.ts'
+import { DiskFullError, isDiskFull, type TailraceError, WriterFailedError } from '../core/errors.ts'
+import { MIB, PROOF_DELAY_MS, SLICE_SIZE } from '../core/limits.ts'
+import { LogPosition, Revision } from '../core/positions.ts'
+import { unreachable } from '../core/unreachable.ts'
+import { encodeCommit, encodePrepare, proofDistance } from '../format/log-record.ts'
+import { Checkpoint } from '../log/checkpoint.ts'
+import type { ChunkLog } from '../log/chunk-log.ts'
+import { StageQueue } from '../queue/stage-queue.ts'
+import type { AppendCheck } from './append-check.ts'
+import { FlushPolicy, type FlushTrigger } from './flush-policy.ts'
+import { FlushStatistics } from './flush-statistics.ts'
+import type { AppendMessage, WriterMessage } from './messages.ts'
+import type { Verdict } from './verdict.ts'
+
+/** What an ack waits for: 'fsync' a sync of its bytes, 'os' that the kernel has them, 'memory' nothing. */
+export type Durability = 'fsync' | 'os' | 'memory'
+
+/** Where the writer tells what becomes of appends that it can't or couldn't write. */
+export interface WriterListener {
+  /** `append.verdict` and `append.restsOn` are set. */
+  decided(append: AppendMessage): void
+  /** Nothing that was taken and stands or rests behind `position` will ever appear; the writer goes on. */
+  undone(position: LogPosition, error: TailraceError): void
+  /** The writer is finished. What stands behind `position` may or may not appear; what still waits never will. */
+  failed(position: LogPosition, cause: unknown): void
+}
+
+/** In 'memory', encoding waits when more than this has not been written. */
+const MAX_UNWRITTEN_SIZE = 32 * MIB
+/** While a sync runs, the next group is handed to the file once it has this size. */
+const WRITE_AHEAD_SIZE = MIB / 4
+/** In 'os', how often written bytes are synced. */
+const OS_SYNC_DELAY_MS = 1000
+
+/**
+ * Stage 1: puts events in order and makes them durable. It takes what waits, in slices; checks, encodes and counts; and has
+ * one flush under way while it encodes the next group. It never reads the disk.
+ */
+export class StorageWriter {
+  readonly queue: StageQueue<WriterMessage>
+  /** Everything below may be read and acknowledged: flushed, in the sense of the durability mode. */
+  readonly flushed: Checkpoint
+  readonly policy: FlushPolicy
+  readonly statistics = new FlushStatistics()
+  appendCount = 0
+  eventCount = 0
+  byteCount = 0
+  readonly #log: ChunkLog
+  readonly #check: AppendCheck
+  readonly #listener: WriterListener
+  readonly #clock: Clock
+  readonly #durability: Durability
+  #isScheduled = false
+  /** Roll-overs, undos and proofs that hold the loop; it is called again when the last of them is done. */
+  #holdCount = 0
+  /** The flush under way; null when there is none. */
+  #flushing: Promise<void> | null = null
+  #failure: { readonly cause: unknown } | null = null
+  #cancelProof: (() => void) | null = null
+  #lastFlushMs = 0
+  /** Time of the newest event: it never goes back, whatever the clock does. */
+  #lastCreatedMs = 0
+  /** Events of the active chunk below the flushed position. */
+  #flushedEventCount: number
+
+  constructor(
+    log: ChunkLog,
+    check: AppendCheck,
+    listener: WriterListener,
+    clock: Clock,
+    durability: Durability,
+    flushDelayMs: number,
+  ) {
+    this.#log = log
+    this.#check = check
+    this.#listener = listener
+    this.#clock = clock
+    this.#durability = durability
+    this.#flushedEventCount = log.eventCount
+    this.flushed = new Checkpoint(log.end)
+    this.policy = new FlushPolicy(clock, flushDelayMs)
+    this.queue = new StageQueue(() => this.#schedule())
+  }
+
+  /** Why the writer is finished; undefined while it is not. */
+  get failure(): { readonly cause: unknown } | undefined {
+    return this.#failure ?? undefined
+  }
+
+  /** Finishes what waits, proves the log, and resolves; right away if the writer has failed. */
+  stop(): Promise<void> {
+    if (this.#failure !== null) return Promise.resolve()
+    return new Promise(stopped => {
+      this.queue.push({ kind: 'stop', size: 0, isFlushable: false, stopped })
+    })
+  }
+
+  /** The next tick comes when all promises settled by now have run: everyone who was just acked joins the same group. */
+  #schedule(): void {
+    if (this.#isScheduled || this.#holdCount > 0) return
+    this.#isScheduled = true
+    process.nextTick(this.#run)
+  }
+
+  readonly #run = (): void => {
+    this.#isScheduled = false
+    if (this.#holdCount > 0 || this.#failure !== null) return
+    this.#takeSlice()
+    const trigger = this.policy.due(this.queue.flushableCount)
+    if (trigger !== null) this.#commit(trigger)
+    if (this.queue.length > 0 && this.#holdCount === 0) {
+      this.#isScheduled = true
+      setImmediate(this.#run)
+    }
+  }
+
+  #takeSlice(): void {
+    const createdMs = Math.max(this.#lastCreatedMs, this.#clock.now())
+    this.#lastCreatedMs = createdMs
+    let takenSize = 0
+    for (let message = this.queue.peek(); message !== undefined && takenSize < SLICE_SIZE; message = this.queue.peek()) {
+      switch (message.kind) {
+        case 'append':
+          if (!message.isAborted && !this.#take(message, createdMs)) return
+          break
+        case 'stop':
+          this.queue.shift()
+          void this.#hold(() => this.#stop(message.stopped))
+          return
+        default:
+          unreachable(message)
+      }
+      takenSize += message.size
+      this.queue.shift()
+    }
+  }
+
+  /** @returns false when the append must stay in the queue, because there is no room for it yet. */
+  #take(append: AppendMessage, createdMs: number): boolean {
+    const verdict = this.#check.decide(append)
+    if (verdict !== null) this.#decide(append, verdict)
+    else if (append.eventCount === 0) this.#decide(append, { kind: 'checked' })
+    else if (!this.#log.fits(append.size)) {
+      void this.#hold(() => this.#rollOver())
+      return false
+    } else if (this.#durability === 'memory' && this.#log.end - this.#log.written > MAX_UNWRITTEN_SIZE) {
+      void this.#hold(() => this.#drainWrites())
+      return false
+    } else this.#encode(append, createdMs)
+    return true
+  }
+
+  #decide(append: AppendMessage, verdict: Verdict): void {
+    append.isTaken = true
+    append.verdict = verdict
+    append.restsOn = this.#log.end
+    this.#listener.decided(append)
+  }
+
+  #encode(append: AppendMessage, createdMs: number): void {
+    const log = this.#log
+    const { head, rest } = append
+    const { nameBytes } = head
+    const { seed, proven, end: start } = log
+    const slab = log.reserve(append.size)
+    const { window } = slab
+    const isLone = rest.length === 0
+    const firstRevision = Revision.plus(head.revision, 1)
+    let at = start - slab.start
+    at = encodePrepare(window, at, seed, start, proofDistance(start, proven), isLone, nameBytes, firstRevision, createdMs, append)
+    append.position = start
+    if (!isLone) {
+      for (let i = 0; i < rest.length; i++) {
+        const position = LogPosition.plus(slab.start, at)
+        const revision = Revision.plus(firstRevision, i + 1)
+        at = encodePrepare(
+          window,
+          at,
+          seed,
+          position,
+          proofDistance(position, proven),
+          false,
+          nameBytes,
+          revision,
+          createdMs,
+          rest[i]!,
+        )
+        append.position = position
+      }
+      const position = LogPosition.plus(slab.start, at)
+      at = encodeCommit(window, at, seed, position, proofDistance(position, proven), start, append.eventCount)
+    }
+    assert(at === start - slab.start + append.size, 'an append has another size than was reserved')
+    log.advance(slab, append.size, append.eventCount)
+    append.isTaken = true
+    append.firstRevision = firstRevision
+    append.end = log.end
+    this.#check.note(append)
+    this.policy.wrote()
+    this.appendCount++
+    this.eventCount += append.eventCount
+    this.byteCount += append.size
+  }
+
+  #commit(trigger: FlushTrigger): void {
+    if (this.#durability === 'memory') this.flushed.advance(this.#log.end)
+    if (this.#flushing === null) this.#startFlush(trigger)
+    else if (this.#log.canWriteAhead(WRITE_AHEAD_SIZE)) this.#log.writeAhead()
+  }
+
+  #startFlush(trigger: FlushTrigger): void {
+    this.policy.began(trigger)
+    const startedMs = this.#clock.monotonic()
+    const target = this.#log.end
+    const eventCount = this.#log.eventCount
+    const done = this.#durability === 'fsync' ? this.#log.flush() : this.#log.write()
+    this.#flushing = done.then(
+      () => this.#flushCameBack(target, eventCount, startedMs),
+      (error: unknown) => this.#flushFailed(error),
+    )
+  }
+
+  #flushCameBack(target: LogPosition, eventCount: number, startedMs: number): void {
+    this.#flushing = null
+    this.#lastFlushMs = this.#clock.monotonic()
+    this.statistics.record(this.#lastFlushMs - startedMs)
+    this.#flushedEventCount = eventCount
+    // The disk gets its next group before anyone is told of this one.
+    const trigger = this.policy.due(this.queue.flushableCount)
+    if (trigger !== null) this.#startFlush(trigger)
+    if (target > this.flushed.position) this.flushed.advance(target)
+    this.#log.keepAhead(target)
+    this.#armProof()
+  }
+
+  async #flushFailed(error: unknown): Promise<void> {
+    this.#flushing = null
+    if (!this.#canUndo(error)) return this.fail(error)
+    await this.#hold(() => this.#undo(error))
+  }
+
+  /** A full disk is no failure of the writer, as long as nobody was acked and no sync has left its bytes in doubt. */
+  #canUndo(error: unknown): boolean {
+    return isDiskFull(error) && !this.#log.isInDoubt && this.#durability !== 'memory'
+  }
+
+  async #undo(cause: unknown): Promise<void> {
+    const position = this.flushed.position
+    try {
+      await this.#log.undo(position, this.#flushedEventCount)
+    } catch (error) {
+      return this.fail(error)
+    }
+    this.policy.undone()
+    this.#listener.undone(position, new DiskFullError(`the disk is full, nothing was appended: ${String(cause)}`, cause))
+  }
+
+  /** Holds the loop until `work` is done. */
+  async #hold(work: () => Promise<void>): Promise<void> {
+    this.#holdCount++
+    try {
+      await work()
+    } catch (error) {
+      this.fail(error)
+    }
+    this.#holdCount--
+    if (this.queue.length > 0) this.#schedule()
+  }
+
+  /** Flushes everything encoded, whatever the durability mode. Only while the loop is held. */
+  async #drain(): Promise<void> {
+    while (this.#flushing !== null) await this.#flushing
+    if (this.#failure !== null || this.#log.proven === this.#log.end) return
+    this.policy.began('drained')
+    try {
+      await this.#log.flush()
+    } catch (error) {
+      if (this.#canUndo(error)) return this.#undo(error)
+      return this.fail(error)
+    }
+    this.#flushedEventCount = this.#log.eventCount
+    this.flushed.advance(this.#log.end)
+    this.#log.keepAhead(this.#log.end)
+  }
+
+  async #drainWrites(): Promise<void> {
+    while (this.#flushing !== null) await this.#flushing
+    await this.#log.write()
+  }
+
+  /** Makes room for the append at the front of the queue; if that can't be done, rejects it. */
+  async #rollOver(): Promise<void> {
+    await this.#drain()
+    if (this.#failure !== null) return
+    try {
+      await this.#log.ensureNext()
+    } catch (error) {
+      const what = isDiskFull(error)
+        ? new DiskFullError(`the disk is full, the next chunk cannot be made: ${String(error)}`, error)
+        : new WriterFailedError(`the next chunk cannot be made: ${String(error)}`, { retryable: true, cause: error })
+      return this.#rejectFront(what)
+    }
+    try {
+      await this.#log.rollOver()
+    } catch (error) {
+      if (!this.#canUndo(error)) return this.fail(error)
+      await this.#undo(error)
+      return this.#rejectFront(new DiskFullError(`the disk is full, the chunk cannot be completed: ${String(error)}`, error))
+    }
+    this.#rolledOver()
+  }
+
+  #rolledOver(): void {
+    this.#flushedEventCount = this.#log.eventCount
+    this.flushed.advance(this.#log.end)
+    this.#log.keepAhead(this.#log.end)
+  }
+
+  #rejectFront(error: TailraceError): void {
+    const message = this.queue.peek()
+    if (message?.kind !== 'append') return
+    this.queue.shift()
+    if (!message.isAborted) this.#decide(message, { kind: 'rejected', error })
+  }
+
+  /** Once the writer is idle it proves what it wrote last. At most one timer runs, however many flushes there are. */
+  #armProof(): void {
+    if (this.#cancelProof !== null || this.#durability === 'memory') return
+    const delayMs = this.#durability === 'os' ? OS_SYNC_DELAY_MS : PROOF_DELAY_MS
+    this.#cancelProof = this.#clock.after(delayMs, () => {
+      this.#cancelProof = null
+      if (this.#failure !== null || this.#holdCount > 0) return
+      const isIdle = this.#flushing === null && this.queue.length === 0
+      const isQuiet = this.#clock.monotonic() - this.#lastFlushMs >= PROOF_DELAY_MS / 2
+      if (isIdle && (isQuiet || this.#durability === 'os')) void this.#hold(() => this.#prove())
+      else this.#armProof()
+    })
+  }
+
+  async #prove(): Promise<void> {
+    await this.#drain()
+    if (this.#failure !== null) return
+    try {
+      await this.#log.prove()
+    } catch (error) {
+      if (this.#log.isInDoubt) return this.fail(error)
+      // The log stays as it was, unproven: the next append proves it.
+      return this.#undo(error)
+    }
+    this.#rolledOver()
+  }
+
+  async #stop(stopped: () => void): Promise<void> {
+    this.#cancelProof?.()
+    this.#cancelProof = null
+    if (this.#failure === null) await this.#prove()
+    stopped()
+  }
+
+  /** For good: after a failed write or sync nobody knows what is on the disk, and a retry could be told that all is well. */
+  fail(cause: unknown): void {
+    if (this.#failure !== null) return
+    this.#failure = { cause }
+    this.#cancelProof?.()
+    this.#listener.failed(this.flushed.position, cause)
+    for (let message = this.queue.shift(); message !== undefined; message = this.queue.shift()) {
+      if (message.kind === 'stop') message.stopped()
+    }
+  }
+}

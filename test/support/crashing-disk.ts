@@ -1,0 +1,227 @@
+import { parentOf } from '../../src/disk/memory-disk.ts'
+import { type HashedImage, mix } from './hashed-image.ts'
+import { filesOf, type LogEntry, type Recording } from './operation-log.ts'
+import { type Change, CrashingFile, type NameChange } from './pending-changes.ts'
+
+type Node = CrashingFile | 'directory'
+
+/** What a crash left. */
+export interface Remains {
+  /** As DiskContent: a path that ends with '/' is an empty directory. */
+  readonly content: Map<string, Uint8Array>
+  /** Equal for equal content, two lanes. */
+  readonly laneA: number
+  readonly laneB: number
+}
+
+/**
+ * A disk as a crash would find it, moved on entry by entry through an operation log: what is durable, and which changes are not.
+ * Give each change of `changes()` a fate, then `afterCrash()` is what the next open finds.
+ */
+export class CrashingDisk {
+  readonly #files: CrashingFile[]
+  /** The durable names. */
+  readonly #names = new Map<string, Node>()
+  #nameChanges: NameChange[] = []
+  readonly #sectorSize: number
+  /** For each sync in flight, the operations that had settled when it was called. */
+  readonly #covered = new Map<number, ReadonlySet<number>>()
+  readonly #log: readonly LogEntry[]
+
+  constructor(recording: Recording) {
+    this.#log = recording.log
+    this.#sectorSize = recording.sectorSize
+    for (const path of recording.initial.keys()) {
+      for (let parent = parentOf(path); parent !== parentOf(parent); parent = parentOf(parent))
+        this.#names.set(parent, 'directory')
+    }
+    this.#files = filesOf(recording.initial).map(([path, bytes], inode) => new CrashingFile(path, inode, bytes, this.#sectorSize))
+    for (const file of this.#files) this.#names.set(file.path, file)
+  }
+
+  /** Goes on by one entry. Returns whether a crash after it can leave something, or break a promise, that one before it can't. */
+  advance(index: number): boolean {
+    const entry = this.#log[index] as LogEntry
+    switch (entry.kind) {
+      case 'mark':
+        return true
+      case 'done':
+        return entry.ok ? this.#succeed(entry.begun) : this.#fail(entry.begun)
+      case 'create': {
+        const file = new CrashingFile(entry.path, entry.inode, new Uint8Array(0), this.#sectorSize)
+        this.#files[entry.inode] = file
+        return this.#rename(index, null, { path: entry.path, node: file })
+      }
+      case 'rename':
+        return this.#rename(index, entry.from, { path: entry.to, node: this.#file(entry.inode) })
+      case 'remove':
+        return this.#rename(index, entry.path, null)
+      case 'makeDirectory':
+        return this.#makeDirectory(index, entry.directory)
+      case 'write':
+      case 'writeDurably':
+        this.#file(entry.inode).write(index, entry.bytes, entry.offset)
+        return true
+      case 'truncate':
+        this.#file(entry.inode).truncate(index, entry.size)
+        return true
+      case 'datasync':
+        this.#covered.set(index, this.#file(entry.inode).settledOperations())
+        return false
+      case 'syncDirectory': {
+        const settled = this.#nameChanges.filter(change => change.settled && change.directory === entry.directory)
+        this.#covered.set(index, new Set(settled.map(change => change.operation)))
+        return false
+      }
+    }
+  }
+
+  /** What is not durable, in the order of the operations. Only of files that some crash can leave a name for. */
+  changes(): Change[] {
+    const reachable = new Set<Node>(this.#names.values())
+    for (const change of this.#nameChanges) if (change.put !== null) reachable.add(change.put.node)
+    const files = this.#files.filter(file => reachable.has(file))
+    return [...this.#nameChanges, ...files.flatMap(file => file.changes)].sort((one, other) => one.operation - other.operation)
+  }
+
+  /** The disk after a crash in which each change met its fate. `seed` decides what damage looks like. */
+  afterCrash(seed: string): Remains {
+    const names = new Map(this.#names)
+    for (const change of this.#nameChanges) if (change.fate === 'kept') apply(change, names)
+    const content = new Map<string, Uint8Array>()
+    let [laneA, laneB] = [0, 0]
+    // Shorter paths first: what is in a directory that was lost is lost with it.
+    for (const [path, node] of [...names].sort(([one], [other]) => one.length - other.length)) {
+      const parent = parentOf(path)
+      if (parent !== parentOf(parent) && names.get(parent) !== 'directory') {
+        names.delete(path)
+        continue
+      }
+      content.delete(`${parent}/`)
+      const image: HashedImage | null = node === 'directory' ? null : node.afterCrash(seed)
+      content.set(image === null ? `${path}/` : path, image?.bytes ?? NOTHING)
+      const name = hashOf(path)
+      laneA = (laneA + mix(image === null ? 1 : mix(image.laneA, image.size), name)) | 0
+      laneB = (laneB + mix(image === null ? 2 : mix(image.laneB, ~image.size), ~name)) | 0
+    }
+    return { content, laneA, laneB }
+  }
+
+  #file(inode: number): CrashingFile {
+    const file = this.#files[inode]
+    if (file === undefined) throw new Error(`the log names inode ${inode} before it creates it`)
+    return file
+  }
+
+  #rename(operation: number, dropped: string | null, put: NameChange['put']): true {
+    const directory = parentOf(put?.path ?? (dropped as string))
+    if (dropped !== null && parentOf(dropped) !== directory)
+      throw new Error(`no model of a rename across directories: ${dropped}`)
+    this.#nameChanges.push({ kind: 'name', operation, directory, dropped, put, settled: false, forgotten: false, fate: 'lost' })
+    return true
+  }
+
+  #makeDirectory(operation: number, directory: string): boolean {
+    const names = new Map(this.#names)
+    for (const change of this.#nameChanges) apply(change, names)
+    const missing: string[] = []
+    for (let path = directory; path !== parentOf(path) && !names.has(path); path = parentOf(path)) missing.unshift(path)
+    for (const path of missing) this.#rename(operation, null, { path, node: 'directory' })
+    return missing.length > 0
+  }
+
+  #succeed(begun: number): boolean {
+    const entry = this.#log[begun] as LogEntry
+    const own = new Set([begun])
+    switch (entry.kind) {
+      case 'datasync':
+        this.#file(entry.inode).prove(this.#take(begun))
+        return true
+      case 'writeDurably':
+        this.#file(entry.inode).proveOwn(begun)
+        return true
+      case 'syncDirectory':
+        this.#proveNames(this.#take(begun))
+        return true
+      case 'makeDirectory':
+        this.#proveNames(own)
+        return true
+      case 'write':
+      case 'truncate':
+        this.#file(entry.inode).settle(begun)
+        return false
+      default: {
+        const settled = this.#nameChanges.filter(change => change.operation === begun)
+        for (const change of settled) change.settled = true
+        // Operations reach the disk in the order in which they settle.
+        this.#nameChanges = [...this.#nameChanges.filter(change => change.operation !== begun), ...settled]
+        return false
+      }
+    }
+  }
+
+  #fail(begun: number): boolean {
+    const entry = this.#log[begun] as LogEntry
+    switch (entry.kind) {
+      case 'datasync':
+        this.#file(entry.inode).forget(this.#take(begun))
+        return false
+      case 'writeDurably':
+        this.#file(entry.inode).settle(begun)
+        this.#file(entry.inode).forget(new Set([begun]))
+        return false
+      case 'syncDirectory': {
+        const covered = this.#take(begun)
+        for (const change of this.#nameChanges) if (covered.has(change.operation)) change.forgotten = true
+        return false
+      }
+      case 'write':
+      case 'truncate':
+        this.#file(entry.inode).drop(begun)
+        return true
+      default:
+        this.#nameChanges = this.#nameChanges.filter(change => change.operation !== begun)
+        return true
+    }
+  }
+
+  #take(sync: number): ReadonlySet<number> {
+    const covered = this.#covered.get(sync)
+    if (covered === undefined) throw new Error(`the sync of entry ${sync} settles twice`)
+    this.#covered.delete(sync)
+    return covered
+  }
+
+  #proveNames(operations: ReadonlySet<number>): void {
+    let rest: NameChange[] = []
+    for (const change of this.#nameChanges) {
+      if (change.forgotten || !operations.has(change.operation)) {
+        rest.push(change)
+        continue
+      }
+      apply(change, this.#names)
+      // An earlier change that is not proven must not undo this one.
+      const touched = [change.dropped, change.put?.path]
+      rest = rest.filter(({ dropped, put }) => !touched.some(path => path != null && (path === dropped || path === put?.path)))
+    }
+    this.#nameChanges = rest
+  }
+}
+
+const NOTHING = new Uint8Array(0)
+const hashes = new Map<string, number>()
+
+function apply({ dropped, put }: NameChange, names: Map<string, Node>): void {
+  if (dropped !== null) names.delete(dropped)
+  if (put !== null) names.set(put.path, put.node)
+}
+
+function hashOf(path: string): number {
+  let hash = hashes.get(path)
+  if (hash === undefined) {
+    hash = 0
+    for (let index = 0; index < path.length; index++) hash = mix(hash, path.charCodeAt(index))
+    hashes.set(path, hash)
+  }
+  return hash
+}

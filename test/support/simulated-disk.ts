@@ -1,0 +1,230 @@
+import assert from 'node:assert/strict'
+import type { Disk, DiskFile, DiskLock, OpenMode } from '../../src/disk/disk.ts'
+import { type DiskContent, MemoryDisk, systemError, trimPath } from '../../src/disk/memory-disk.ts'
+import { type DiskOperation, type Fault, FaultPlan, type HeldCall, type PlannedFault } from './faults.ts'
+import { filesOf, type LogEntry, type Recording } from './operation-log.ts'
+import { Random } from './random.ts'
+
+export interface SimulatedDiskOptions {
+  readonly seed?: number | string
+  readonly sectorSize?: 512 | 4096
+  /** Calls take a seeded number of turns of the event loop, so that they overtake each other; without it, one microtask. */
+  readonly shuffle?: boolean
+  /** What is there at the start, all of it durable: for example what a crash left. */
+  readonly content?: DiskContent
+}
+
+/**
+ * A disk that fails when it is told to, and remembers what was done to it, so that a CrashModel can tell what a crash would leave.
+ *
+ * Readers see a write when it has returned, not before. What is durable is nothing of this class's business: it only keeps the
+ * log of operations, from which crash-states.ts works it out.
+ */
+export class SimulatedDisk implements Disk, Recording {
+  readonly initial: DiskContent
+  readonly log: LogEntry[] = []
+  readonly sectorSize: number
+  readonly #live: MemoryDisk
+  readonly #plan = new FaultPlan()
+  readonly #random: Random
+  readonly #shuffle: boolean
+  readonly #callCounts = new Map<DiskOperation, number>()
+  readonly #inodes = new Map<string, number>()
+  #nextInode: number
+
+  constructor({ seed = 1, sectorSize = 512, shuffle = false, content = new Map() }: SimulatedDiskOptions = {}) {
+    this.initial = new Map(content)
+    this.sectorSize = sectorSize
+    this.#live = new MemoryDisk(content)
+    this.#random = new Random(seed)
+    this.#shuffle = shuffle
+    for (const [inode, [path]] of filesOf(this.initial).entries()) this.#inodes.set(path, inode)
+    this.#nextInode = this.#inodes.size
+  }
+
+  /** Makes a call fail; see Fault. Several may wait at once. */
+  failNext(fault: Fault): PlannedFault {
+    return this.#plan.failNext(fault)
+  }
+
+  /** Holds the next such call in flight until it is released or made to fail. */
+  hold(op: DiskOperation, which: { readonly path?: string; readonly nth?: number } = {}): HeldCall {
+    return this.#plan.hold(op, which)
+  }
+
+  /** Notes in the log what the workload knows from here on. */
+  mark(label: string, payload: unknown = null): void {
+    this.log.push({ kind: 'mark', label, payload })
+  }
+
+  /** How often an operation was called, or all of them together: for failing each in turn. */
+  callCount(op?: DiskOperation): number {
+    return op === undefined
+      ? [...this.#callCounts.values()].reduce((sum, count) => sum + count, 0)
+      : (this.#callCounts.get(op) ?? 0)
+  }
+
+  /** What readers see now: what a process finds that starts after this one was killed. */
+  snapshot(): Map<string, Uint8Array> {
+    return this.#live.snapshot()
+  }
+
+  open(path: string, mode: OpenMode): Promise<DiskFile> {
+    const created = mode === 'create' && !this.#inodes.has(path) ? this.#nextInode++ : null
+    return this.#call('open', [path], created === null ? null : { kind: 'create', path, inode: created }, async () => {
+      const file = await this.#live.open(path, mode)
+      if (created !== null) this.#inodes.set(path, created)
+      return new SimulatedFile(this, file, this.#inodes.get(path) as number)
+    })
+  }
+
+  list(directory: string): Promise<string[]> {
+    return this.#call('list', [directory], null, () => this.#live.list(directory))
+  }
+
+  makeDirectory(directory: string): Promise<void> {
+    const entry = { kind: 'makeDirectory', directory: trimPath(directory) } as const
+    return this.#call('makeDirectory', [directory], entry, () => this.#live.makeDirectory(directory))
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    const inode = this.#inodes.get(from)
+    return this.#call('rename', [from, to], inode === undefined ? null : { kind: 'rename', from, to, inode }, async () => {
+      await this.#live.rename(from, to)
+      this.#inodes.delete(from)
+      this.#inodes.set(to, inode as number)
+    })
+  }
+
+  remove(path: string): Promise<void> {
+    return this.#call('remove', [path], this.#inodes.has(path) ? { kind: 'remove', path } : null, async () => {
+      await this.#live.remove(path)
+      this.#inodes.delete(path)
+    })
+  }
+
+  syncDirectory(directory: string): Promise<void> {
+    const entry = { kind: 'syncDirectory', directory: trimPath(directory) } as const
+    return this.#call('syncDirectory', [directory], entry, () => this.#live.syncDirectory(directory))
+  }
+
+  lock(path: string): Promise<DiskLock> {
+    const inode = this.#inodes.has(path) ? null : this.#nextInode++
+    return this.#call('lock', [path], inode === null ? null : { kind: 'create', path, inode }, async () => {
+      const lock = await this.#live.lock(path)
+      if (inode !== null) this.#inodes.set(path, inode)
+      return lock
+    })
+  }
+
+  /** A file's call that leaves no trace on disk. */
+  look<T>(op: 'read' | 'size' | 'close', path: string, effect: () => Promise<T>): Promise<T> {
+    return this.#call(op, [path], null, effect)
+  }
+
+  truncate(file: DiskFile, inode: number, size: number): Promise<void> {
+    return this.#call('truncate', [file.path], { kind: 'truncate', inode, size }, () => file.truncate(size))
+  }
+
+  datasync(file: DiskFile, inode: number): Promise<void> {
+    return this.#call('datasync', [file.path], { kind: 'datasync', inode }, () => file.datasync())
+  }
+
+  async write(op: 'write' | 'writeDurably', file: DiskFile, inode: number, bytes: Uint8Array, offset: number): Promise<void> {
+    const { fault, held } = this.#meet(op, [file.path])
+    const reaching =
+      fault === null ? bytes.length : Math.min(bytes.length, fault.partialBytes ?? (op === 'write' ? 0 : bytes.length))
+    const copy = new Uint8Array(bytes.subarray(0, reaching))
+    const begun = reaching === 0 ? null : this.log.push({ kind: op, inode, offset, bytes: copy }) - 1
+    const failure = (await this.#inFlight(held)) ?? fault?.error ?? null
+    try {
+      const changed = Buffer.compare(copy, bytes.subarray(0, reaching)) !== 0
+      assert(!changed, `${file.path}: the buffer of a write at ${offset} was changed while the write was in flight`)
+      // A plain write that was held and then failed has written nothing; one that was planned to fail, its part.
+      const reaches = fault !== null || failure === null || op === 'writeDurably'
+      if (reaching > 0 && reaches) await file[op](copy, offset)
+      if (begun !== null) this.log.push({ kind: 'done', begun, ok: op === 'write' ? reaches : failure === null })
+    } catch (error) {
+      if (begun !== null) this.log.push({ kind: 'done', begun, ok: false })
+      throw error
+    }
+    if (failure !== null) throw systemError(failure, op, file.path)
+  }
+
+  /**
+   * Every call but the writes. A failing one has no effect, except that a failed sync makes the kernel forget what it covered, and
+   * that a failed close closes.
+   */
+  async #call<T>(op: DiskOperation, paths: readonly string[], entry: LogEntry | null, effect: () => Promise<T>): Promise<T> {
+    const { fault, held } = this.#meet(op, paths)
+    const isSync = entry?.kind === 'datasync' || entry?.kind === 'syncDirectory'
+    const begun = entry === null || (fault !== null && !isSync) ? null : this.log.push(entry) - 1
+    let ok = false
+    try {
+      const failure = (await this.#inFlight(held)) ?? fault?.error ?? null
+      if (failure !== null && op === 'close') await effect()
+      if (failure !== null) throw systemError(failure, op, paths[0] as string)
+      const result = await effect()
+      ok = true
+      return result
+    } finally {
+      if (begun !== null) this.log.push({ kind: 'done', begun, ok })
+    }
+  }
+
+  #meet(op: DiskOperation, paths: readonly string[]): { fault: Fault | null; held: HeldCall | null } {
+    this.#callCounts.set(op, this.callCount(op) + 1)
+    return this.#plan.meet(op, paths)
+  }
+
+  /** The time between call and effect. Resolves with the error that a held call shall fail with. */
+  async #inFlight(held: HeldCall | null): Promise<string | null> {
+    const turns = this.#shuffle ? this.#random.int(8) : 0
+    if (turns < 4) for (let turn = 0; turn < turns; turn++) await null
+    else for (let turn = 4; turn < turns; turn++) await new Promise(resolve => setImmediate(resolve))
+    return held === null ? null : held.arrive()
+  }
+}
+
+/** An open file of a simulated disk: hands each call on, with the inode. */
+class SimulatedFile implements DiskFile {
+  readonly path: string
+  readonly #disk: SimulatedDisk
+  readonly #file: DiskFile
+  readonly #inode: number
+
+  constructor(disk: SimulatedDisk, file: DiskFile, inode: number) {
+    this.path = file.path
+    this.#disk = disk
+    this.#file = file
+    this.#inode = inode
+  }
+
+  write(bytes: Uint8Array, offset: number): Promise<void> {
+    return this.#disk.write('write', this.#file, this.#inode, bytes, offset)
+  }
+
+  writeDurably(bytes: Uint8Array, offset: number): Promise<void> {
+    return this.#disk.write('writeDurably', this.#file, this.#inode, bytes, offset)
+  }
+
+  datasync(): Promise<void> {
+    return this.#disk.datasync(this.#file, this.#inode)
+  }
+
+  read(target: Uint8Array, offset: number): Promise<number> {
+    return this.#disk.look('read', this.path, () => this.#file.read(target, offset))
+  }
+
+  size(): Promise<number> {
+    return this.#disk.look('size', this.path, () => this.#file.size())
+  }
+
+  truncate(size: number): Promise<void> {
+    return this.#disk.truncate(this.#file, this.#inode, size)
+  }
+
+  close(): Promise<void> {
+    return this.#disk.look('close', this.path, () => this.#file.close())
+  }
+}
