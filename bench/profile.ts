@@ -9,9 +9,11 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import type { CellMessage } from './support/cell.ts'
 import type { CellSpec } from './support/cells.ts'
 import { durability, secondsOf, UsageError, usage, whole } from './support/options.ts'
-import { CELL_PROGRAM } from './support/run-cell.ts'
+import { CELL_PROGRAM, describeCell } from './support/run-cell.ts'
+import { figure } from './support/table.ts'
 
 const require = createRequire(import.meta.url)
 
@@ -115,19 +117,31 @@ async function compileCell(directory: string): Promise<string> {
   return join(directory, 'cell.js')
 }
 
-function runClinic(tool: Tool, out: string, program: string, spec: CellSpec): Promise<void> {
+async function runClinic(tool: Tool, out: string, program: string, spec: CellSpec): Promise<void> {
   const args = [require.resolve('clinic/bin.js'), tool, '--open=false', '--dest', out]
   // Without these, clinic asks for leave to report its use, and looks for a newer version: both want a network or an answer.
   const env = { NO_INSIGHT: '1', NO_UPDATE_NOTIFIER: '1' }
-  return runNode(`clinic ${tool}`, [...args, '--', 'node', program, JSON.stringify(spec)], env)
+  const output = await runNode(`clinic ${tool}`, [...args, '--', 'node', program, JSON.stringify(spec)], env)
+  // clinic is content with a program that failed, and draws that.
+  const said = output.split('\n').find(line => line.startsWith('{'))
+  const message: CellMessage = said ? JSON.parse(said) : { error: 'the cell ended before it had a result' }
+  if ('error' in message) throw new Error(message.error)
+  console.error(`${describeCell(spec)}, under clinic: ${figure(message.result.acksPerSecond)} acks/s`)
 }
 
-function runNode(name: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<void> {
+/** Returns what the program said on stdout. */
+function runNode(name: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<string> {
   return new Promise((resolve, reject) => {
-    // stdout is for the answer alone: where the page is.
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 2, 2], env: { ...process.env, ...env } })
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 2], env: { ...process.env, ...env } })
+    let output = ''
+    child.stdout?.on('data', (text: Buffer) => {
+      output += text
+    })
     child.on('error', reject)
-    child.on('exit', (code, signal) => (code === 0 ? resolve() : reject(new Error(`${name} ended with ${signal ?? code}`))))
+    child.on('close', (code, signal) => {
+      if (code === 0) resolve(output)
+      else reject(new Error(`${name} ended with ${signal ?? code}: ${output.trim()}`))
+    })
   })
 }
 

@@ -5,6 +5,12 @@ import { LatencyRecorder } from './histogram.ts'
 /** How many streams the appends go to in turn. */
 export const STREAM_COUNT = 1000
 
+/**
+ * However short its time, the warm-up lasts for so many acks of each client, and so does the window: with 4,096 clients and
+ * 16 KiB each, a group is 64 MiB, and a second holds hardly more than the growing of the buffers.
+ */
+const LEAST_ACKS_PER_CLIENT = 4
+
 interface Edge {
   readonly at: number
   readonly acks: number
@@ -33,6 +39,7 @@ export async function runClosedLoop(appender: Appender, spec: CellSpec): Promise
   let openedAt = Number.POSITIVE_INFINITY
   let closedAt = Number.POSITIVE_INFINITY
   let nextEdgeAt = performance.now() + spec.warmupSeconds * 1000
+  let nextEdgeAcks = LEAST_ACKS_PER_CLIENT * spec.inFlight
 
   const passEdge = (at: number) => {
     const edge: Edge = { at, acks, counts: appender.counts() }
@@ -40,6 +47,7 @@ export async function runClosedLoop(appender: Appender, spec: CellSpec): Promise
       opened = edge
       openedAt = at
       nextEdgeAt = at + spec.seconds * 1000
+      nextEdgeAcks += acks
     } else {
       closed = edge
       closedAt = at
@@ -56,7 +64,7 @@ export async function runClosedLoop(appender: Appender, spec: CellSpec): Promise
       await appender.append(name, payload)
       const acked = performance.now()
       acks++
-      if (acked >= nextEdgeAt) passEdge(acked)
+      if (acked >= nextEdgeAt && acks >= nextEdgeAcks) passEdge(acked)
       if (started >= openedAt) latencies.record(acked - started)
       started = acked
     }

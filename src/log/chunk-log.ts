@@ -1,7 +1,7 @@
 import assert from 'node:assert'
 import type { Clock } from '../core/clock.ts'
 import { isDiskFull } from '../core/errors.ts'
-import { ZERO_RUN_GROUP_LIMIT, ZERO_RUN_MAX_SIZE, ZERO_RUN_MIN_SIZE } from '../core/limits.ts'
+import { KIB, MIB, ZERO_RUN_GROUP_LIMIT, ZERO_RUN_MAX_SIZE, ZERO_RUN_MIN_SIZE } from '../core/limits.ts'
 import { ChunkNumber, LogPosition } from '../core/positions.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { ChunkFooter } from '../format/chunk-footer.ts'
@@ -19,6 +19,17 @@ const ZERO_RUN_LEFT = 0.5
 const PREPARE_NEXT_AT = 0.75
 /** After the disk was too full for zeros ahead, groups grow the file themselves for a while. */
 const ZERO_RUN_PAUSE_MS = 5000
+
+/** A group is cut behind the append that brings it to this size; with that append, it still fits into the zeros ahead. */
+const GROUP_SIZE = ZERO_RUN_GROUP_LIMIT - 64 * KIB
+/** When more than this waits, the file is grown in large groups: zeros ahead would double what the disk has to take. */
+const IN_PLACE_BACKLOG_SIZE = MIB
+
+/** A stretch of the log up to the end of an append, and the events of the active chunk up to there. */
+export interface Group {
+  readonly end: LogPosition
+  readonly eventCount: number
+}
 
 /** What recovery knows of the log when it is opened for writing. */
 export interface LogState {
@@ -50,6 +61,8 @@ export class ChunkLog {
   readonly #hint: FlushedHint
   /** For chunks made from now on. */
   readonly #chunkSize: number
+  /** The largest append that a chunk made from now on can hold. */
+  readonly capacity: number
   #active: ChunkFile
   #next: ChunkFile | null
   #preparing: Promise<void> | null = null
@@ -68,19 +81,25 @@ export class ChunkLog {
   #blockChecksums: BlockChecksums
   #zeroRun: Promise<void> | null = null
   #zeroRunPausedUntilMs = 0
+  /** Of the last flush. */
   #groupSize = 0
+  /** Groups that could be flushed by themselves, the oldest first. */
+  readonly #groups: Group[] = []
+  #lastGroupEnd: LogPosition
 
   constructor(disk: Disk, directory: string, clock: Clock, chunkSize: number, hint: FlushedHint, state: LogState) {
     this.#disk = disk
     this.#directory = directory
     this.#clock = clock
     this.#chunkSize = chunkSize
+    this.capacity = chunkCapacity(chunkSize)
     this.#hint = hint
     this.chunks = state.chunks
     this.#active = state.chunks.active
     this.seed = checksumSeed(this.#active.header.storeId)
     this.#next = state.next
     this.#end = state.end
+    this.#lastGroupEnd = state.end
     this.#written = state.end
     this.#proven = state.end
     this.#endsWithProof = state.endsWithProof
@@ -100,11 +119,6 @@ export class ChunkLog {
     return this.#proven
   }
 
-  /** The largest append that any chunk can hold. */
-  get capacity(): number {
-    return chunkCapacity(this.#next?.header.chunkSize ?? this.#chunkSize)
-  }
-
   /** Whether an append of `size` bytes fits into the active chunk, with room for a proof behind it. */
   fits(size: number): boolean {
     return this.#end + size + PROOF_RECORD_SIZE <= this.#active.recordLimit
@@ -121,6 +135,23 @@ export class ChunkLog {
     slab.end = this.#end
     this.#eventCount += eventCount
     this.#endsWithProof = false
+    if (this.#end - this.#lastGroupEnd >= GROUP_SIZE) {
+      this.#lastGroupEnd = this.#end
+      this.#groups.push({ end: this.#end, eventCount: this.#eventCount })
+    }
+  }
+
+  /**
+   * What the next flush should cover: everything encoded; or, while what waits is little enough for the zeros ahead, the
+   * first part of it. In that range several syncs in place take less time than one that grows the file.
+   */
+  takeGroup(): Group {
+    const isLarge = this.#end - this.#proven > IN_PLACE_BACKLOG_SIZE
+    const first = isLarge ? undefined : this.#groups.shift()
+    if (first !== undefined) return first
+    this.#groups.length = 0
+    this.#lastGroupEnd = this.#end
+    return { end: this.#end, eventCount: this.#eventCount }
   }
 
   /** Events of the active chunk, encoded ones included. */
@@ -128,11 +159,11 @@ export class ChunkLog {
     return this.#eventCount
   }
 
-  /** Hands everything encoded so far to the file, without a sync. Not while a flush is under way. */
-  async write(): Promise<void> {
+  /** Hands everything below `target` to the file, without a sync. Not while a flush is under way. */
+  async write(target: LogPosition = this.#end): Promise<void> {
     this.#refuseIfInDoubt()
     await this.#writing
-    await this.#writeTo(this.#end)
+    await this.#writeTo(target)
   }
 
   /** Whether a sync is all that the flush under way still waits for, and at least `size` bytes could be written meanwhile. */
@@ -180,12 +211,11 @@ export class ChunkLog {
   }
 
   /**
-   * Makes everything encoded so far durable. One call at a time. A group that fits into the zeros ahead goes in one trip;
+   * Makes everything below `target` durable. One call at a time. A group that fits into the zeros ahead goes in one trip;
    * a larger one is written, then synced.
    * @throws the system's error; unless it is a full disk, nothing is known of the bytes from `proven` on.
    */
-  async flush(): Promise<void> {
-    const target = this.#end
+  async flush(target: LogPosition = this.#end): Promise<void> {
     this.#groupSize = target - this.#proven
     await this.#writing
     this.#refuseIfInDoubt()
@@ -323,6 +353,7 @@ export class ChunkLog {
     this.#blockChecksums = new BlockChecksums()
     this.#blockChecksums.add(encodeChunkHeader(next.header))
     this.#end = next.firstRecord
+    this.#lastGroupEnd = next.firstRecord
     this.#written = next.firstRecord
     this.#proven = next.firstRecord
     this.#eventCount = 0
@@ -340,6 +371,8 @@ export class ChunkLog {
     await this.#active.cut(position)
     this.recent.forgetFrom(position)
     this.#end = position
+    this.#groups.length = 0
+    this.#lastGroupEnd = position
     this.#written = position
     this.#proven = position
     this.#endsWithProof = false

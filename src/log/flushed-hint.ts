@@ -1,3 +1,4 @@
+import type { Clock } from '../core/clock.ts'
 import { systemErrorCode } from '../core/errors.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
@@ -28,18 +29,24 @@ export async function readFlushedHint(disk: Disk, directory: string): Promise<Fl
   }
 }
 
+/** Syncs that come closer together than this share one write of the hint: each costs a trip through the thread pool. */
+const HINT_DELAY_MS = 2
+
 /**
- * The writer's side of the hint: overwritten after each sync, never synced itself, so that it costs no flush. Nothing waits
+ * The writer's side of the hint: overwritten after a sync, never synced itself, so that it costs no flush. Nothing waits
  * for it and its errors are not errors of the store: a hint may be missing.
  */
 export class FlushedHint {
   readonly #file: DiskFile
   readonly #slot: Buffer
+  readonly #clock: Clock
   #wanted: LogPosition
   #written: LogPosition
   #writing: Promise<void> | null = null
+  #cancelDelay: (() => void) | null = null
 
-  private constructor(file: DiskFile, slot: Buffer, position: LogPosition) {
+  private constructor(file: DiskFile, slot: Buffer, position: LogPosition, clock: Clock) {
+    this.#clock = clock
     this.#file = file
     this.#slot = slot
     this.#wanted = position
@@ -47,37 +54,43 @@ export class FlushedHint {
   }
 
   /** Opens the file, or makes it; `known` is what it was read to say. */
-  static async open(disk: Disk, directory: string, storeId: Uint8Array, known: LogPosition): Promise<FlushedHint> {
+  static async open(disk: Disk, directory: string, storeId: Uint8Array, known: LogPosition, clock: Clock): Promise<FlushedHint> {
     const path = joinPath(directory, FLUSHED_FILE_NAME)
     const file = await disk.open(path, 'write').catch((error: unknown) => {
       if (systemErrorCode(error) !== 'ENOENT') throw error
       return disk.open(path, 'create')
     })
-    return new FlushedHint(file, encodeFlushedSlot({ storeId, position: known }), known)
+    return new FlushedHint(file, encodeFlushedSlot({ storeId, position: known }), known, clock)
   }
 
-  /** Says that everything below `position` is durable; while a write is under way only the latest position is kept. */
+  /** Says that everything below `position` is durable. */
   advance(position: LogPosition): void {
     this.#wanted = position
-    this.#writing ??= this.#write()
+    if (this.#cancelDelay !== null || this.#writing !== null || this.#wanted === this.#written) return
+    this.#cancelDelay = this.#clock.after(HINT_DELAY_MS, () => {
+      this.#cancelDelay = null
+      this.#writing = this.#write()
+    })
   }
 
   async #write(): Promise<void> {
-    while (this.#written < this.#wanted) {
-      const position = this.#wanted
-      updateFlushedSlot(this.#slot, position)
-      try {
-        await this.#file.write(this.#slot, 0)
-      } catch {
-        break
-      }
+    const position = this.#wanted
+    updateFlushedSlot(this.#slot, position)
+    try {
+      await this.#file.write(this.#slot, 0)
       this.#written = position
+    } catch {
+      // An old hint is as good as none.
     }
     this.#writing = null
+    if (this.#wanted > position) this.advance(this.#wanted)
   }
 
   async close(): Promise<void> {
+    this.#cancelDelay?.()
+    this.#cancelDelay = () => {}
     await this.#writing
+    if (this.#wanted > this.#written) await this.#write()
     await this.#file.close()
   }
 }

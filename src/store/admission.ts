@@ -2,9 +2,10 @@ import { InvalidArgumentError, QueueFullError, RecordTooLargeError, StoreClosedE
 import type { AppendAck, ExpectedRevision, NewEvent } from '../core/events.ts'
 import { MAX_APPEND_SIZE } from '../core/limits.ts'
 import { isSystemStream } from '../core/names.ts'
+import type { EncodableEvent } from '../format/log-record.ts'
 import type { StageQueue } from '../queue/stage-queue.ts'
 import type { AppendCheck } from '../writer/append-check.ts'
-import { NO_EVENT, type WriterMessage } from '../writer/messages.ts'
+import type { WriterMessage } from '../writer/messages.ts'
 import { EventEncoding } from './event-encoding.ts'
 import { PendingAppend, type PendingAppends } from './pending-appends.ts'
 
@@ -26,7 +27,7 @@ export class Admission {
   readonly #pending: PendingAppends
   readonly #queue: StageQueue<WriterMessage>
   readonly #check: AppendCheck
-  readonly #capacity: () => number
+  readonly #maxSize: number
   readonly #encoding = new EventEncoding()
   #isClosed = false
 
@@ -36,13 +37,13 @@ export class Admission {
     pending: PendingAppends,
     queue: StageQueue<WriterMessage>,
     check: AppendCheck,
-    capacity: () => number,
+    capacity: number,
   ) {
     this.#bounds = bounds
     this.#pending = pending
     this.#queue = queue
     this.#check = check
-    this.#capacity = capacity
+    this.#maxSize = Math.min(MAX_APPEND_SIZE, capacity)
   }
 
   close(): void {
@@ -69,8 +70,8 @@ export class Admission {
     if (typeof stream === 'string' && isSystemStream(stream)) {
       throw new InvalidArgumentError(`streams that begin with $ belong to the store: '${stream}'`)
     }
-    let first = NO_EVENT
-    let rest: (typeof NO_EVENT)[] | undefined
+    let first: EncodableEvent | null = null
+    let rest: EncodableEvent[] | undefined
     if (!Array.isArray(events)) first = this.#encoding.encode(events as NewEvent)
     else if (events.length > 0) {
       first = this.#encoding.encode(events[0])
@@ -90,8 +91,8 @@ export class Admission {
   }
 
   #checkSize(size: number): void {
-    const most = Math.min(MAX_APPEND_SIZE, this.#capacity())
-    if (size > most) throw new RecordTooLargeError(`the append takes ${size} bytes in the log, the most is ${most}`)
+    if (size > this.#maxSize)
+      throw new RecordTooLargeError(`the append takes ${size} bytes in the log, the most is ${this.#maxSize}`)
     if (this.#pending.count > 0 && this.#pending.bytes + size > this.#bounds.maxPendingBytes) this.#refuse()
   }
 

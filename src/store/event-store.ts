@@ -17,6 +17,15 @@ import { type StoreStats, statsOf } from './stats.ts'
 /** What events of a read look like when nothing more is said of them. */
 type AnyEvent = { type: string; data: unknown }
 
+let resolveTaken: (ack: AppendAck) => void
+let rejectTaken: (error: unknown) => void
+
+/** One executor for all appends, called by the promise's constructor: a closure per append costs as much as the promise. */
+function takeSettlers(resolve: (ack: AppendAck) => void, reject: (error: unknown) => void): void {
+  resolveTaken = resolve
+  rejectTaken = reject
+}
+
 /**
  * An event store in a directory, or in memory. Appends are acknowledged when they are durable; what was acknowledged is
  * readable by everyone, in order, and survives every crash.
@@ -64,9 +73,9 @@ export class EventStore {
    *   StoreClosedError, ReadOnlyStoreError, InvalidArgumentError, or the signal's reason; each has `outcome` and `retryable`.
    */
   append(stream: string, events: NewEvent | readonly NewEvent[], options?: AppendOptions): Promise<AppendAck> {
-    return new Promise((resolve, reject) => {
-      this.#rooms.admit(stream, events, options, resolve, reject)
-    })
+    const promise = new Promise<AppendAck>(takeSettlers)
+    this.#rooms.admit(stream, events, options, resolveTaken, rejectTaken)
+    return promise
   }
 
   /** The events of one stream. Iterating throws StreamNotFoundError when there is no such stream. */

@@ -39,7 +39,7 @@ async function wire(disk: Disk, directory: string, options: CheckedOptions, lock
       ? await createLog(disk, directory, clock, options.chunkSizeBytes)
       : await repairLog(disk, directory, found, clock, options.chunkSizeBytes)
   const { storeId } = state.chunks.active.header
-  const hint = await FlushedHint.open(disk, directory, storeId, found?.hinted ?? LogPosition.start)
+  const hint = await FlushedHint.open(disk, directory, storeId, found?.hinted ?? LogPosition.start, clock)
   hint.advance(state.end)
 
   const log = new ChunkLog(disk, directory, clock, options.chunkSizeBytes, hint, state)
@@ -67,7 +67,7 @@ async function wire(disk: Disk, directory: string, options: CheckedOptions, lock
     pending.settle(chaser.published.position)
     log.release(chaser.published.position)
   })
-  const admission = new Admission(options, pending, writer.queue, index, () => log.capacity)
+  const admission = new Admission(options, pending, writer.queue, index, log.capacity)
   await chaser.start()
 
   const truncatedBytes = found === null ? 0 : found.tailEnd - found.end

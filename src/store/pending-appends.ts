@@ -19,7 +19,7 @@ export class PendingAppend extends AppendMessage {
   constructor(
     head: StreamHead,
     expected: ExpectedRevision,
-    first: EncodableEvent,
+    first: EncodableEvent | null,
     rest: readonly EncodableEvent[] | undefined,
     resolve: (ack: AppendAck) => void,
     reject: (error: unknown) => void,
@@ -61,7 +61,7 @@ export class PendingAppends {
   /** Everything below `published` is durable and has been published: settles what waited for it. */
   settle(published: LogPosition): void {
     for (let append = this.#fifo.peekFront(); append !== undefined; append = this.#fifo.peekFront()) {
-      if (!append.isAborted && !isReady(append, published)) return
+      if (!append.isAborted && (append.settlesAt > published || !append.isTaken)) return
       this.#fifo.shift()
       this.#bytes -= append.size
       append.unlisten?.()
@@ -74,10 +74,10 @@ export class PendingAppends {
   undo(position: LogPosition, error: TailraceError, forget: (append: PendingAppend) => void): void {
     for (let i = this.#fifo.length - 1; i >= 0; i--) {
       const append = this.#fifo.peekAt(i)!
-      if (!append.isTaken || append.isAborted || Math.max(append.end, append.restsOn) <= position) continue
+      if (!append.isTaken || append.isAborted || append.settlesAt <= position) continue
       if (append.verdict === null) forget(append)
       append.verdict = { kind: 'rejected', error }
-      append.restsOn = position
+      append.settlesAt = position
     }
   }
 
@@ -88,10 +88,10 @@ export class PendingAppends {
   fail(position: LogPosition, cause: unknown): void {
     for (let i = 0; i < this.#fifo.length; i++) {
       const append = this.#fifo.peekAt(i)!
-      if (append.isAborted || (append.isTaken && Math.max(append.end, append.restsOn) <= position)) continue
+      if (append.isAborted || (append.isTaken && append.settlesAt <= position)) continue
       const isWritten = append.isTaken && append.verdict === null
       append.verdict = { kind: 'rejected', error: writerFailed(cause, isWritten ? 'unknown' : 'rejected') }
-      append.restsOn = position
+      append.settlesAt = position
     }
   }
 }
@@ -102,11 +102,6 @@ export function writerFailed(cause: unknown, outcome: 'rejected' | 'unknown'): W
     outcome,
     cause,
   })
-}
-
-function isReady(append: PendingAppend, published: LogPosition): boolean {
-  if (append.verdict !== null) return append.restsOn <= published
-  return append.isTaken && append.end <= published
 }
 
 function tell(append: PendingAppend): void {
@@ -135,7 +130,7 @@ function tell(append: PendingAppend): void {
       })
       break
     case 'checked':
-      append.resolve({ stream: head.name, firstRevision: null, lastRevision: null, position: append.restsOn, duplicate: false })
+      append.resolve({ stream: head.name, firstRevision: null, lastRevision: null, position: append.settlesAt, duplicate: false })
       break
     default:
       unreachable(verdict)

@@ -11,15 +11,11 @@ const NO_EVENTS: readonly EncodableEvent[] = []
 
 /**
  * One append, from the queue until it settles. It is its own first event, so that the common append is one object.
- * The writer fills in the outcome: either a place in the log or a verdict.
+ * The writer fills in the outcome: a place in the log, or a verdict.
  */
 export class AppendMessage implements EncodableEvent {
-  readonly kind = 'append'
   readonly head: StreamHead
   readonly expected: ExpectedRevision
-  readonly eventCount: number
-  /** Bytes in the log, all records. */
-  readonly size: number
 
   // The first event; meaningless when eventCount is 0.
   readonly eventType: Uint8Array
@@ -30,42 +26,58 @@ export class AppendMessage implements EncodableEvent {
   readonly suppliedId: Uint8Array | undefined
   /** The events behind the first. */
   readonly rest: readonly EncodableEvent[]
+  readonly eventCount: number
+  /** Bytes in the log, all records. */
+  readonly size: number
 
-  /** Taken from the queue by the writer: from here on it can't be called back. */
-  isTaken = false
   /** Called back before it was taken: the writer passes over it. */
   isAborted = false
   firstRevision: Revision = Revision.none
   /** Of the last event's record. */
   position: LogPosition = LogPosition.start
-  /** Behind the last record; 0 until it is written. */
-  end: LogPosition = LogPosition.start
   verdict: Verdict | null = null
-  /** The verdict may be told once everything below is flushed and published. */
-  restsOn: LogPosition = LogPosition.start
+  /**
+   * May be told once everything below is flushed and published: behind its last record, or for a verdict behind what was
+   * written when it was reached. Zero until the writer takes it; from then on it can't be called back.
+   */
+  settlesAt: LogPosition = LogPosition.start
 
-  constructor(head: StreamHead, expected: ExpectedRevision, first: EncodableEvent, rest: readonly EncodableEvent[] = NO_EVENTS) {
+  /** @param first null for an append without events, a check. */
+  constructor(
+    head: StreamHead,
+    expected: ExpectedRevision,
+    first: EncodableEvent | null,
+    rest: readonly EncodableEvent[] = NO_EVENTS,
+  ) {
+    const event = first ?? NO_EVENT
     this.head = head
     this.expected = expected
-    this.eventType = first.eventType
-    this.data = first.data
-    this.dataSize = first.dataSize
-    this.metadata = first.metadata
-    this.metadataSize = first.metadataSize
-    this.suppliedId = first.suppliedId
+    this.eventType = event.eventType
+    this.data = event.data
+    this.dataSize = event.dataSize
+    this.metadata = event.metadata
+    this.metadataSize = event.metadataSize
+    this.suppliedId = event.suppliedId
     this.rest = rest
-    this.eventCount = first === NO_EVENT ? 0 : 1 + rest.length
-    this.size = this.eventCount === 0 ? 0 : sizeInLog(first, rest, head.nameBytes.length)
+    this.eventCount = first === null ? 0 : 1 + rest.length
+    this.size = first === null ? 0 : sizeInLog(first, rest, head.nameBytes.length)
+  }
+
+  get kind(): 'append' {
+    return 'append'
   }
 
   /** A check leaves no bytes. */
   get isFlushable(): boolean {
     return this.eventCount > 0
   }
+
+  get isTaken(): boolean {
+    return this.settlesAt > 0
+  }
 }
 
-/** Stands in for the first event of an append without events. */
-export const NO_EVENT: EncodableEvent = {
+const NO_EVENT: EncodableEvent = {
   eventType: new Uint8Array(0),
   data: '',
   dataSize: 0,

@@ -6,7 +6,7 @@ import { LogPosition, Revision } from '../core/positions.ts'
 import { unreachable } from '../core/unreachable.ts'
 import { encodeCommit, encodePrepare, proofDistance } from '../format/log-record.ts'
 import { Checkpoint } from '../log/checkpoint.ts'
-import type { ChunkLog } from '../log/chunk-log.ts'
+import type { ChunkLog, Group } from '../log/chunk-log.ts'
 import { StageQueue } from '../queue/stage-queue.ts'
 import type { AppendCheck } from './append-check.ts'
 import { FlushPolicy, type FlushTrigger } from './flush-policy.ts'
@@ -19,7 +19,7 @@ export type Durability = 'fsync' | 'os' | 'memory'
 
 /** Where the writer tells what becomes of appends that it can't or couldn't write. */
 export interface WriterListener {
-  /** `append.verdict` and `append.restsOn` are set. */
+  /** `append.verdict` and `append.settlesAt` are set. */
   decided(append: AppendMessage): void
   /** Nothing that was taken and stands or rests behind `position` will ever appear; the writer goes on. */
   undone(position: LogPosition, error: TailraceError): void
@@ -153,9 +153,8 @@ export class StorageWriter {
   }
 
   #decide(append: AppendMessage, verdict: Verdict): void {
-    append.isTaken = true
     append.verdict = verdict
-    append.restsOn = this.#log.end
+    append.settlesAt = this.#log.end
     this.#listener.decided(append)
   }
 
@@ -194,9 +193,8 @@ export class StorageWriter {
     }
     assert(at === start - slab.start + append.size, 'an append has another size than was reserved')
     log.advance(slab, append.size, append.eventCount)
-    append.isTaken = true
     append.firstRevision = firstRevision
-    append.end = log.end
+    append.settlesAt = log.end
     this.#check.note(append)
     this.policy.wrote()
     this.appendCount++
@@ -211,18 +209,17 @@ export class StorageWriter {
   }
 
   #startFlush(trigger: FlushTrigger): void {
-    this.policy.began(trigger)
     const startedMs = this.#clock.monotonic()
-    const target = this.#log.end
-    const eventCount = this.#log.eventCount
-    const done = this.#durability === 'fsync' ? this.#log.flush() : this.#log.write()
+    const group = this.#log.takeGroup()
+    this.policy.began(trigger, group.end === this.#log.end)
+    const done = this.#durability === 'fsync' ? this.#log.flush(group.end) : this.#log.write(group.end)
     this.#flushing = done.then(
-      () => this.#flushCameBack(target, eventCount, startedMs),
+      () => this.#flushCameBack(group, startedMs),
       (error: unknown) => this.#flushFailed(error),
     )
   }
 
-  #flushCameBack(target: LogPosition, eventCount: number, startedMs: number): void {
+  #flushCameBack({ end, eventCount }: Group, startedMs: number): void {
     this.#flushing = null
     this.#lastFlushMs = this.#clock.monotonic()
     this.statistics.record(this.#lastFlushMs - startedMs)
@@ -230,8 +227,8 @@ export class StorageWriter {
     // The disk gets its next group before anyone is told of this one.
     const trigger = this.policy.due(this.queue.flushableCount)
     if (trigger !== null) this.#startFlush(trigger)
-    if (target > this.flushed.position) this.flushed.advance(target)
-    this.#log.keepAhead(target)
+    if (end > this.flushed.position) this.flushed.advance(end)
+    this.#log.keepAhead(end)
     this.#armProof()
   }
 
@@ -273,7 +270,7 @@ export class StorageWriter {
   async #drain(): Promise<void> {
     while (this.#flushing !== null) await this.#flushing
     if (this.#failure !== null || this.#log.proven === this.#log.end) return
-    this.policy.began('drained')
+    this.policy.began('drained', true)
     try {
       await this.#log.flush()
     } catch (error) {

@@ -3,6 +3,7 @@ import { type HashedImage, mix } from './hashed-image.ts'
 import { filesOf, type LogEntry, type Recording } from './operation-log.ts'
 import { type Change, CrashingFile, type NameChange } from './pending-changes.ts'
 
+type NameOperation = Extract<LogEntry, { kind: 'create' | 'rename' | 'remove' | 'makeDirectory' }>
 type Node = CrashingFile | 'directory'
 
 /** What a crash left. */
@@ -22,6 +23,8 @@ export class CrashingDisk {
   readonly #files: CrashingFile[]
   /** The durable names. */
   readonly #names = new Map<string, Node>()
+  /** The names as readers see them. */
+  readonly #live: Map<string, Node>
   #nameChanges: NameChange[] = []
   readonly #sectorSize: number
   /** For each sync in flight, the operations that had settled when it was called. */
@@ -37,6 +40,7 @@ export class CrashingDisk {
     }
     this.#files = filesOf(recording.initial).map(([path, bytes], inode) => new CrashingFile(path, inode, bytes, this.#sectorSize))
     for (const file of this.#files) this.#names.set(file.path, file)
+    this.#live = new Map(this.#names)
   }
 
   /** Goes on by one entry. Returns whether a crash after it can leave something, or break a promise, that one before it can't. */
@@ -47,17 +51,13 @@ export class CrashingDisk {
         return true
       case 'done':
         return entry.ok ? this.#succeed(entry.begun) : this.#fail(entry.begun)
-      case 'create': {
-        const file = new CrashingFile(entry.path, entry.inode, new Uint8Array(0), this.#sectorSize)
-        this.#files[entry.inode] = file
-        return this.#rename(index, null, { path: entry.path, node: file })
-      }
+      case 'create':
+        this.#files[entry.inode] = new CrashingFile(entry.path, entry.inode, new Uint8Array(0), this.#sectorSize)
+        return this.#name(index, entry)
       case 'rename':
-        return this.#rename(index, entry.from, { path: entry.to, node: this.#file(entry.inode) })
       case 'remove':
-        return this.#rename(index, entry.path, null)
       case 'makeDirectory':
-        return this.#makeDirectory(index, entry.directory)
+        return this.#name(index, entry)
       case 'write':
       case 'writeDurably':
         this.#file(entry.inode).write(index, entry.bytes, entry.offset)
@@ -113,26 +113,32 @@ export class CrashingDisk {
     return file
   }
 
-  #rename(operation: number, dropped: string | null, put: NameChange['put']): true {
-    const directory = parentOf(put?.path ?? (dropped as string))
-    if (dropped !== null && parentOf(dropped) !== directory)
-      throw new Error(`no model of a rename across directories: ${dropped}`)
-    this.#nameChanges.push({ kind: 'name', operation, directory, dropped, put, settled: false, forgotten: false, fate: 'lost' })
-    return true
-  }
-
-  #makeDirectory(operation: number, directory: string): boolean {
-    const names = new Map(this.#names)
-    for (const change of this.#nameChanges) apply(change, names)
-    const missing: string[] = []
-    for (let path = directory; path !== parentOf(path) && !names.has(path); path = parentOf(path)) missing.unshift(path)
-    for (const path of missing) this.#rename(operation, null, { path, node: 'directory' })
-    return missing.length > 0
+  /** Adds what the operation does to the names as they are now. */
+  #name(operation: number, entry: NameOperation): boolean {
+    const changes: Pick<NameChange, 'dropped' | 'put'>[] = []
+    if (entry.kind === 'create') {
+      if (!this.#live.has(entry.path)) changes.push({ dropped: null, put: { path: entry.path, node: this.#file(entry.inode) } })
+    } else if (entry.kind === 'rename') {
+      if (parentOf(entry.from) !== parentOf(entry.to)) throw new Error(`no model of a rename across directories: ${entry.from}`)
+      const node = this.#live.get(entry.from)
+      if (node !== undefined && entry.from !== entry.to) changes.push({ dropped: entry.from, put: { path: entry.to, node } })
+    } else if (entry.kind === 'remove') {
+      if (this.#live.has(entry.path)) changes.push({ dropped: entry.path, put: null })
+    } else {
+      let path = entry.directory
+      for (; path !== parentOf(path) && !this.#live.has(path); path = parentOf(path)) {
+        changes.unshift({ dropped: null, put: { path, node: 'directory' } })
+      }
+    }
+    for (const change of changes) {
+      const directory = parentOf(change.put?.path ?? (change.dropped as string))
+      this.#nameChanges.push({ kind: 'name', operation, directory, ...change, settled: false, forgotten: false, fate: 'lost' })
+    }
+    return changes.length > 0
   }
 
   #succeed(begun: number): boolean {
     const entry = this.#log[begun] as LogEntry
-    const own = new Set([begun])
     switch (entry.kind) {
       case 'datasync':
         this.#file(entry.inode).prove(this.#take(begun))
@@ -143,19 +149,24 @@ export class CrashingDisk {
       case 'syncDirectory':
         this.#proveNames(this.#take(begun))
         return true
-      case 'makeDirectory':
-        this.#proveNames(own)
-        return true
       case 'write':
       case 'truncate':
         this.#file(entry.inode).settle(begun)
         return false
+      case 'mark':
+      case 'done':
+        throw new Error(`entry ${begun} is a ${entry.kind}, and no operation`)
       default: {
-        const settled = this.#nameChanges.filter(change => change.operation === begun)
-        for (const change of settled) change.settled = true
-        // Operations reach the disk in the order in which they settle.
-        this.#nameChanges = [...this.#nameChanges.filter(change => change.operation !== begun), ...settled]
-        return false
+        // It met the names as they are now, which may not be those of when it was called.
+        this.#nameChanges = this.#nameChanges.filter(change => change.operation !== begun)
+        this.#name(begun, entry)
+        for (const change of this.#nameChanges) {
+          if (change.operation !== begun) continue
+          change.settled = true
+          apply(change, this.#live)
+        }
+        if (entry.kind === 'makeDirectory') this.#proveNames(new Set([begun]))
+        return entry.kind === 'makeDirectory'
       }
     }
   }

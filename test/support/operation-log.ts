@@ -5,12 +5,11 @@ import type { DiskContent } from '../../src/disk/memory-disk.ts'
  * have left behind.
  *
  * An operation has two entries: its own when it is called (from then on a crash may find any part of it on disk), and a `done`
- * when it settles, at which time readers see it. `done.begun` is the index of the first. An operation refused before it could
- * touch the disk has none.
+ * when it settles, at which time readers see it. `done.begun` is the index of the first.
  */
 export type LogEntry =
   | { readonly kind: 'create'; readonly path: string; readonly inode: number }
-  | { readonly kind: 'rename'; readonly from: string; readonly to: string; readonly inode: number }
+  | { readonly kind: 'rename'; readonly from: string; readonly to: string }
   | { readonly kind: 'remove'; readonly path: string }
   | { readonly kind: 'makeDirectory'; readonly directory: string }
   | { readonly kind: 'syncDirectory'; readonly directory: string }

@@ -31,6 +31,7 @@ export class SimulatedDisk implements Disk, Recording {
   readonly #callCounts = new Map<DiskOperation, number>()
   readonly #inodes = new Map<string, number>()
   #nextInode: number
+  #settling: Promise<void> = Promise.resolve()
 
   constructor({ seed = 1, sectorSize = 512, shuffle = false, content = new Map() }: SimulatedDiskOptions = {}) {
     this.initial = new Map(content)
@@ -70,7 +71,7 @@ export class SimulatedDisk implements Disk, Recording {
   }
 
   open(path: string, mode: OpenMode): Promise<DiskFile> {
-    const created = mode === 'create' && !this.#inodes.has(path) ? this.#nextInode++ : null
+    const created = mode === 'create' ? this.#nextInode++ : null
     return this.#call('open', [path], created === null ? null : { kind: 'create', path, inode: created }, async () => {
       const file = await this.#live.open(path, mode)
       if (created !== null) this.#inodes.set(path, created)
@@ -88,16 +89,16 @@ export class SimulatedDisk implements Disk, Recording {
   }
 
   rename(from: string, to: string): Promise<void> {
-    const inode = this.#inodes.get(from)
-    return this.#call('rename', [from, to], inode === undefined ? null : { kind: 'rename', from, to, inode }, async () => {
+    return this.#call('rename', [from, to], { kind: 'rename', from, to }, async () => {
       await this.#live.rename(from, to)
+      const inode = this.#inodes.get(from) as number
       this.#inodes.delete(from)
-      this.#inodes.set(to, inode as number)
+      this.#inodes.set(to, inode)
     })
   }
 
   remove(path: string): Promise<void> {
-    return this.#call('remove', [path], this.#inodes.has(path) ? { kind: 'remove', path } : null, async () => {
+    return this.#call('remove', [path], { kind: 'remove', path }, async () => {
       await this.#live.remove(path)
       this.#inodes.delete(path)
     })
@@ -137,17 +138,13 @@ export class SimulatedDisk implements Disk, Recording {
     const copy = new Uint8Array(bytes.subarray(0, reaching))
     const begun = reaching === 0 ? null : this.log.push({ kind: op, inode, offset, bytes: copy }) - 1
     const failure = (await this.#inFlight(held)) ?? fault?.error ?? null
-    try {
+    // A plain write that was held and then failed has written nothing; one that was planned to fail, its part.
+    const reaches = fault !== null || failure === null || op === 'writeDurably'
+    await this.#settle(begun, op === 'write' ? reaches : failure === null, async () => {
       const changed = Buffer.compare(copy, bytes.subarray(0, reaching)) !== 0
       assert(!changed, `${file.path}: the buffer of a write at ${offset} was changed while the write was in flight`)
-      // A plain write that was held and then failed has written nothing; one that was planned to fail, its part.
-      const reaches = fault !== null || failure === null || op === 'writeDurably'
       if (reaching > 0 && reaches) await file[op](copy, offset)
-      if (begun !== null) this.log.push({ kind: 'done', begun, ok: op === 'write' ? reaches : failure === null })
-    } catch (error) {
-      if (begun !== null) this.log.push({ kind: 'done', begun, ok: false })
-      throw error
-    }
+    })
     if (failure !== null) throw systemError(failure, op, file.path)
   }
 
@@ -159,16 +156,30 @@ export class SimulatedDisk implements Disk, Recording {
     const { fault, held } = this.#meet(op, paths)
     const isSync = entry?.kind === 'datasync' || entry?.kind === 'syncDirectory'
     const begun = entry === null || (fault !== null && !isSync) ? null : this.log.push(entry) - 1
-    let ok = false
-    try {
-      const failure = (await this.#inFlight(held)) ?? fault?.error ?? null
+    const failure = (await this.#inFlight(held)) ?? fault?.error ?? null
+    return this.#settle(begun, true, async () => {
       if (failure !== null && op === 'close') await effect()
       if (failure !== null) throw systemError(failure, op, paths[0] as string)
+      return effect()
+    })
+  }
+
+  /** Calls take effect one after the other, each together with its entry: the log has the order that readers saw. */
+  async #settle<T>(begun: number | null, ok: boolean, effect: () => Promise<T>): Promise<T> {
+    const before = this.#settling
+    let settle = () => {}
+    this.#settling = new Promise(resolve => {
+      settle = resolve
+    })
+    await before
+    let done = false
+    try {
       const result = await effect()
-      ok = true
+      done = ok
       return result
     } finally {
-      if (begun !== null) this.log.push({ kind: 'done', begun, ok })
+      if (begun !== null) this.log.push({ kind: 'done', begun, ok: done })
+      settle()
     }
   }
 
