@@ -27,7 +27,7 @@ export class ByteWindow {
 
 if (new Uint8Array(new Uint32Array([1]).buffer)[0] !== 1) throw new Error('tailrace needs a little-endian machine')
 
-const TWO_POW_32 = 0x1_0000_0000
+export const TWO_POW_32 = 0x1_0000_0000
 
 /** u64 as two u32. The value must be a safe integer. */
 export function writeU64(view: DataView, offset: number, value: number): void {

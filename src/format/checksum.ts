@@ -32,9 +32,12 @@ export function checksumBytes(bytes: Uint8Array, seed = 0): number {
   return crc32(bytes, seed)
 }
 
-/** The checksum of a range of the window, continuing from `seed`. Allocates nothing below the native threshold. */
+/**
+ * The checksum of a range of the window, continuing from `seed`, as a signed 32-bit integer: unsigned ones above 2^31 would be
+ * boxed. Allocates nothing below the native threshold.
+ */
 export function checksumRange(window: ByteWindow, start: number, end: number, seed: number): number {
-  if (end - start >= NATIVE_FROM_SIZE) return crc32(window.bytes.subarray(start, end), seed)
+  if (end - start >= NATIVE_FROM_SIZE) return crc32(window.bytes.subarray(start, end), seed >>> 0) | 0
   const { bytes, words } = window
   const t = TABLES
   let c = ~seed
@@ -65,5 +68,5 @@ export function checksumRange(window: ByteWindow, start: number, end: number, se
       t[w3 >>> 24]!
   }
   for (at = word << 2; at < end; at++) c = t[(c ^ bytes[at]!) & 255]! ^ (c >>> 8)
-  return ~c >>> 0
+  return ~c
 }

@@ -8,8 +8,8 @@
  * rotten bytes are refused. The size stands at both ends, so that one can walk backwards; type is never zero.
  */
 import { MAX_APPEND_SIZE } from '../core/limits.ts'
-import type { LogPosition, Revision } from '../core/positions.ts'
-import { type ByteWindow, readU48, readU64, writeU48, writeU64 } from './byte-window.ts'
+import { LogPosition, type Revision } from '../core/positions.ts'
+import { type ByteWindow, readU48, readU64, TWO_POW_32, writeU48, writeU64 } from './byte-window.ts'
 import { checksumBytes, checksumRange } from './checksum.ts'
 
 export const RecordType = { prepare: 1, commit: 2, proof: 3 } as const
@@ -65,12 +65,17 @@ export interface EncodableEvent {
 
 /** What the checksums of a store's records begin with. */
 export function checksumSeed(storeId: Uint8Array): number {
-  return checksumBytes(storeId)
+  return checksumBytes(storeId) | 0
 }
 
 /** The place where a record that starts at `offset` says its own position. */
 export function claimedPositionAt(view: DataView, offset: number): number {
   return readU64(view, offset + OFFSET_POSITION)
+}
+
+/** Bytes of a payload on disk. */
+export function payloadSize(payload: Uint8Array | string): number {
+  return typeof payload === 'string' ? Buffer.byteLength(payload) : payload.length
 }
 
 /** Size of the prepare that carries `event` in a stream whose name has `streamSize` bytes. */
@@ -85,17 +90,47 @@ export function prepareSize(event: EncodableEvent, streamSize: number): number {
   )
 }
 
+/**
+ * What the records of one slice have in common. Set once and read for each: as arguments, numbers that are no small integers
+ * would be boxed on every call.
+ */
+export class RecordStamp {
+  /** What checksums begin with, see `checksumSeed`. */
+  readonly seed: number
+  /** Everything below is durable. */
+  proven = LogPosition.start
+  /** Position of the first byte of the window that is encoded into. */
+  base = LogPosition.start
+  #createdLow = 0
+  #createdHigh = 0
+
+  constructor(seed: number) {
+    this.seed = seed
+  }
+
+  /** Milliseconds since 1970. */
+  set createdMs(createdMs: number) {
+    this.#createdLow = createdMs | 0
+    this.#createdHigh = Math.floor(createdMs / TWO_POW_32)
+  }
+
+  get createdLow(): number {
+    return this.#createdLow
+  }
+
+  get createdHigh(): number {
+    return this.#createdHigh
+  }
+}
+
 /** Writes a prepare at `offset`. @returns the offset behind it. */
 export function encodePrepare(
   window: ByteWindow,
   offset: number,
-  seed: number,
-  position: LogPosition,
-  proofDistance: number,
+  stamp: RecordStamp,
   committed: boolean,
   stream: Uint8Array,
   revision: Revision,
-  createdMs: number,
   event: EncodableEvent,
 ): number {
   const { bytes, view } = window
@@ -103,7 +138,8 @@ export function encodePrepare(
   if (typeof event.data === 'string') flags |= PrepareFlag.jsonData
   view.setUint8(offset + OFFSET_EVENT_TYPE_SIZE, event.eventType.length)
   view.setUint16(offset + OFFSET_STREAM_SIZE, stream.length, true)
-  writeU48(view, offset + OFFSET_CREATED, createdMs)
+  view.setInt32(offset + OFFSET_CREATED, stamp.createdLow, true)
+  view.setUint16(offset + OFFSET_CREATED + 4, stamp.createdHigh, true)
   writeU48(view, offset + OFFSET_REVISION, revision)
   view.setUint32(offset + OFFSET_METADATA_SIZE, event.metadataSize, true)
   let at = offset + OFFSET_PREPARE_BODY
@@ -120,56 +156,40 @@ export function encodePrepare(
     at = writePayload(bytes, event.metadata, event.metadataSize, at)
   }
   at = writePayload(bytes, event.data, event.dataSize, at)
-  return frame(window, offset, at, seed, position, proofDistance, RecordType.prepare, flags)
+  return frame(window, offset, at, stamp, RecordType.prepare, flags)
 }
 
-/** Writes a commit record for the `eventCount` prepares from `firstPrepare` up to it. @returns the offset behind it. */
+/** Writes a commit record for the `eventCount` prepares from the offset `firstPrepare` up to it. @returns the offset behind it. */
 export function encodeCommit(
   window: ByteWindow,
   offset: number,
-  seed: number,
-  position: LogPosition,
-  proofDistance: number,
-  firstPrepare: LogPosition,
+  stamp: RecordStamp,
+  firstPrepare: number,
   eventCount: number,
 ): number {
   window.view.setUint8(offset + OFFSET_EVENT_TYPE_SIZE, 0)
-  window.view.setUint32(offset + OFFSET_FIRST_PREPARE_DISTANCE, position - firstPrepare, true)
+  window.view.setUint32(offset + OFFSET_FIRST_PREPARE_DISTANCE, offset - firstPrepare, true)
   window.view.setUint32(offset + OFFSET_EVENT_COUNT, eventCount, true)
-  return frame(window, offset, offset + COMMIT_RECORD_SIZE - 4, seed, position, proofDistance, RecordType.commit, 0)
+  return frame(window, offset, offset + COMMIT_RECORD_SIZE - 4, stamp, RecordType.commit, 0)
 }
 
 /** Writes a record whose only message is its proof distance. @returns the offset behind it. */
-export function encodeProof(
-  window: ByteWindow,
-  offset: number,
-  seed: number,
-  position: LogPosition,
-  proofDistance: number,
-): number {
+export function encodeProof(window: ByteWindow, offset: number, stamp: RecordStamp): number {
   window.view.setUint8(offset + OFFSET_EVENT_TYPE_SIZE, 0)
-  return frame(window, offset, offset + PROOF_RECORD_SIZE - 4, seed, position, proofDistance, RecordType.proof, 0)
+  return frame(window, offset, offset + PROOF_RECORD_SIZE - 4, stamp, RecordType.proof, 0)
 }
 
-function frame(
-  window: ByteWindow,
-  offset: number,
-  tail: number,
-  seed: number,
-  position: LogPosition,
-  proofDistance: number,
-  type: RecordType,
-  flags: number,
-): number {
+function frame(window: ByteWindow, offset: number, tail: number, stamp: RecordStamp, type: RecordType, flags: number): number {
   const { view } = window
   const end = tail + 4
+  const position = stamp.base + offset
   view.setUint32(offset, end - offset, true)
   writeU64(view, offset + OFFSET_POSITION, position)
-  view.setUint32(offset + OFFSET_PROOF_DISTANCE, proofDistance, true)
+  view.setUint32(offset + OFFSET_PROOF_DISTANCE, Math.min(position - stamp.proven, PROVES_NOTHING), true)
   view.setUint8(offset + OFFSET_TYPE, type)
   view.setUint16(offset + OFFSET_FLAGS, flags, true)
   view.setUint32(tail, end - offset, true)
-  view.setUint32(offset + OFFSET_CHECKSUM, checksumRange(window, offset + OFFSET_POSITION, end, seed), true)
+  view.setInt32(offset + OFFSET_CHECKSUM, checksumRange(window, offset + OFFSET_POSITION, end, stamp.seed), true)
   return end
 }
 
@@ -231,7 +251,7 @@ export function checkFrame(window: ByteWindow, offset: number, limit: number): n
 export function checkContent(window: ByteWindow, offset: number, size: number, seed: number): number | RecordDamage {
   const { view } = window
   const checksum = checksumRange(window, offset + OFFSET_POSITION, offset + size, seed)
-  if (checksum !== view.getUint32(offset + OFFSET_CHECKSUM, true)) return 'wrong checksum'
+  if (checksum !== view.getInt32(offset + OFFSET_CHECKSUM, true)) return 'wrong checksum'
   const flags = view.getUint16(offset + OFFSET_FLAGS, true)
   switch (view.getUint8(offset + OFFSET_TYPE)) {
     case RecordType.prepare:
@@ -272,11 +292,6 @@ export function positionOf(view: DataView, offset: number): LogPosition {
 export function provenBy(view: DataView, offset: number): LogPosition {
   const distance = view.getUint32(offset + OFFSET_PROOF_DISTANCE, true)
   return (distance === PROVES_NOTHING ? 0 : positionOf(view, offset) - distance) as LogPosition
-}
-
-/** The distance to write into a record at `position` when everything below `proven` is durable. */
-export function proofDistance(position: LogPosition, proven: LogPosition): number {
-  return Math.min(position - proven, PROVES_NOTHING)
 }
 
 export function typeOf(view: DataView, offset: number): RecordType {

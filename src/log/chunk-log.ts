@@ -6,7 +6,7 @@ import { ChunkNumber, LogPosition } from '../core/positions.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { ChunkFooter } from '../format/chunk-footer.ts'
 import { encodeChunkHeader } from '../format/chunk-header.ts'
-import { checksumSeed, encodeProof, PROOF_RECORD_SIZE, proofDistance } from '../format/log-record.ts'
+import { checksumSeed, encodeProof, PROOF_RECORD_SIZE, RecordStamp } from '../format/log-record.ts'
 import { BlockChecksums } from './block-checksums.ts'
 import { ChunkFile, chunkCapacity } from './chunk-file.ts'
 import type { ChunkSequence } from './chunk-sequence.ts'
@@ -52,7 +52,8 @@ export interface LogState {
  *             proven     written     end
  */
 export class ChunkLog {
-  readonly seed: number
+  /** For records encoded from now on. */
+  readonly stamp: RecordStamp
   readonly recent = new RecentBytes()
   readonly chunks: ChunkSequence
   readonly #disk: Disk
@@ -74,8 +75,6 @@ export class ChunkLog {
   #isSyncing = false
   /** The error after which nothing is known of the unproven bytes. */
   #doubt: unknown = null
-  /** Everything below is durable. */
-  #proven: LogPosition
   #endsWithProof: boolean
   #eventCount: number
   #blockChecksums: BlockChecksums
@@ -96,12 +95,12 @@ export class ChunkLog {
     this.#hint = hint
     this.chunks = state.chunks
     this.#active = state.chunks.active
-    this.seed = checksumSeed(this.#active.header.storeId)
+    this.stamp = new RecordStamp(checksumSeed(this.#active.header.storeId))
+    this.stamp.proven = state.end
     this.#next = state.next
     this.#end = state.end
     this.#lastGroupEnd = state.end
     this.#written = state.end
-    this.#proven = state.end
     this.#endsWithProof = state.endsWithProof
     this.#eventCount = state.eventCount
     this.#blockChecksums = state.blockChecksums
@@ -115,8 +114,9 @@ export class ChunkLog {
     return this.#written
   }
 
+  /** Everything below is durable. */
   get proven(): LogPosition {
-    return this.#proven
+    return this.stamp.proven
   }
 
   /** Whether an append of `size` bytes fits into the active chunk, with room for a proof behind it. */
@@ -124,9 +124,11 @@ export class ChunkLog {
     return this.#end + size + PROOF_RECORD_SIZE <= this.#active.recordLimit
   }
 
-  /** Room for `size` bytes at `end`. Encode into it, then call `advance`; nothing may be awaited in between. */
+  /** Room for `size` bytes at `end`. Encode into it with `stamp`, then call `advance`; nothing may be awaited in between. */
   reserve(size: number): Slab {
-    return this.recent.reserve(this.#end, size)
+    const slab = this.recent.reserve(this.#end, size)
+    if (slab.start !== this.stamp.base) this.stamp.base = slab.start
+    return slab
   }
 
   /** Says that `size` bytes with `eventCount` prepares have been encoded at `end`. */
@@ -146,7 +148,7 @@ export class ChunkLog {
    * first part of it. In that range several syncs in place take less time than one that grows the file.
    */
   takeGroup(): Group {
-    const isLarge = this.#end - this.#proven > IN_PLACE_BACKLOG_SIZE
+    const isLarge = this.#end - this.proven > IN_PLACE_BACKLOG_SIZE
     const first = isLarge ? undefined : this.#groups.shift()
     if (first !== undefined) return first
     this.#groups.length = 0
@@ -216,10 +218,10 @@ export class ChunkLog {
    * @throws the system's error; unless it is a full disk, nothing is known of the bytes from `proven` on.
    */
   async flush(target: LogPosition = this.#end): Promise<void> {
-    this.#groupSize = target - this.#proven
+    this.#groupSize = target - this.proven
     await this.#writing
     this.#refuseIfInDoubt()
-    if (this.#written === this.#proven && this.#groupSize <= ZERO_RUN_GROUP_LIMIT && this.#isFilledTo(target)) {
+    if (this.#written === this.proven && this.#groupSize <= ZERO_RUN_GROUP_LIMIT && this.#isFilledTo(target)) {
       await this.#flushInPlace(target)
     } else {
       await this.#writeTo(target)
@@ -227,7 +229,7 @@ export class ChunkLog {
       await this.#zeroRun
       await this.#datasync()
     }
-    this.#proven = target
+    this.stamp.proven = target
   }
 
   async #flushInPlace(target: LogPosition): Promise<void> {
@@ -266,7 +268,7 @@ export class ChunkLog {
    * @param acked everything below will not be undone.
    */
   keepAhead(acked: LogPosition): void {
-    this.#hint.advance(this.#proven)
+    this.#hint.advance(this.proven)
     this.#sumBlocks(Math.min(acked, this.#written) as LogPosition)
     this.#extendZeroRun()
     this.#prepareNext()
@@ -333,7 +335,7 @@ export class ChunkLog {
    * is too full for the footer, `undo` cuts off what of it was written.
    */
   async rollOver(): Promise<void> {
-    assert(this.#proven === this.#end && this.#next !== null)
+    assert(this.proven === this.#end && this.#next !== null)
     await this.#zeroRun
     this.#refuseIfInDoubt()
     this.#sumBlocks(this.#end)
@@ -355,7 +357,7 @@ export class ChunkLog {
     this.#end = next.firstRecord
     this.#lastGroupEnd = next.firstRecord
     this.#written = next.firstRecord
-    this.#proven = next.firstRecord
+    this.stamp.proven = next.firstRecord
     this.#eventCount = 0
     this.#endsWithProof = true
   }
@@ -374,7 +376,7 @@ export class ChunkLog {
     this.#groups.length = 0
     this.#lastGroupEnd = position
     this.#written = position
-    this.#proven = position
+    this.stamp.proven = position
     this.#endsWithProof = false
     this.#eventCount = eventCount
   }
@@ -384,14 +386,14 @@ export class ChunkLog {
    * chunk without room for one, the footer is the proof.
    */
   async prove(): Promise<void> {
-    assert(this.#proven === this.#end)
+    assert(this.proven === this.#end)
     if (this.#endsWithProof) return
     if (this.#end + PROOF_RECORD_SIZE > this.#active.recordLimit) {
       await this.ensureNext()
       return this.rollOver()
     }
     const slab = this.reserve(PROOF_RECORD_SIZE)
-    encodeProof(slab.window, this.#end - slab.start, this.seed, this.#end, proofDistance(this.#end, this.#proven))
+    encodeProof(slab.window, this.#end - slab.start, this.stamp)
     this.advance(slab, PROOF_RECORD_SIZE, 0)
     this.#endsWithProof = true
     await this.flush()

@@ -17,8 +17,8 @@ import {
   isUnsupported,
   PROOF_RECORD_SIZE,
   PrepareFlag,
-  proofDistance,
   provenBy,
+  RecordStamp,
   RecordType,
   typeOf,
 } from '../format/log-record.ts'
@@ -311,7 +311,10 @@ export async function repairLog(
   let endsWithProof = found.endsWithProof
   if (!endsWithProof && end + PROOF_RECORD_SIZE <= active.recordLimit) {
     const window = ByteWindow.allocate(PROOF_RECORD_SIZE)
-    encodeProof(window, 0, checksumSeed(found.storeId), end, proofDistance(end, end))
+    const stamp = new RecordStamp(checksumSeed(found.storeId))
+    stamp.proven = end
+    stamp.base = end
+    encodeProof(window, 0, stamp)
     await active.write(window.bytes, end)
     await active.file.datasync()
     end = LogPosition.plus(end, PROOF_RECORD_SIZE)

@@ -6,8 +6,10 @@ import type { EncodableEvent } from '../format/log-record.ts'
 import type { StageQueue } from '../queue/stage-queue.ts'
 import type { AppendCheck } from '../writer/append-check.ts'
 import type { WriterMessage } from '../writer/messages.ts'
-import { EventEncoding } from './event-encoding.ts'
+import { EventEncoding, encodeId, encodeMetadata, encodePayload } from './event-encoding.ts'
 import { PendingAppend, type PendingAppends } from './pending-appends.ts'
+
+const NO_EVENTS: readonly EncodableEvent[] = []
 
 export interface AppendOptions {
   /** What the stream must be at: its last revision, 'no_stream', 'stream_exists', or 'any' (default). */
@@ -70,15 +72,10 @@ export class Admission {
     if (typeof stream === 'string' && isSystemStream(stream)) {
       throw new InvalidArgumentError(`streams that begin with $ belong to the store: '${stream}'`)
     }
-    let first: EncodableEvent | null = null
-    let rest: EncodableEvent[] | undefined
-    if (!Array.isArray(events)) first = this.#encoding.encode(events as NewEvent)
-    else if (events.length > 0) {
-      first = this.#encoding.encode(events[0])
-      if (events.length > 1) rest = events.slice(1).map(event => this.#encoding.encode(event as NewEvent))
-    }
-    const head = this.#check.prefetch(stream)
-    const append = new PendingAppend(head, expected, first, rest, resolve, reject)
+    const append = Array.isArray(events)
+      ? this.#several(stream, expected, events, resolve, reject)
+      : this.#one(stream, expected, events as NewEvent, NO_EVENTS, resolve, reject)
+    const { head } = append
     try {
       this.#checkSize(append.size)
     } catch (error) {
@@ -88,6 +85,37 @@ export class Admission {
     if (signal !== undefined) listen(append, signal)
     this.#pending.add(append)
     this.#queue.push(append)
+  }
+
+  /** The name is checked last: a stream that is looked up must be released, whatever comes after. */
+  #one(
+    stream: string,
+    expected: ExpectedRevision,
+    event: NewEvent,
+    rest: readonly EncodableEvent[],
+    resolve: (ack: AppendAck) => void,
+    reject: (error: unknown) => void,
+  ): PendingAppend {
+    const eventType = this.#encoding.encodeType(event)
+    const data = encodePayload(event.data, 'data')
+    const metadata = encodeMetadata(event)
+    const suppliedId = encodeId(event)
+    return new PendingAppend(this.#check.prefetch(stream), expected, eventType, data, metadata, suppliedId, rest, resolve, reject)
+  }
+
+  #several(
+    stream: string,
+    expected: ExpectedRevision,
+    events: readonly NewEvent[],
+    resolve: (ack: AppendAck) => void,
+    reject: (error: unknown) => void,
+  ): PendingAppend {
+    const [first, ...others] = events
+    if (first === undefined && events.length === 0) {
+      return new PendingAppend(this.#check.prefetch(stream), expected, null, '', undefined, undefined, NO_EVENTS, resolve, reject)
+    }
+    const rest = others.map(event => this.#encoding.encode(event))
+    return this.#one(stream, expected, first as NewEvent, rest, resolve, reject)
   }
 
   #checkSize(size: number): void {

@@ -44,7 +44,7 @@ async function wire(disk: Disk, directory: string, options: CheckedOptions, lock
 
   const log = new ChunkLog(disk, directory, clock, options.chunkSizeBytes, hint, state)
   const cache = new BlockCache(options.cacheBytes)
-  const reader = new LogReader(log.chunks, log.recent, cache, log.seed)
+  const reader = new LogReader(log.chunks, log.recent, cache, log.stamp.seed)
   const index = new StreamIndex()
   const pending = new PendingAppends(append => index.release(append.head))
 

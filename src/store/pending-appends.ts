@@ -19,12 +19,15 @@ export class PendingAppend extends AppendMessage {
   constructor(
     head: StreamHead,
     expected: ExpectedRevision,
-    first: EncodableEvent | null,
-    rest: readonly EncodableEvent[] | undefined,
+    eventType: Uint8Array | null,
+    data: Uint8Array | string,
+    metadata: Uint8Array | string | undefined,
+    suppliedId: Uint8Array | undefined,
+    rest: readonly EncodableEvent[],
     resolve: (ack: AppendAck) => void,
     reject: (error: unknown) => void,
   ) {
-    super(head, expected, first, rest)
+    super(head, expected, eventType, data, metadata, suppliedId, rest)
     this.resolve = resolve
     this.reject = reject
   }

@@ -6,6 +6,7 @@ import { revisionOf, sizeOf, streamOffsetOf, streamSizeOf } from '../format/log-
 import type { AppendCheck, StreamHead } from '../writer/append-check.ts'
 import type { AppendMessage } from '../writer/messages.ts'
 import type { Verdict } from '../writer/verdict.ts'
+import { EventTable } from './event-table.ts'
 import { type StreamEntry, StreamTable } from './stream-table.ts'
 
 /**
@@ -14,13 +15,13 @@ import { type StreamEntry, StreamTable } from './stream-table.ts'
  */
 export class StreamIndex implements AppendCheck, CommitListener {
   readonly #table = new StreamTable()
-  #eventCount = 0
+  readonly #events = new EventTable()
   #streamCount = 0
   #lastPosition = LogPosition.start
 
   /** Committed events. */
   get eventCount(): number {
-    return this.#eventCount
+    return this.#events.count
   }
 
   /** Streams with committed events. */
@@ -36,7 +37,7 @@ export class StreamIndex implements AppendCheck, CommitListener {
   /** @returns undefined when the stream has no committed event. */
   find(stream: string): StreamEntry | undefined {
     const entry = this.#table.byName(stream)
-    return entry === undefined || entry.positions.length === 0 ? undefined : entry
+    return entry === undefined || entry.eventCount === 0 ? undefined : entry
   }
 
   committed(ack: CommitAck): void {
@@ -47,18 +48,22 @@ export class StreamIndex implements AppendCheck, CommitListener {
     for (let i = 0; i < ack.eventCount; i++) {
       const entry = this.#table.byBytes(window.bytes, streamOffsetOf(view, offset), streamSizeOf(view, offset))
       const revision = revisionOf(view, offset)
-      if (revision !== entry.positions.length) {
+      if (revision !== entry.eventCount) {
         throw new CorruptLogError('log', position, `stream '${entry.name}' goes from revision ${entry.head} to ${revision}`)
       }
       if (revision === 0) this.#streamCount++
-      entry.positions.push(position)
+      this.#events.add(entry, position)
       if (revision > entry.revision) entry.revision = revision
       this.#lastPosition = position as LogPosition
       const size = sizeOf(view, offset)
       offset += size
       position += size
     }
-    this.#eventCount += ack.eventCount
+  }
+
+  /** Positions of the stream's committed events, by revision. */
+  positionsOf(entry: StreamEntry): readonly number[] {
+    return this.#events.positionsOf(entry)
   }
 
   prefetch(stream: string): StreamEntry {

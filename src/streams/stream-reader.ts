@@ -65,7 +65,12 @@ export class StreamReader {
     else if (from === 'end') next = backwards ? head : head + 1
     else next = backwards ? Math.min(from, head) : from
     const available = backwards ? next + 1 : head + 1 - next
-    return { positions: entry.positions, next, step: backwards ? -1 : 1, left: Math.max(0, Math.min(maxCount, available)) }
+    return {
+      positions: this.#index.positionsOf(entry),
+      next,
+      step: backwards ? -1 : 1,
+      left: Math.max(0, Math.min(maxCount, available)),
+    }
   }
 
   async #readBatch(stream: string, revisions: Revisions): Promise<readonly RecordedEvent[] | null> {

@@ -1,5 +1,6 @@
 import { Revision } from '../core/positions.ts'
 import type { StreamHead } from '../writer/append-check.ts'
+import { NO_EVENT } from './event-table.ts'
 
 /** What is known of one stream. */
 export class StreamEntry implements StreamHead {
@@ -8,7 +9,11 @@ export class StreamEntry implements StreamHead {
   readonly hash: number
   /** Of the last event that was written, committed or not. */
   revision: Revision = Revision.none
-  /** Positions of the committed events, by revision. */
+  /** How many events are committed. */
+  eventCount = 0
+  /** Of the last committed event, in the event table. */
+  lastEvent = NO_EVENT
+  /** Positions by revision, as far as a read has asked for them. */
   readonly positions: number[] = []
   /** Appends on their way that hold this entry. */
   holderCount = 0
@@ -21,7 +26,7 @@ export class StreamEntry implements StreamHead {
 
   /** The last committed revision. */
   get head(): Revision {
-    return (this.positions.length - 1) as Revision
+    return (this.eventCount - 1) as Revision
   }
 }
 
@@ -94,7 +99,7 @@ export class StreamTable {
 function hashOf(bytes: Uint8Array, offset: number, size: number): number {
   let hash = 0x811c9dc5
   for (let i = 0; i < size; i++) hash = Math.imul(hash ^ bytes[offset + i]!, 0x01000193)
-  return (hash ^ (hash >>> 15)) >>> 0
+  return hash ^ (hash >>> 15)
 }
 
 function isName(name: Uint8Array, bytes: Uint8Array, offset: number, size: number): boolean {

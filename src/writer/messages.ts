@@ -1,13 +1,11 @@
 import type { ExpectedRevision } from '../core/events.ts'
 import { LogPosition, Revision } from '../core/positions.ts'
-import { COMMIT_RECORD_SIZE, type EncodableEvent, prepareSize } from '../format/log-record.ts'
+import { COMMIT_RECORD_SIZE, type EncodableEvent, payloadSize, prepareSize } from '../format/log-record.ts'
 import type { StreamHead } from './append-check.ts'
 import type { Verdict } from './verdict.ts'
 
 /** Everything that the storage writer accepts. */
 export type WriterMessage = AppendMessage | StopMessage
-
-const NO_EVENTS: readonly EncodableEvent[] = []
 
 /**
  * One append, from the queue until it settles. It is its own first event, so that the common append is one object.
@@ -42,25 +40,30 @@ export class AppendMessage implements EncodableEvent {
    */
   settlesAt: LogPosition = LogPosition.start
 
-  /** @param first null for an append without events, a check. */
+  /**
+   * The first event comes in its parts: an object for it would be made for each append, to be taken apart here.
+   * @param eventType null for an append without events, a check.
+   */
   constructor(
     head: StreamHead,
     expected: ExpectedRevision,
-    first: EncodableEvent | null,
-    rest: readonly EncodableEvent[] = NO_EVENTS,
+    eventType: Uint8Array | null,
+    data: Uint8Array | string,
+    metadata: Uint8Array | string | undefined,
+    suppliedId: Uint8Array | undefined,
+    rest: readonly EncodableEvent[],
   ) {
-    const event = first ?? NO_EVENT
     this.head = head
     this.expected = expected
-    this.eventType = event.eventType
-    this.data = event.data
-    this.dataSize = event.dataSize
-    this.metadata = event.metadata
-    this.metadataSize = event.metadataSize
-    this.suppliedId = event.suppliedId
+    this.eventType = eventType ?? NO_TYPE
+    this.data = data
+    this.dataSize = payloadSize(data)
+    this.metadata = metadata
+    this.metadataSize = metadata === undefined ? 0 : payloadSize(metadata)
+    this.suppliedId = suppliedId
     this.rest = rest
-    this.eventCount = first === null ? 0 : 1 + rest.length
-    this.size = first === null ? 0 : sizeInLog(first, rest, head.nameBytes.length)
+    this.eventCount = eventType === null ? 0 : 1 + rest.length
+    this.size = eventType === null ? 0 : sizeInLog(this, rest, head.nameBytes.length)
   }
 
   get kind(): 'append' {
@@ -77,14 +80,7 @@ export class AppendMessage implements EncodableEvent {
   }
 }
 
-const NO_EVENT: EncodableEvent = {
-  eventType: new Uint8Array(0),
-  data: '',
-  dataSize: 0,
-  metadata: undefined,
-  metadataSize: 0,
-  suppliedId: undefined,
-}
+const NO_TYPE = new Uint8Array(0)
 
 function sizeInLog(first: EncodableEvent, rest: readonly EncodableEvent[], streamSize: number): number {
   let size = prepareSize(first, streamSize)

@@ -4,7 +4,7 @@ import { DiskFullError, isDiskFull, type TailraceError, WriterFailedError } from
 import { MIB, PROOF_DELAY_MS, SLICE_SIZE } from '../core/limits.ts'
 import { LogPosition, Revision } from '../core/positions.ts'
 import { unreachable } from '../core/unreachable.ts'
-import { encodeCommit, encodePrepare, proofDistance } from '../format/log-record.ts'
+import { encodeCommit, encodePrepare } from '../format/log-record.ts'
 import { Checkpoint } from '../log/checkpoint.ts'
 import type { ChunkLog, Group } from '../log/chunk-log.ts'
 import { StageQueue } from '../queue/stage-queue.ts'
@@ -19,7 +19,7 @@ export type Durability = 'fsync' | 'os' | 'memory'
 
 /** Where the writer tells what becomes of appends that it can't or couldn't write. */
 export interface WriterListener {
-  /** `append.verdict` and `append.settlesAt` are set. */
+  /** The append will not be written: `verdict` and `settlesAt` are set, or it was called back. */
   decided(append: AppendMessage): void
   /** Nothing that was taken and stands or rests behind `position` will ever appear; the writer goes on. */
   undone(position: LogPosition, error: TailraceError): void
@@ -119,11 +119,13 @@ export class StorageWriter {
   #takeSlice(): void {
     const createdMs = Math.max(this.#lastCreatedMs, this.#clock.now())
     this.#lastCreatedMs = createdMs
+    this.#log.stamp.createdMs = createdMs
     let takenSize = 0
     for (let message = this.queue.peek(); message !== undefined && takenSize < SLICE_SIZE; message = this.queue.peek()) {
       switch (message.kind) {
         case 'append':
-          if (!message.isAborted && !this.#take(message, createdMs)) return
+          if (message.isAborted) this.#listener.decided(message)
+          else if (!this.#take(message)) return
           break
         case 'stop':
           this.queue.shift()
@@ -138,7 +140,7 @@ export class StorageWriter {
   }
 
   /** @returns false when the append must stay in the queue, because there is no room for it yet. */
-  #take(append: AppendMessage, createdMs: number): boolean {
+  #take(append: AppendMessage): boolean {
     const verdict = this.#check.decide(append)
     if (verdict !== null) this.#decide(append, verdict)
     else if (append.eventCount === 0) this.#decide(append, { kind: 'checked' })
@@ -148,7 +150,7 @@ export class StorageWriter {
     } else if (this.#durability === 'memory' && this.#log.end - this.#log.written > MAX_UNWRITTEN_SIZE) {
       void this.#hold(() => this.#drainWrites())
       return false
-    } else this.#encode(append, createdMs)
+    } else this.#encode(append)
     return true
   }
 
@@ -158,48 +160,34 @@ export class StorageWriter {
     this.#listener.decided(append)
   }
 
-  #encode(append: AppendMessage, createdMs: number): void {
+  #encode(append: AppendMessage): void {
     const log = this.#log
-    const { head, rest } = append
+    const { head, rest, size, eventCount } = append
     const { nameBytes } = head
-    const { seed, proven, end: start } = log
-    const slab = log.reserve(append.size)
+    const { stamp } = log
+    const slab = log.reserve(size)
     const { window } = slab
-    const isLone = rest.length === 0
+    const start = slab.end - slab.start
     const firstRevision = Revision.plus(head.revision, 1)
-    let at = start - slab.start
-    at = encodePrepare(window, at, seed, start, proofDistance(start, proven), isLone, nameBytes, firstRevision, createdMs, append)
-    append.position = start
-    if (!isLone) {
+    let last = start
+    let at = encodePrepare(window, start, stamp, rest.length === 0, nameBytes, firstRevision, append)
+    if (rest.length > 0) {
       for (let i = 0; i < rest.length; i++) {
-        const position = LogPosition.plus(slab.start, at)
-        const revision = Revision.plus(firstRevision, i + 1)
-        at = encodePrepare(
-          window,
-          at,
-          seed,
-          position,
-          proofDistance(position, proven),
-          false,
-          nameBytes,
-          revision,
-          createdMs,
-          rest[i]!,
-        )
-        append.position = position
+        last = at
+        at = encodePrepare(window, at, stamp, false, nameBytes, Revision.plus(firstRevision, i + 1), rest[i]!)
       }
-      const position = LogPosition.plus(slab.start, at)
-      at = encodeCommit(window, at, seed, position, proofDistance(position, proven), start, append.eventCount)
+      at = encodeCommit(window, at, stamp, start, eventCount)
     }
-    assert(at === start - slab.start + append.size, 'an append has another size than was reserved')
-    log.advance(slab, append.size, append.eventCount)
+    assert(at === start + size, 'an append has another size than was reserved')
+    log.advance(slab, size, eventCount)
     append.firstRevision = firstRevision
-    append.settlesAt = log.end
+    append.position = LogPosition.plus(slab.start, last)
+    append.settlesAt = slab.end
     this.#check.note(append)
     this.policy.wrote()
     this.appendCount++
-    this.eventCount += append.eventCount
-    this.byteCount += append.size
+    this.eventCount += eventCount
+    this.byteCount += size
   }
 
   #commit(trigger: FlushTrigger): void {
