@@ -1,3 +1,5 @@
+import assert from 'node:assert'
+import Denque from 'denque'
 import type { CommitAck, CommitListener } from '../chaser/commit-ack.ts'
 import { CorruptLogError, WrongExpectedRevisionError } from '../core/errors.ts'
 import { encodeStreamName } from '../core/names.ts'
@@ -16,6 +18,8 @@ import { type StreamEntry, StreamTable } from './stream-table.ts'
 export class StreamIndex implements AppendCheck, CommitListener {
   readonly #table = new StreamTable()
   readonly #events = new EventTable()
+  /** Written and not yet committed, in log order. */
+  readonly #noted = new Denque<AppendMessage>()
   #streamCount = 0
   #lastPosition = LogPosition.start
 
@@ -41,24 +45,46 @@ export class StreamIndex implements AppendCheck, CommitListener {
   }
 
   committed(ack: CommitAck): void {
-    const { window } = ack
-    const { view } = window
-    let offset = ack.offset
-    let position: number = ack.position
-    for (let i = 0; i < ack.eventCount; i++) {
-      const entry = this.#table.byBytes(window.bytes, streamOffsetOf(view, offset), streamSizeOf(view, offset))
-      const revision = revisionOf(view, offset)
-      if (revision !== entry.eventCount) {
-        throw new CorruptLogError('log', position, `stream '${entry.name}' goes from revision ${entry.head} to ${revision}`)
-      }
-      if (revision === 0) this.#streamCount++
-      this.#events.add(entry, position)
-      if (revision > entry.revision) entry.revision = revision
-      this.#lastPosition = position as LogPosition
-      const size = sizeOf(view, offset)
-      offset += size
-      position += size
+    const noted = this.#noted.peekFront()
+    if (noted !== undefined && noted.settlesAt === ack.end) {
+      this.#noted.shift()
+      this.#addNoted(noted, ack)
+    } else this.#addRecords(ack)
+  }
+
+  /** What the writer noted comes back from the chaser in the same order: its stream need not be looked up again. */
+  #addNoted(append: AppendMessage, { window, offset, position, eventCount }: CommitAck): void {
+    const entry = append.head as StreamEntry
+    this.#add(entry, append.firstRevision, position)
+    for (let i = 1, at = offset, next: number = position; i < eventCount; i++) {
+      const size = sizeOf(window.view, at)
+      at += size
+      next += size
+      this.#add(entry, Revision.plus(append.firstRevision, i), next as LogPosition)
     }
+  }
+
+  /** At open, and in a store that follows another process, the records say it all. */
+  #addRecords({ window, offset, position, eventCount }: CommitAck): void {
+    const { view, bytes } = window
+    for (let i = 0, at = offset, next: number = position; i < eventCount; i++) {
+      const entry = this.#table.byBytes(bytes, streamOffsetOf(view, at), streamSizeOf(view, at))
+      const revision = revisionOf(view, at)
+      this.#add(entry, revision, next as LogPosition)
+      if (revision > entry.revision) entry.revision = revision
+      const size = sizeOf(view, at)
+      at += size
+      next += size
+    }
+  }
+
+  #add(entry: StreamEntry, revision: Revision, position: LogPosition): void {
+    if (revision !== entry.eventCount) {
+      throw new CorruptLogError('log', position, `stream '${entry.name}' goes from revision ${entry.head} to ${revision}`)
+    }
+    if (revision === 0) this.#streamCount++
+    this.#events.add(entry, position)
+    this.#lastPosition = position
   }
 
   /** Positions of the stream's committed events, by revision. */
@@ -86,9 +112,11 @@ export class StreamIndex implements AppendCheck, CommitListener {
 
   note(append: AppendMessage): void {
     append.head.revision = Revision.plus(append.firstRevision, append.eventCount - 1)
+    this.#noted.push(append)
   }
 
   forget(append: AppendMessage): void {
+    assert(this.#noted.pop() === append, 'appends are forgotten newest first')
     append.head.revision = Revision.plus(append.firstRevision, -1)
   }
 

@@ -178,7 +178,8 @@ export class StorageWriter {
       }
       at = encodeCommit(window, at, stamp, start, eventCount)
     }
-    assert(at === start + size, 'an append has another size than was reserved')
+    // Not assert(condition): its rest arguments are an array for each append.
+    if (at !== start + size) assert.fail('an append has another size than was reserved')
     log.advance(slab, size, eventCount)
     append.firstRevision = firstRevision
     append.position = LogPosition.plus(slab.start, last)
