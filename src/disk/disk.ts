@@ -10,8 +10,9 @@ export interface DiskFile {
   /** Resolves once all `bytes` are in the file (not: on disk), or rejects; then any part of them may have been written. */
   write(bytes: Uint8Array, offset: number): Promise<void>
   /**
-   * Like write, and resolves only when these bytes are durable, in one trip. Only over bytes that the file already has: the
-   * size must not change. A rejection means the same as that of datasync.
+   * Like write, and resolves only when these bytes are durable, and the size with them, in one trip. After a rejection nothing is
+   * known of them, as with datasync; but when its code says that the disk is full, they were refused: a part of them may have
+   * been written, and nothing is in doubt.
    */
   writeDurably(bytes: Uint8Array, offset: number): Promise<void>
   /**

@@ -1,6 +1,6 @@
 import fs from 'node:fs'
 import { createRequire } from 'node:module'
-import { LockUnavailableError, StoreLockedError, systemErrorCode } from '../core/errors.ts'
+import { isDiskFull, LockUnavailableError, StoreLockedError, systemErrorCode } from '../core/errors.ts'
 import { type Disk, type DiskFile, type DiskLock, joinPath, type OpenMode } from './disk.ts'
 
 const { O_CREAT, O_DIRECTORY, O_DSYNC, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } = fs.constants
@@ -120,9 +120,19 @@ class NodeFile implements DiskFile {
     return writeAll(this.#descriptor, bytes, offset)
   }
 
-  writeDurably(bytes: Uint8Array, offset: number): Promise<void> {
+  async writeDurably(bytes: Uint8Array, offset: number): Promise<void> {
     if (this.#durableDescriptor === null) throw new Error(`${this.path} is open for reading`)
-    return writeAll(this.#durableDescriptor, bytes, offset)
+    const progress: WriteProgress = { written: 0 }
+    try {
+      await writeAll(this.#durableDescriptor, bytes, offset, progress)
+    } catch (error) {
+      // A full disk shows itself in the write, which then took nothing more, or in the sync behind it. Only a write that was
+      // taken has made the file longer.
+      if (isDiskFull(error) && (await this.size()) > offset + progress.written) {
+        throw Object.assign(new Error(`EIO: the sync of a write failed: ${String(error)}`, { cause: error }), { code: 'EIO' })
+      }
+      throw error
+    }
   }
 
   datasync(): Promise<void> {
@@ -170,15 +180,20 @@ class NodeFile implements DiskFile {
  * Writes until nothing is left. libuv hides the error behind a short write, it comes with the next call; a second write of
  * nothing is an error of its own.
  */
-function writeAll(descriptor: number, bytes: Uint8Array, offset: number): Promise<void> {
+function writeAll(
+  descriptor: number,
+  bytes: Uint8Array,
+  offset: number,
+  progress: WriteProgress = { written: 0 },
+): Promise<void> {
   return new Promise((resolve, reject) => {
-    let written = 0
     let empty = false
     const next = (): void => {
+      const { written } = progress
       fs.write(descriptor, bytes, written, bytes.length - written, offset + written, (error, count) => {
         if (error) return reject(error)
-        written += count
-        if (written === bytes.length) return resolve()
+        progress.written += count
+        if (progress.written === bytes.length) return resolve()
         if (count === 0 && empty) return reject(Object.assign(new Error('EIO: the disk takes no bytes, write'), { code: 'EIO' }))
         empty = count === 0
         next()
@@ -186,6 +201,11 @@ function writeAll(descriptor: number, bytes: Uint8Array, offset: number): Promis
     }
     next()
   })
+}
+
+/** How much of a write the kernel has taken. */
+interface WriteProgress {
+  written: number
 }
 
 type Flock = (descriptor: number, flags: 'exnb') => void

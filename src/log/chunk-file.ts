@@ -173,6 +173,12 @@ export class ChunkFile {
     this.#filledSize = Math.max(this.#filledSize, offset + bytes.length)
   }
 
+  async writeDurably(bytes: Uint8Array, position: LogPosition): Promise<void> {
+    const offset = this.offsetOf(position)
+    await this.file.writeDurably(bytes, offset)
+    this.#filledSize = Math.max(this.#filledSize, offset + bytes.length)
+  }
+
   /** Writes `size` zeros behind what the file has and makes them durable. */
   async extendZeros(size: number): Promise<void> {
     const start = this.#filledSize

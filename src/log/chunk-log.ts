@@ -1,7 +1,7 @@
 import assert from 'node:assert'
 import type { Clock } from '../core/clock.ts'
 import { isDiskFull } from '../core/errors.ts'
-import { KIB, MIB, ZERO_RUN_GROUP_LIMIT, ZERO_RUN_MAX_SIZE, ZERO_RUN_MIN_SIZE } from '../core/limits.ts'
+import { MIB, ZERO_RUN_GROUP_LIMIT, ZERO_RUN_MAX_SIZE, ZERO_RUN_MIN_SIZE } from '../core/limits.ts'
 import { ChunkNumber, LogPosition } from '../core/positions.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { ChunkFooter } from '../format/chunk-footer.ts'
@@ -20,16 +20,8 @@ const PREPARE_NEXT_AT = 0.75
 /** After the disk was too full for zeros ahead, groups grow the file themselves for a while. */
 const ZERO_RUN_PAUSE_MS = 5000
 
-/** A group is cut behind the append that brings it to this size; with that append, it still fits into the zeros ahead. */
-const GROUP_SIZE = ZERO_RUN_GROUP_LIMIT - 64 * KIB
-/** When more than this waits, the file is grown in large groups: zeros ahead would double what the disk has to take. */
-const IN_PLACE_BACKLOG_SIZE = MIB
-
-/** A stretch of the log up to the end of an append, and the events of the active chunk up to there. */
-export interface Group {
-  readonly end: LogPosition
-  readonly eventCount: number
-}
+/** Above this, a group is written and then synced, so that the next one can be written meanwhile. */
+const ONE_TRIP_SIZE = MIB
 
 /** What recovery knows of the log when it is opened for writing. */
 export interface LogState {
@@ -82,9 +74,6 @@ export class ChunkLog {
   #zeroRunPausedUntilMs = 0
   /** Of the last flush. */
   #groupSize = 0
-  /** Groups that could be flushed by themselves, the oldest first. */
-  readonly #groups: Group[] = []
-  #lastGroupEnd: LogPosition
 
   constructor(disk: Disk, directory: string, clock: Clock, chunkSize: number, hint: FlushedHint, state: LogState) {
     this.#disk = disk
@@ -99,7 +88,6 @@ export class ChunkLog {
     this.stamp.proven = state.end
     this.#next = state.next
     this.#end = state.end
-    this.#lastGroupEnd = state.end
     this.#written = state.end
     this.#endsWithProof = state.endsWithProof
     this.#eventCount = state.eventCount
@@ -137,23 +125,6 @@ export class ChunkLog {
     slab.end = this.#end
     this.#eventCount += eventCount
     this.#endsWithProof = false
-    if (this.#end - this.#lastGroupEnd >= GROUP_SIZE) {
-      this.#lastGroupEnd = this.#end
-      this.#groups.push({ end: this.#end, eventCount: this.#eventCount })
-    }
-  }
-
-  /**
-   * What the next flush should cover: everything encoded; or, while what waits is little enough for the zeros ahead, the
-   * first part of it. In that range several syncs in place take less time than one that grows the file.
-   */
-  takeGroup(): Group {
-    const isLarge = this.#end - this.proven > IN_PLACE_BACKLOG_SIZE
-    const first = isLarge ? undefined : this.#groups.shift()
-    if (first !== undefined) return first
-    this.#groups.length = 0
-    this.#lastGroupEnd = this.#end
-    return { end: this.#end, eventCount: this.#eventCount }
   }
 
   /** Events of the active chunk, encoded ones included. */
@@ -161,11 +132,11 @@ export class ChunkLog {
     return this.#eventCount
   }
 
-  /** Hands everything below `target` to the file, without a sync. Not while a flush is under way. */
-  async write(target: LogPosition = this.#end): Promise<void> {
+  /** Hands everything encoded so far to the file, without a sync. Not while a flush is under way. */
+  async write(): Promise<void> {
     this.#refuseIfInDoubt()
     await this.#writing
-    await this.#writeTo(target)
+    await this.#writeTo(this.#end)
   }
 
   /** Whether a sync is all that the flush under way still waits for, and at least `size` bytes could be written meanwhile. */
@@ -183,6 +154,7 @@ export class ChunkLog {
   }
 
   async #writeTo(target: LogPosition): Promise<void> {
+    await this.#keepFromZeros(target)
     while (this.#written < target) {
       const { bytes, end } = this.#unwritten(target)
       try {
@@ -213,17 +185,17 @@ export class ChunkLog {
   }
 
   /**
-   * Makes everything below `target` durable. One call at a time. A group that fits into the zeros ahead goes in one trip;
-   * a larger one is written, then synced.
-   * @throws the system's error; unless it is a full disk, nothing is known of the bytes from `proven` on.
+   * Makes everything encoded so far durable. One call at a time. Most groups go in one trip, into the zeros ahead or at the end
+   * of the file; a large one, or one whose beginning was written ahead, is written and then synced.
+   * @throws the system's error. See `isInDoubt`.
    */
-  async flush(target: LogPosition = this.#end): Promise<void> {
+  async flush(): Promise<void> {
+    const target = this.#end
     this.#groupSize = target - this.proven
     await this.#writing
     this.#refuseIfInDoubt()
-    if (this.#written === this.proven && this.#groupSize <= ZERO_RUN_GROUP_LIMIT && this.#isFilledTo(target)) {
-      await this.#flushInPlace(target)
-    } else {
+    if (this.#written === this.proven && this.#groupSize <= ONE_TRIP_SIZE) await this.#writeDurablyTo(target)
+    else {
       await this.#writeTo(target)
       // One sync at a time on a descriptor: the second of two could take the error that belongs to the first.
       await this.#zeroRun
@@ -232,17 +204,25 @@ export class ChunkLog {
     this.stamp.proven = target
   }
 
-  async #flushInPlace(target: LogPosition): Promise<void> {
+  async #writeDurablyTo(target: LogPosition): Promise<void> {
+    await this.#keepFromZeros(target)
     while (this.#written < target) {
       const { bytes, end } = this.#unwritten(target)
       try {
-        await this.#active.file.writeDurably(bytes, this.#active.offsetOf(this.#written))
+        await this.#active.writeDurably(bytes, this.#written)
       } catch (error) {
-        this.#doubt = error
+        if (!isDiskFull(error)) this.#doubt = error
         throw error
       }
       this.#written = end
     }
+  }
+
+  /** Records that reach beyond what is filled must wait for zeros that are being written there. */
+  async #keepFromZeros(target: LogPosition): Promise<void> {
+    if (this.#zeroRun === null || this.#active.offsetOf(target) <= this.#active.filledSize) return
+    await this.#zeroRun
+    this.#refuseIfInDoubt()
   }
 
   async #datasync(): Promise<void> {
@@ -256,10 +236,6 @@ export class ChunkLog {
     } finally {
       this.#isSyncing = false
     }
-  }
-
-  #isFilledTo(position: LogPosition): boolean {
-    return this.#active.offsetOf(position) <= this.#active.filledSize
   }
 
   /**
@@ -355,7 +331,6 @@ export class ChunkLog {
     this.#blockChecksums = new BlockChecksums()
     this.#blockChecksums.add(encodeChunkHeader(next.header))
     this.#end = next.firstRecord
-    this.#lastGroupEnd = next.firstRecord
     this.#written = next.firstRecord
     this.stamp.proven = next.firstRecord
     this.#eventCount = 0
@@ -373,8 +348,6 @@ export class ChunkLog {
     await this.#active.cut(position)
     this.recent.forgetFrom(position)
     this.#end = position
-    this.#groups.length = 0
-    this.#lastGroupEnd = position
     this.#written = position
     this.stamp.proven = position
     this.#endsWithProof = false

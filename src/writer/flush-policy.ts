@@ -30,10 +30,10 @@ export class FlushPolicy {
     return this.#clock.monotonic() - this.#oldestWriteMs >= this.#flushDelayMs ? 'delay' : null
   }
 
-  /** A flush has begun. One that does not cover everything written so far leaves the rest due. */
-  began(trigger: FlushTrigger, coversAll: boolean): void {
+  /** A flush that covers everything written so far has begun. */
+  began(trigger: FlushTrigger): void {
     this.triggers[trigger]++
-    if (coversAll) this.#oldestWriteMs = -1
+    this.#oldestWriteMs = -1
   }
 
   /** What was written has been taken back. */

@@ -6,7 +6,7 @@ import { LogPosition, Revision } from '../core/positions.ts'
 import { unreachable } from '../core/unreachable.ts'
 import { encodeCommit, encodePrepare } from '../format/log-record.ts'
 import { Checkpoint } from '../log/checkpoint.ts'
-import type { ChunkLog, Group } from '../log/chunk-log.ts'
+import type { ChunkLog } from '../log/chunk-log.ts'
 import { StageQueue } from '../queue/stage-queue.ts'
 import type { AppendCheck } from './append-check.ts'
 import { FlushPolicy, type FlushTrigger } from './flush-policy.ts'
@@ -198,17 +198,17 @@ export class StorageWriter {
   }
 
   #startFlush(trigger: FlushTrigger): void {
+    this.policy.began(trigger)
     const startedMs = this.#clock.monotonic()
-    const group = this.#log.takeGroup()
-    this.policy.began(trigger, group.end === this.#log.end)
-    const done = this.#durability === 'fsync' ? this.#log.flush(group.end) : this.#log.write(group.end)
+    const { end, eventCount } = this.#log
+    const done = this.#durability === 'fsync' ? this.#log.flush() : this.#log.write()
     this.#flushing = done.then(
-      () => this.#flushCameBack(group, startedMs),
+      () => this.#flushCameBack(end, eventCount, startedMs),
       (error: unknown) => this.#flushFailed(error),
     )
   }
 
-  #flushCameBack({ end, eventCount }: Group, startedMs: number): void {
+  #flushCameBack(end: LogPosition, eventCount: number, startedMs: number): void {
     this.#flushing = null
     this.#lastFlushMs = this.#clock.monotonic()
     this.statistics.record(this.#lastFlushMs - startedMs)
@@ -259,7 +259,7 @@ export class StorageWriter {
   async #drain(): Promise<void> {
     while (this.#flushing !== null) await this.#flushing
     if (this.#failure !== null || this.#log.proven === this.#log.end) return
-    this.policy.began('drained', true)
+    this.policy.began('drained')
     try {
       await this.#log.flush()
     } catch (error) {
