@@ -149,6 +149,20 @@ export class UnsupportedFormatError extends TailraceError {
   readonly code = 'UNSUPPORTED_FORMAT'
 }
 
+/**
+ * Makes an error that is an answer and no accident: without a stack, whose capture costs more than the append that is refused,
+ * and which would lead into the engine's loop.
+ */
+export function withoutStack<E extends TailraceError>(make: () => E): E {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return make()
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
+
 /** The errno name of a system error, or null. */
 export function systemErrorCode(error: unknown): string | null {
   const code = (error as { code?: unknown } | null)?.code

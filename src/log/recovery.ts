@@ -7,6 +7,7 @@ import { ChunkNumber, LogPosition } from '../core/positions.ts'
 import { unreachable } from '../core/unreachable.ts'
 import { type Disk, joinPath } from '../disk/disk.ts'
 import { ByteWindow } from '../format/byte-window.ts'
+import { encodeChunkFooter } from '../format/chunk-footer.ts'
 import { encodeChunkHeader, STORE_ID_SIZE } from '../format/chunk-header.ts'
 import {
   checksumSeed,
@@ -269,7 +270,8 @@ export async function createLog(disk: Disk, directory: string, clock: Clock, chu
  * 1. the torn tail becomes zeros, so that nothing in it can come back behind a shorter append;
  * 2. what no one has proven durable is written again, byte for byte, and synced: after a failed sync the page cache may show
  *    bytes that are not on the disk, and a sync of clean pages proves nothing (Rebello et al., ATC 2020);
- * 3. a proof ends the log.
+ * 3. the same for the footer of a chunk behind which no record stands yet: records in the next chunk say that it is durable;
+ * 4. a proof ends the log.
  */
 export async function repairLog(
   disk: Disk,
@@ -287,6 +289,8 @@ export async function repairLog(
     await removeDurably(disk, directory, next.header.number)
     next = null
   }
+  const completed = active.isComplete ? active : found.end === active.firstRecord ? found.chunks.before(active) : undefined
+  if (completed !== undefined && found.hinted <= completed.end) await rewriteFooter(completed)
   if (active.isComplete) {
     const number = ChunkNumber.next(active.header.number)
     const chunk =
@@ -338,6 +342,12 @@ async function rewrite(chunk: ChunkFile, from: LogPosition, to: LogPosition): Pr
     await chunk.write(piece, at)
     at = LogPosition.plus(at, piece.length)
   }
+}
+
+async function rewriteFooter(chunk: ChunkFile): Promise<void> {
+  const footer = chunk.footer!
+  await chunk.file.write(encodeChunkFooter(footer), footer.dataSize)
+  await chunk.file.datasync()
 }
 
 async function sumBlocks(chunk: ChunkFile, end: LogPosition): Promise<BlockChecksums> {

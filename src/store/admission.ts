@@ -1,4 +1,4 @@
-import { InvalidArgumentError, QueueFullError, RecordTooLargeError, StoreClosedError } from '../core/errors.ts'
+import { InvalidArgumentError, QueueFullError, RecordTooLargeError, StoreClosedError, withoutStack } from '../core/errors.ts'
 import type { AppendAck, ExpectedRevision, NewEvent } from '../core/events.ts'
 import { MAX_APPEND_SIZE } from '../core/limits.ts'
 import { isSystemStream } from '../core/names.ts'
@@ -125,9 +125,8 @@ export class Admission {
   }
 
   #refuse(): never {
-    throw new QueueFullError(
-      `${this.#pending.count} appends with ${this.#pending.bytes} bytes are pending; wait for acks, then retry`,
-    )
+    const { count, bytes } = this.#pending
+    throw withoutStack(() => new QueueFullError(`${count} appends with ${bytes} bytes are pending; wait for acks, then retry`))
   }
 }
 

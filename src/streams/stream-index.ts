@@ -1,7 +1,7 @@
 import assert from 'node:assert'
 import Denque from 'denque'
 import type { CommitAck, CommitListener } from '../chaser/commit-ack.ts'
-import { CorruptLogError, WrongExpectedRevisionError } from '../core/errors.ts'
+import { CorruptLogError, WrongExpectedRevisionError, withoutStack } from '../core/errors.ts'
 import { encodeStreamName } from '../core/names.ts'
 import { LogPosition, Revision } from '../core/positions.ts'
 import { revisionOf, sizeOf, streamOffsetOf, streamSizeOf } from '../format/log-record.ts'
@@ -107,7 +107,7 @@ export class StreamIndex implements AppendCheck, CommitListener {
     )
       return null
     const actual = revision === Revision.none ? null : revision
-    return { kind: 'rejected', error: new WrongExpectedRevisionError(head.name, expected, actual) }
+    return { kind: 'rejected', error: withoutStack(() => new WrongExpectedRevisionError(head.name, expected, actual)) }
   }
 
   note(append: AppendMessage): void {
