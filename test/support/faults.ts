@@ -15,8 +15,8 @@ export interface Fault {
   /** 'forever': that call and all that match after it. */
   readonly times?: 'once' | 'forever'
   /**
-   * How much of a failing write gets into the file all the same. Without it: nothing of a `write`, as of a full disk; all of a
-   * `writeDurably`, of which the sync failed.
+   * How much of a failing write gets into the file all the same. Without it: nothing of a `write`, or when the disk is full; all
+   * of a `writeDurably` that fails otherwise, which means that its sync failed.
    */
   readonly partialBytes?: number
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { isDiskFull } from '../../src/core/errors.ts'
 import type { Disk, DiskFile, DiskLock, OpenMode } from '../../src/disk/disk.ts'
 import { type DiskContent, MemoryDisk, systemError, trimPath } from '../../src/disk/memory-disk.ts'
 import { type DiskOperation, type Fault, FaultPlan, type HeldCall, type PlannedFault } from './faults.ts'
@@ -30,6 +31,8 @@ export class SimulatedDisk implements Disk, Recording {
   readonly #shuffle: boolean
   readonly #callCounts = new Map<DiskOperation, number>()
   readonly #inodes = new Map<string, number>()
+  /** Open files, in the order of their opening. */
+  readonly #open = new Set<SimulatedFile>()
   #nextInode: number
   #settling: Promise<void> = Promise.resolve()
 
@@ -65,6 +68,11 @@ export class SimulatedDisk implements Disk, Recording {
       : (this.#callCounts.get(op) ?? 0)
   }
 
+  /** Paths of the files that are open: a store that is closed, or failed to open, leaves none. */
+  get openPaths(): string[] {
+    return [...this.#open].map(file => file.path)
+  }
+
   /** What readers see now: what a process finds that starts after this one was killed. */
   snapshot(): Map<string, Uint8Array> {
     return this.#live.snapshot()
@@ -75,7 +83,9 @@ export class SimulatedDisk implements Disk, Recording {
     return this.#call('open', [path], created === null ? null : { kind: 'create', path, inode: created }, async () => {
       const file = await this.#live.open(path, mode)
       if (created !== null) this.#inodes.set(path, created)
-      return new SimulatedFile(this, file, this.#inodes.get(path) as number)
+      const opened = new SimulatedFile(this, file, this.#inodes.get(path) as number)
+      this.#open.add(opened)
+      return opened
     })
   }
 
@@ -123,6 +133,11 @@ export class SimulatedDisk implements Disk, Recording {
     return this.#call(op, [path], null, effect)
   }
 
+  /** A close that fails closes all the same. */
+  closed(file: SimulatedFile): void {
+    this.#open.delete(file)
+  }
+
   truncate(file: DiskFile, inode: number, size: number): Promise<void> {
     return this.#call('truncate', [file.path], { kind: 'truncate', inode, size }, () => file.truncate(size))
   }
@@ -133,14 +148,18 @@ export class SimulatedDisk implements Disk, Recording {
 
   async write(op: 'write' | 'writeDurably', file: DiskFile, inode: number, bytes: Uint8Array, offset: number): Promise<void> {
     const { fault, held } = this.#meet(op, [file.path])
+    // A full disk shows itself in the write, also in that of a writeDurably: what was taken lies in the cache, and no sync failed.
+    const kind = fault !== null && isDiskFull({ code: fault.error }) ? 'write' : op
     const reaching =
-      fault === null ? bytes.length : Math.min(bytes.length, fault.partialBytes ?? (op === 'write' ? 0 : bytes.length))
+      fault === null ? bytes.length : Math.min(bytes.length, fault.partialBytes ?? (kind === 'write' ? 0 : bytes.length))
     const copy = new Uint8Array(bytes.subarray(0, reaching))
-    const begun = reaching === 0 ? null : this.log.push({ kind: op, inode, offset, bytes: copy }) - 1
-    const failure = (await this.#inFlight(held)) ?? fault?.error ?? null
+    const begun = reaching === 0 ? null : this.log.push({ kind, inode, offset, bytes: copy }) - 1
+    const heldFailure = await this.#inFlight(held)
+    assert(kind === 'write' || !isDiskFull({ code: heldFailure }), 'plan a full disk with failNext')
+    const failure = heldFailure ?? fault?.error ?? null
     // A plain write that was held and then failed has written nothing; one that was planned to fail, its part.
-    const reaches = fault !== null || failure === null || op === 'writeDurably'
-    await this.#settle(begun, op === 'write' ? reaches : failure === null, async () => {
+    const reaches = fault !== null || failure === null || kind === 'writeDurably'
+    await this.#settle(begun, kind === 'write' ? reaches : failure === null, async () => {
       const changed = Buffer.compare(copy, bytes.subarray(0, reaching)) !== 0
       assert(!changed, `${file.path}: the buffer of a write at ${offset} was changed while the write was in flight`)
       if (reaching > 0 && reaches) await file[op](copy, offset)
@@ -236,6 +255,9 @@ class SimulatedFile implements DiskFile {
   }
 
   close(): Promise<void> {
-    return this.#disk.look('close', this.path, () => this.#file.close())
+    return this.#disk.look('close', this.path, () => {
+      this.#disk.closed(this)
+      return this.#file.close()
+    })
   }
 }

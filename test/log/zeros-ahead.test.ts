@@ -1,0 +1,139 @@
+import { describe, expect, test } from 'vitest'
+import { MIB } from '../../src/core/limits.ts'
+import { DIRECTORY, openStore, order, orders, revisions, sized, upTo } from '../store/words.ts'
+import { ManualClock, settle } from '../support/manual-clock.ts'
+import { SimulatedDisk } from '../support/simulated-disk.ts'
+
+const FIRST = `${DIRECTORY}/000000.chunk`
+const sizeOf = (disk: SimulatedDisk) => disk.snapshot().get(FIRST)!.length
+
+describe('zeros ahead of the tail', () => {
+  test('are there from the first moment: 256 KiB, or the chunk if that is less', async () => {
+    for (const [chunkSizeBytes, expected] of [
+      [64 * MIB, 256 * 1024],
+      [8192, 8192],
+    ] as const) {
+      const disk = new SimulatedDisk()
+      const store = await openStore(disk, { chunkSizeBytes })
+      expect(sizeOf(disk)).toBe(expected)
+      await store.close()
+    }
+  })
+
+  test('take a group without a change of the size of the file, in one trip', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { clock: new ManualClock() })
+    await store.append('order-42', order(0))
+    await settle()
+    const size = sizeOf(disk)
+    const before = { trips: disk.callCount('writeDurably'), syncs: disk.callCount('datasync'), writes: disk.callCount('write') }
+    for (const number of upTo(20)) await store.append('order-42', order(number))
+    expect(disk.callCount('writeDurably') - before.trips).toBe(20)
+    expect(disk.callCount('datasync')).toBe(before.syncs)
+    expect(disk.callCount('write')).toBe(before.writes)
+    expect(sizeOf(disk)).toBe(size)
+    await store.close()
+  })
+
+  test('are written, never left as a hole: the file is never extended by a truncation', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { chunkSizeBytes: MIB })
+    for (const number of upTo(60)) await Promise.all([store.append('s', sized(20_000)), store.append('s', order(number))])
+    await store.close()
+    const ends = new Map<number, number>()
+    for (const entry of disk.log) {
+      if (entry.kind === 'write' || entry.kind === 'writeDurably') {
+        const end = ends.get(entry.inode) ?? 0
+        expect(entry.offset, 'a write behind the end would leave a hole').toBeLessThanOrEqual(end)
+        ends.set(entry.inode, Math.max(end, entry.offset + entry.bytes.length))
+      } else if (entry.kind === 'truncate') {
+        expect(entry.size).toBeLessThanOrEqual(ends.get(entry.inode) ?? 0)
+        ends.set(entry.inode, entry.size)
+      }
+    }
+  })
+
+  test('are made before they are needed, while nobody waits for them', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk)
+    const growing = disk.hold('write', { path: '000000.chunk' })
+    for (let turn = 0; !growing.isReached && turn < 100; turn++) await store.append('s', sized(5000))
+    expect(growing.isReached).toBe(true)
+    const before = disk.callCount('writeDurably')
+    await store.append('s', order(0))
+    expect(disk.callCount('writeDurably')).toBe(before + 1)
+    growing.release()
+    await store.close()
+  })
+
+  test('never overwrite a group that is written at the same time beyond the old zeros', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { clock: new ManualClock() })
+    const flush = disk.hold('writeDurably')
+    const first = store.append('s', order(0))
+    await flush.reached
+    // The next group begins in the zeros that are left and ends behind them.
+    const second = Promise.all([
+      store.append('s', sized(150_000)),
+      store.append('s', sized(100_000)),
+      store.append('s', sized(20_000)),
+    ])
+    await settle()
+    // Of the two writes that follow, one is slow. Whichever it is, the records must win.
+    const slow = disk.hold('write', { path: '000000.chunk' })
+    flush.release()
+    await first
+    await settle()
+    slow.release()
+    await second
+    await store.append('s', order(1))
+    await settle()
+    const left = disk.snapshot()
+    await store.close()
+    const survivor = await openStore(new SimulatedDisk({ content: left }))
+    expect(await revisions(survivor.readStream('s'))).toEqual([0, 1, 2, 3, 4])
+    await survivor.close()
+  })
+
+  test('that are still on their way never overwrite a group that comes after them', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { clock: new ManualClock() })
+    const zeros = disk.hold('write', { path: '000000.chunk' })
+    let count = 0
+    for (; !zeros.isReached && count < 100; count++) await store.append('s', sized(5000))
+    expect(zeros.isReached).toBe(true)
+    const group = Promise.all([store.append('s', sized(120_000)), store.append('s', sized(100_000))])
+    await settle()
+    zeros.release()
+    await group
+    await store.append('s', order(1))
+    const left = disk.snapshot()
+    await store.close()
+    const survivor = await openStore(new SimulatedDisk({ content: left }))
+    expect(await revisions(survivor.readStream('s'))).toEqual(upTo(count + 3))
+    await survivor.close()
+  })
+
+  test('are not made when the disk is full, and the store goes on', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { clock: new ManualClock() })
+    const full = disk.failNext({ op: 'write', path: '000000.chunk', error: 'ENOSPC' })
+    for (let turn = 0; full.fired === 0 && turn < 100; turn++) await store.append('s', sized(5000))
+    expect(full.fired).toBe(1)
+    expect((await store.append('s', order(0))).lastRevision).toBeGreaterThan(0)
+    await store.close()
+  })
+
+  test('of groups larger than 256 KiB are not made: such groups grow the file themselves', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { clock: new ManualClock() })
+    await store.append('s', sized(2 * MIB))
+    await settle()
+    const size = sizeOf(disk)
+    expect(size).toBe(128 + 46 + 1 + 5 + 2 * MIB)
+    await store.append('s', orders(1))
+    await settle()
+    expect(sizeOf(disk)).toBeGreaterThan(size + 64 * 1024)
+    await store.close()
+  })
+})

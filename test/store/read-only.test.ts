@@ -1,0 +1,198 @@
+import { describe, expect, test } from 'vitest'
+import { MemoryDisk } from '../../src/disk/memory-disk.ts'
+import { ManualClock, settle, stillClock } from '../support/manual-clock.ts'
+import { SimulatedDisk } from '../support/simulated-disk.ts'
+import {
+  all,
+  appendEach,
+  DIRECTORY,
+  numbers,
+  openStore,
+  order,
+  orders,
+  positions,
+  rejectionOf,
+  SMALL_CHUNKS,
+  sized,
+  upTo,
+} from './words.ts'
+
+/** A writer whose hint is written when the test says so, and a reader that follows it. */
+async function writerAndReader() {
+  const disk = new SimulatedDisk()
+  const clock = new ManualClock()
+  const writer = await openStore(disk, { ...SMALL_CHUNKS, clock })
+  const hinted = async () => {
+    await settle()
+    clock.advance(3)
+    await settle()
+  }
+  await hinted()
+  const reader = await openStore(disk, { readOnly: true })
+  const end = async () => {
+    await reader.close()
+    await writer.close()
+  }
+  return { disk, clock, writer, reader, hinted, end }
+}
+
+describe('a store that is open for reading', () => {
+  test('reads what another one writes, as soon as that is known to be durable', async () => {
+    const { writer, reader, hinted, end } = await writerAndReader()
+    for (const number of upTo(20)) {
+      const { position } = await writer.append('order-42', order(number))
+      await hinted()
+      expect(await numbers(reader.readStream('order-42'))).toEqual(upTo(number + 1))
+      expect(await reader.head('order-42')).toBe(number)
+      expect(reader.lastPosition).toBe(position)
+    }
+    await end()
+  })
+
+  test('follows over a roll-over, and another, and another', async () => {
+    const { writer, reader, hinted, end } = await writerAndReader()
+    for (const turn of upTo(12)) {
+      await Promise.all([appendEach(writer, 's', orders(20, 20 * turn)), writer.append('big', sized(2000))])
+      await hinted()
+      expect(await numbers(reader.readStream('s'))).toEqual(upTo(20 * (turn + 1)))
+      expect(await positions(reader.readAll())).toEqual(await positions(writer.readAll()))
+      expect(await positions(reader.readAll({ direction: 'backwards' }))).toEqual(
+        await positions(writer.readAll({ direction: 'backwards' })),
+      )
+    }
+    expect(writer.lastPosition).toBeGreaterThan(8 * 4096)
+    await end()
+  })
+
+  test('sees each state of a roll-over, and is never ahead of what is durable', async () => {
+    for (const op of ['write', 'truncate', 'datasync', 'writeDurably', 'rename', 'syncDirectory'] as const) {
+      const { disk, writer, reader, hinted, end } = await writerAndReader()
+      let acked = 0
+      for (let turn = 0; turn < 40; turn++) {
+        const held = disk.hold(op, { path: DIRECTORY, nth: 1 + (turn % 3) })
+        const appending = writer.append('s', sized(900)).then(() => {
+          acked++
+        })
+        await settle(4)
+        const seen = (await all(reader.readAll())).length
+        expect(seen, `${op} held`).toBeLessThanOrEqual(acked)
+        held.release()
+        await appending
+      }
+      await hinted()
+      expect((await all(reader.readAll())).length).toBe(40)
+      await end()
+    }
+  })
+
+  test('believes the hint and what records prove, nothing else', async () => {
+    const disk = new SimulatedDisk()
+    const writer = await openStore(disk, { clock: stillClock })
+    await writer.append('s', order(0))
+    await writer.append('s', order(1))
+    // The second record proves the first; nothing proves the second, and the clock of the hint stands still.
+    const reader = await openStore(new MemoryDisk(disk.snapshot()), { readOnly: true })
+    expect((await all(reader.readAll())).length).toBe(1)
+    expect(reader.recovery).toMatchObject({ clean: false, events: 1, truncatedBytes: 0 })
+    await reader.close()
+    await writer.close()
+  })
+
+  test('reads on without a hint, by what records prove', async () => {
+    const disk = new SimulatedDisk()
+    const writer = await openStore(disk, { clock: stillClock })
+    await appendEach(writer, 's', orders(10))
+    await writer.close()
+    const content = disk.snapshot()
+    content.delete(`${DIRECTORY}/flushed`)
+    const reader = await openStore(new MemoryDisk(content), { readOnly: true })
+    expect(await numbers(reader.readStream('s'))).toEqual(upTo(10))
+    await reader.close()
+  })
+
+  test('writes nothing, locks nothing, and leaves the directory as it is', async () => {
+    const disk = new SimulatedDisk()
+    const writer = await openStore(disk, SMALL_CHUNKS)
+    await appendEach(writer, 's', orders(100))
+    await settle()
+    const before = disk.log.length
+    const reader = await openStore(disk, { readOnly: true })
+    await all(reader.readAll())
+    await reader.close()
+    const changes = disk.log.slice(before).filter(entry => entry.kind !== 'done' && entry.kind !== 'mark')
+    expect(changes).toEqual([])
+    expect(await rejectionOf(openStore(disk))).toMatchObject({ code: 'STORE_LOCKED' })
+    await writer.close()
+  })
+
+  test('does not repair a torn tail, it only does not see it', async () => {
+    const disk = new MemoryDisk()
+    const writer = await openStore(disk)
+    await appendEach(writer, 's', orders(3))
+    await writer.close()
+    const content = disk.snapshot()
+    const chunk = content.get(`${DIRECTORY}/000000.chunk`)!.slice()
+    chunk[2000] = 1
+    const torn = new MemoryDisk(content.set(`${DIRECTORY}/000000.chunk`, chunk))
+    const reader = await openStore(torn, { readOnly: true })
+    expect(await numbers(reader.readStream('s'))).toEqual(upTo(3))
+    expect(reader.recovery.clean).toBe(false)
+    await reader.close()
+    expect(torn.snapshot().get(`${DIRECTORY}/000000.chunk`)![2000]).toBe(1)
+  })
+
+  test('rejects appends, and never throws them', async () => {
+    const { reader, end } = await writerAndReader()
+    const appending = reader.append('s', order(0))
+    expect(await rejectionOf(appending)).toMatchObject({ code: 'READ_ONLY_STORE', outcome: 'rejected', retryable: false })
+    await end()
+  })
+
+  test('of which there are several, together with a writer', async () => {
+    const { disk, writer, reader, hinted, end } = await writerAndReader()
+    const others = await Promise.all(upTo(3).map(() => openStore(disk, { readOnly: true })))
+    await appendEach(writer, 's', orders(50))
+    await hinted()
+    for (const each of [reader, ...others]) expect(await numbers(each.readStream('s'))).toEqual(upTo(50))
+    await Promise.all(others.map(other => other.close()))
+    await end()
+  })
+
+  test('reads on when the writer has closed, and when it is opened again', async () => {
+    const disk = new SimulatedDisk()
+    const writer = await openStore(disk, SMALL_CHUNKS)
+    await appendEach(writer, 's', orders(10))
+    const reader = await openStore(disk, { readOnly: true })
+    await writer.close()
+    expect(await numbers(reader.readStream('s'))).toEqual(upTo(10))
+    const again = await openStore(disk, SMALL_CHUNKS)
+    await appendEach(again, 's', orders(200, 10))
+    await again.close()
+    expect(await numbers(reader.readStream('s'))).toEqual(upTo(210))
+    await reader.close()
+  })
+
+  test('of a large append that spans more than it reads at once', async () => {
+    const disk = new SimulatedDisk()
+    const writer = await openStore(disk)
+    const reader = await openStore(disk, { readOnly: true })
+    await writer.append(
+      's',
+      upTo(5).map(() => sized(700_000)),
+    )
+    await writer.append(
+      's',
+      upTo(3).map(() => sized(10)),
+    )
+    await writer.close()
+    const read = await Promise.all(upTo(5).map(() => all(reader.readStream('s'))))
+    for (const events of read) expect(events).toHaveLength(8)
+    await reader.close()
+  })
+
+  test('is refused where there is no store', async () => {
+    const disk = new MemoryDisk()
+    expect(await rejectionOf(openStore(disk, { readOnly: true }))).toMatchObject({ code: 'INVALID_ARGUMENT' })
+    expect(await rejectionOf(disk.list(DIRECTORY))).toMatchObject({ code: 'ENOENT' })
+  })
+})

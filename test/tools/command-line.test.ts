@@ -1,0 +1,94 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { eventsOf, run, storeWith, temporaryDirectory } from './scenes.ts'
+
+const BIN = fileURLToPath(new URL('../../dist/tools/tailrace.js', import.meta.url))
+const COMMANDS = ['inspect', 'verify', 'repair', 'import', 'cat']
+
+describe('tailrace', () => {
+  test('--help lists every command', async () => {
+    const { status, stdout, stderr } = await run(['--help'])
+    expect([status, stderr]).toEqual([0, ''])
+    for (const name of COMMANDS) expect(stdout).toContain(`\n  ${name} `)
+  })
+
+  test.each(COMMANDS)('%s --help shows options, exit status and examples', async name => {
+    const { status, stdout } = await run([name, '--help'])
+    expect(status).toBe(0)
+    expect(stdout).toMatch(new RegExp(`^Usage: tailrace ${name} `))
+    expect(stdout).toContain('Exit status:')
+    expect(stdout).toContain('Examples:')
+    expect(Math.max(...stdout.split('\n').map(line => line.length))).toBeLessThanOrEqual(115)
+  })
+
+  test('--version is that of the package', async () => {
+    expect(await run(['--version'])).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) })
+  })
+
+  test('of an unknown command, or none, is wrong usage', async () => {
+    expect(await run(['frobnicate'])).toEqual({
+      status: 2,
+      stdout: '',
+      stderr: "tailrace: unknown command 'frobnicate'; see tailrace --help\n",
+    })
+    expect(await run([])).toMatchObject({ status: 2, stdout: '', stderr: expect.stringContaining('Usage:') })
+  })
+})
+
+/** Collects what a process says. */
+async function finished(child: ChildProcessWithoutNullStreams): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    stdout += chunk.toString()
+  })
+  child.stderr.on('data', (chunk: Buffer) => {
+    stderr += chunk.toString()
+  })
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, stdout, stderr }
+}
+
+describe('the built command', () => {
+  test('runs', async () => {
+    expect(await finished(spawn(process.execPath, [BIN, '--help']))).toMatchObject({
+      code: 0,
+      stderr: '',
+      stdout: expect.stringContaining('Usage: tailrace'),
+    })
+    const directory = await storeWith(20)
+    expect(await finished(spawn(process.execPath, [BIN, 'verify', directory]))).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('20 events'),
+    })
+  })
+
+  test('says nothing when its reader has seen enough', async () => {
+    const directory = await storeWith(3000)
+    const child = spawn(process.execPath, [BIN, 'cat', directory])
+    child.stdout.once('data', () => child.stdout.destroy())
+    let stderr = ''
+    child.stderr.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString()
+    })
+    const [code] = await once(child, 'close')
+    expect([code, stderr]).toEqual([0, ''])
+  })
+
+  test('ends an import in good order on Ctrl-C', async () => {
+    const directory = join(temporaryDirectory(), 'store')
+    const child = spawn(process.execPath, [BIN, 'import', directory, '-'])
+    const end = finished(child)
+    for (let i = 0; i < 100; i++) child.stdin.write(`${JSON.stringify({ stream: 's', type: 'T', data: i })}\n`)
+    await new Promise(resolve => setTimeout(resolve, 700))
+    child.kill('SIGINT')
+    const { code, stdout, stderr } = await end
+    expect({ code, stderr }).toEqual({ code: 130, stderr: '' })
+    expect(stdout).toContain('interrupted; 100 events imported')
+    expect(stdout).toContain('go on with --from-line 101')
+    expect(await eventsOf(directory)).toHaveLength(100)
+  })
+})

@@ -1,0 +1,177 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { EventStore } from 'tailrace'
+import { describe, expect, test } from 'vitest'
+import type { SalvageReport } from '../../tools/salvage.ts'
+import {
+  chunkPath,
+  contentOf,
+  copyChunk,
+  edit,
+  event,
+  eventsOf,
+  flipBit,
+  run,
+  runJson,
+  storeWith,
+  tearTail,
+  temporaryDirectory,
+} from './scenes.ts'
+
+type Report = SalvageReport & {
+  readonly status: number
+  readonly copy: string
+  readonly verification: { readonly damageCount: number; readonly eventCount: number }
+}
+
+async function repair(directory: string): Promise<Report> {
+  const copy = join(temporaryDirectory(), 'copy')
+  const { status, values } = await runJson<Report>(['repair', '--accept-loss', directory, copy])
+  return { ...values[0]!, status }
+}
+
+describe('repair', () => {
+  test('of a store that is whole makes a copy with the same events and ids', async () => {
+    const directory = await storeWith(200)
+    const before = contentOf(directory)
+    const report = await repair(directory)
+    expect(report).toMatchObject({
+      status: 0,
+      events: 200,
+      streams: 3,
+      appends: 200,
+      lostCount: 0,
+      changedStreams: [],
+      changedIds: 0,
+    })
+    expect(report.verification).toMatchObject({ damageCount: 0, eventCount: 200 })
+    expect(await eventsOf(report.copy)).toEqual(await eventsOf(directory))
+    expect(contentOf(directory)).toEqual(before)
+  })
+
+  test('of a store with a flipped bit in the middle keeps all but one event, and says which', async () => {
+    const directory = await storeWith(200)
+    const events = await eventsOf(directory)
+    flipBit(chunkPath(directory, 1), 1000)
+    const before = contentOf(directory)
+    const report = await repair(directory)
+    expect(report).toMatchObject({ status: 0, events: 199, lostCount: 1, droppedEvents: 0 })
+    expect(report.lost[0]).toMatchObject({ file: '000001.chunk', kind: 'record' })
+    expect(report.changedStreams).toHaveLength(1)
+    const { stream, lost, lostCount } = report.changedStreams[0]!
+    expect(lostCount).toBe(1)
+    const without = events.filter(one => one['stream'] !== stream || one['revision'] !== lost[0]!.from)
+    expect(await eventsOf(report.copy, false)).toEqual(without.map(({ revision: _, ...rest }) => rest))
+    expect(report.verification).toMatchObject({ damageCount: 0, eventCount: 199 })
+    expect(contentOf(directory)).toEqual(before)
+
+    const { stdout } = await run(['repair', directory, join(temporaryDirectory(), 'copy'), '--accept-loss'])
+    expect(stdout).toContain('199 events of 3 streams copied')
+    expect(stdout).toContain(`'${stream}': lost revision ${lost[0]!.from}; `)
+    expect(stdout).toContain(`what was revision ${lost[0]!.from + 1} is now ${lost[0]!.from}`)
+    expect(stdout).toContain('the copy was verified: nothing is damaged')
+  })
+
+  test('of a store with a missing chunk keeps what stands around it', async () => {
+    const directory = await storeWith(200)
+    const events = await eventsOf(directory)
+    rmSync(chunkPath(directory, 1))
+    const report = await repair(directory)
+    expect(report.status).toBe(0)
+    expect(report.lost).toMatchObject([{ file: '000001.chunk', position: 4096, size: 4096, kind: 'missing chunk' }])
+    const lostCount = report.changedStreams.reduce((sum, stream) => sum + stream.lostCount, 0)
+    expect(report.events + lostCount).toBe(200)
+    expect(lostCount).toBeGreaterThan(20)
+    const kept = await eventsOf(report.copy, false)
+    const ids = new Set(kept.map(({ id }) => id))
+    expect(events.filter(({ id }) => ids.has(id)).map(({ data }) => data)).toEqual(kept.map(({ data }) => data))
+    expect(report.verification).toMatchObject({ damageCount: 0, eventCount: report.events })
+  })
+
+  test('leaves out an append that lost one of its events', async () => {
+    const directory = join(temporaryDirectory(), 'store')
+    const store = await EventStore.open(directory)
+    const ack = await store.append('a', event(0))
+    await store.append('a', [event(1), event(2), event(3)])
+    await store.append('b', event(4))
+    await store.append('a', event(5))
+    await store.append('c', [event(6), event(7)])
+    await store.close()
+    edit(chunkPath(directory, 0), bytes => {
+      // The second append begins behind the first; its second event is hit, and the first of the last append.
+      const size = bytes.readUInt32LE(ack.position)
+      const second = ack.position + size
+      const third = second + bytes.readUInt32LE(second)
+      bytes[third + 50]! ^= 1
+      const last = bytes.lastIndexOf(Buffer.from('cPlaced'))
+      bytes[last]! ^= 1
+      return undefined
+    })
+    const report = await repair(directory)
+    expect(
+      (await eventsOf(report.copy)).map(({ stream, revision, data }) => [stream, revision, (data as { i: number }).i]),
+    ).toEqual([
+      ['a', 0, 0],
+      ['b', 0, 4],
+      ['a', 1, 5],
+    ])
+    expect(report.droppedEvents).toBe(3)
+    expect(report.changedStreams).toEqual([
+      { stream: 'a', lost: [{ from: 1, to: 3 }], lostCount: 3, keptCount: 2 },
+      { stream: 'c', lost: [{ from: 0, to: 1 }], lostCount: 2, keptCount: 0 },
+    ])
+  })
+
+  test('of a store with a damaged header, a damaged footer, a foreign chunk and a torn tail', async () => {
+    const directory = await storeWith(300)
+    flipBit(chunkPath(directory, 1), 40)
+    flipBit(chunkPath(directory, 2), readFileSync(chunkPath(directory, 2)).length - 3)
+    const { values } = await runJson<{ end: number }>(['verify', directory])
+    const torn = tearTail(directory, values[0]!.end)
+    copyChunk(await storeWith(100), 0, chunkPath(directory, 77))
+    const report = await repair(directory)
+    expect(report).toMatchObject({ status: 0, events: 300, changedStreams: [] })
+    expect(report.lost.map(({ kind }) => kind)).toEqual(['foreign chunk', 'record'])
+    expect(report.lost[1]).toMatchObject({ ...torn, what: expect.stringContaining('a torn tail') })
+  })
+
+  test('of a store that is open copies what is durable', async () => {
+    const directory = join(temporaryDirectory(), 'store')
+    const store = await EventStore.open(directory, { chunkSizeBytes: 4096 })
+    for (let i = 0; i < 50; i++) await store.append('a', event(i))
+    await new Promise(resolve => setTimeout(resolve, 50))
+    expect(await repair(directory)).toMatchObject({ status: 0, events: 50, lostCount: 0 })
+    await store.close()
+  })
+
+  test('without --accept-loss says in one line what it would do', async () => {
+    const directory = await storeWith(3)
+    const copy = join(temporaryDirectory(), 'copy')
+    const { status, stdout, stderr } = await run(['repair', directory, copy])
+    expect([status, stdout]).toEqual([2, ''])
+    expect(stderr).toMatch(/^tailrace repair: would copy .*--accept-loss.*\n$/)
+    expect(() => readFileSync(copy)).toThrow('ENOENT')
+  })
+
+  test('refuses a copy that is not empty, lies in the store, or is a file; and a store that is none', async () => {
+    const directory = await storeWith(3)
+    const before = contentOf(directory)
+    const full = temporaryDirectory()
+    writeFileSync(join(full, 'x'), '')
+    const refused = async (from: string, to: string): Promise<string> => {
+      const { status, stderr } = await run(['repair', '--accept-loss', from, to])
+      expect(status).toBe(2)
+      return stderr
+    }
+    expect(await refused(directory, full)).toContain('is not empty')
+    expect(await refused(directory, directory)).toContain('is not empty')
+    expect(await refused(directory, join(directory, 'sub', 'copy'))).toContain('lies in the store')
+    expect(await refused(directory, join(full, 'x'))).toContain('is a file')
+    expect(await refused(join(full, 'none'), join(full, 'copy'))).toContain('does not exist')
+    expect(await refused(full, join(full, 'copy'))).toContain('is no store')
+    expect(contentOf(directory)).toEqual(before)
+    const empty = join(full, 'empty')
+    mkdirSync(empty)
+    expect((await run(['repair', '--accept-loss', directory, empty])).status).toBe(0)
+  })
+})

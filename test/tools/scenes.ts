@@ -1,0 +1,126 @@
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { PassThrough, Writable } from 'node:stream'
+import { EventStore, type NewEvent } from 'tailrace'
+import { onTestFinished } from 'vitest'
+import { runCommandLine } from '../../tools/command-line.ts'
+
+/** What a command gave back. */
+export interface Outcome {
+  readonly status: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a command line in this process. */
+export async function run(
+  argv: readonly string[],
+  options: { input?: string | Buffer; signal?: AbortSignal } = {},
+): Promise<Outcome> {
+  const stdout = new Capture()
+  const stderr = new Capture()
+  const stdin = new PassThrough()
+  if (options.input !== undefined) stdin.end(options.input)
+  const signal = options.signal ?? new AbortController().signal
+  const status = await runCommandLine(argv, { stdin, stdout, stderr, signal })
+  return { status, stdout: stdout.text, stderr: stderr.text }
+}
+
+/** The same with --json: what was printed, one value a line. */
+export async function runJson<T>(argv: readonly string[]): Promise<{ readonly status: number; readonly values: T[] }> {
+  const { status, stdout } = await run([...argv, '--json'])
+  return {
+    status,
+    values: stdout
+      .split('\n')
+      .filter(Boolean)
+      .map(line => JSON.parse(line) as T),
+  }
+}
+
+class Capture extends Writable {
+  text = ''
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.text += chunk.toString()
+    done()
+  }
+}
+
+/** A directory of this test's own. */
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'tailrace-tools-'))
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+export function event(i: number): NewEvent {
+  return { type: i % 2 === 0 ? 'Placed' : 'Shipped', data: { i, text: 'x'.repeat(i % 50) } }
+}
+
+/** A closed store of several small chunks: `eventCount` events over three streams, one append each. */
+export async function storeWith(eventCount: number, directory = join(temporaryDirectory(), 'store')): Promise<string> {
+  const store = await EventStore.open(directory, { chunkSizeBytes: 4096 })
+  const acks = Array.from({ length: eventCount }, (_, i) => store.append(`order-${i % 3}`, event(i)))
+  await Promise.all(acks)
+  await store.close()
+  return directory
+}
+
+export function chunkNames(directory: string): string[] {
+  return readdirSync(directory).filter(name => name.endsWith('.chunk'))
+}
+
+export function chunkPath(directory: string, number: number): string {
+  return join(directory, `${String(number).padStart(6, '0')}.chunk`)
+}
+
+/** Changes the bytes of a file. */
+export function edit(path: string, change: (bytes: Buffer) => Buffer | undefined): void {
+  const bytes = readFileSync(path)
+  writeFileSync(path, change(bytes) ?? bytes)
+}
+
+export function flipBit(path: string, offset: number): void {
+  edit(path, bytes => {
+    bytes[offset]! ^= 0x10
+    return undefined
+  })
+}
+
+/** Up to the first letter of the stream's name: the last byte of a tail that can be told from zeros. */
+const TORN_SIZE = 43
+
+/** Puts the beginning of a record behind the last one, as a crash amid a write leaves it. @returns its position and size. */
+export function tearTail(directory: string, end: number): { position: number; size: number } {
+  const path = chunkPath(directory, chunkNames(directory).length - 1)
+  const start = Number(readFileSync(path).readBigUInt64LE(40))
+  edit(path, bytes => {
+    bytes.copy(bytes, end - start, 128, 128 + TORN_SIZE)
+    return undefined
+  })
+  return { position: end, size: TORN_SIZE }
+}
+
+/** Everything in a directory, for seeing whether something was changed. */
+export function contentOf(directory: string): Record<string, string> {
+  return Object.fromEntries(readdirSync(directory).map(name => [name, readFileSync(join(directory, name), 'base64')]))
+}
+
+export function copyChunk(from: string, number: number, to: string): void {
+  copyFileSync(chunkPath(from, number), to)
+}
+
+/** The events of a store as `cat` prints them, without what an import can't keep. */
+export async function eventsOf(directory: string, keepRevisions = true): Promise<Record<string, unknown>[]> {
+  const { stdout } = await run(['cat', directory])
+  return stdout
+    .split('\n')
+    .filter(Boolean)
+    .map(line => {
+      const { position: _position, created: _created, ...rest } = JSON.parse(line) as Record<string, unknown>
+      if (!keepRevisions) delete rest['revision']
+      return rest
+    })
+}

@@ -1,0 +1,72 @@
+import { parseArgs } from 'node:util'
+import { EventStore } from 'tailrace'
+import { type Command, checkCount, ExitStatus, parsed, wholeNumber } from './arguments.ts'
+import { formatEventLine } from './event-line.ts'
+import { Output, type Terminal } from './output.ts'
+import { pathKind } from './survey/store-survey.ts'
+import { verboseLogger } from './verbose-logger.ts'
+
+export const cat: Command = {
+  name: 'cat',
+  summary: 'print events as NDJSON',
+  help: `Usage: tailrace cat <store> [stream] [options]
+
+Prints one event a line as JSON: stream, revision, position, id, type, created, data or dataBase64, and
+metadata or metadataBase64 if there is any. Takes no lock; the store may be in use. What cat prints,
+import takes: all but revision, position and created comes back the same.
+
+  --from <n>      of a stream: from this revision on; of the whole store: from this position on
+  --limit <n>     at most so many events
+  --backwards     newest first
+  --verbose       the log of the engine on stderr
+  --help          this text
+
+Exit status: 0 done, 1 the store is damaged, 2 there is no such store or stream.
+
+Examples:
+  tailrace cat ./data | head
+  tailrace cat ./data order-42
+  tailrace cat ./data order-42 --backwards --limit 1 | jq .data
+  tailrace cat ./data | tailrace import ./copy -
+`,
+
+  async run(argv: readonly string[], terminal: Terminal): Promise<number> {
+    const { values, positionals } = parsed(() =>
+      parseArgs({
+        args: [...argv],
+        options: {
+          from: { type: 'string' },
+          limit: { type: 'string' },
+          backwards: { type: 'boolean' },
+          verbose: { type: 'boolean' },
+        },
+        allowPositionals: true,
+      }),
+    )
+    checkCount(positionals, ['store', 'stream?'])
+    const [directory, stream] = positionals as [string, string | undefined]
+    const options = {
+      ...(values.from === undefined ? {} : { from: wholeNumber(values.from, 'from', 0) }),
+      ...(values.limit === undefined ? {} : { maxCount: wholeNumber(values.limit, 'limit', 0) }),
+      direction: values.backwards === true ? 'backwards' : 'forwards',
+      signal: terminal.signal,
+    } as const
+    await pathKind(directory)
+    const store = await EventStore.open(directory, { readOnly: true, logger: verboseLogger(values.verbose, terminal) })
+    try {
+      const reading = stream === undefined ? store.readAll(options) : store.readStream(stream, options)
+      const output = new Output(terminal.stdout)
+      for await (const batch of reading.batches()) {
+        for (const event of batch) {
+          output.line(formatEventLine(event))
+          if (output.isFull) await output.flush()
+        }
+        terminal.signal.throwIfAborted()
+      }
+      await output.flush()
+    } finally {
+      await store.close()
+    }
+    return ExitStatus.fine
+  },
+}

@@ -1,0 +1,185 @@
+import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import type { Readable } from 'node:stream'
+import { parseArgs } from 'node:util'
+import { EventStore } from 'tailrace'
+import { systemClock } from '#engine/core/clock.ts'
+import { systemErrorCode } from '#engine/core/errors.ts'
+import { AppendsInFlight } from './appends-in-flight.ts'
+import { type Command, checkCount, ExitStatus, parsed, UsageError, wholeNumber } from './arguments.ts'
+import { type LineEvent, parseEventLine } from './event-line.ts'
+import { type Line, readLines } from './line-reader.ts'
+import { count, Output, printable, type Terminal } from './output.ts'
+import { Progress } from './progress.ts'
+import { pathKind } from './survey/store-survey.ts'
+import { verboseLogger } from './verbose-logger.ts'
+
+/** Beside its line, what an append takes in the log. */
+const APPEND_OVERHEAD = 64
+
+export const importCommand: Command = {
+  name: 'import',
+  summary: 'append events from NDJSON',
+  help: `Usage: tailrace import <store> <file.ndjson | -> [options]
+
+Appends one event a line, in the order of the lines. A line is a JSON object with stream, type, data (any
+JSON) or dataBase64, and if you like metadata or metadataBase64, and id (a UUID). A line without id gets
+one made of its number and text, so that another import of the same file can be told. revision, position
+and created, as cat prints them, are passed over. Lines may have up to 24 MiB and end with LF or CRLF; empty
+lines are skipped. Makes the store if there is none.
+
+At a bad line the import ends: every line before it is in the store, none behind it is.
+
+  --from-line <n>   begin with this line; 1 is the first
+  --json            the result as a JSON object
+  --verbose         the log of the engine on stderr
+  --help            this text
+
+Exit status: 0 all lines are in the store, 1 a line could not be imported, 2 wrong usage or no access,
+130 interrupted; after 1 and 130 it says how to go on.
+
+Examples:
+  tailrace import ./data events.ndjson
+  tailrace import ./data events.ndjson --from-line 10001
+  zcat events.ndjson.gz | tailrace import ./data -
+`,
+
+  async run(argv: readonly string[], terminal: Terminal): Promise<number> {
+    const { values, positionals } = parsed(() =>
+      parseArgs({
+        args: [...argv],
+        options: { 'from-line': { type: 'string' }, json: { type: 'boolean' }, verbose: { type: 'boolean' } },
+        allowPositionals: true,
+      }),
+    )
+    checkCount(positionals, ['store', 'file.ndjson | -'])
+    const [directory, file] = positionals as [string, string]
+    const fromLine = wholeNumber(values['from-line'], 'from-line', 1, 1)
+    // Before the store is made: a wrong name must not leave an empty store behind.
+    const { input, size } = file === '-' ? { input: terminal.stdin, size: null } : await openFile(file)
+    const store = await EventStore.open(directory, { logger: verboseLogger(values.verbose, terminal) })
+    let result: ImportResult
+    try {
+      result = await new LineImport(store, terminal, new Progress(terminal.stderr, size)).run(input, fromLine)
+    } finally {
+      await store.close()
+    }
+    if (result.error !== null) {
+      const errors = new Output(terminal.stderr)
+      errors.line(printable(`tailrace import: line ${result.error.line}: ${result.error.message}`))
+      await errors.flush()
+    }
+    const output = new Output(terminal.stdout)
+    if (values.json === true) output.json({ store: directory, ...result })
+    else output.line(resultText(directory, result))
+    await output.flush()
+    if (result.error !== null) return ExitStatus.damage
+    return result.interrupted ? ExitStatus.interrupted : ExitStatus.fine
+  },
+}
+
+interface ImportResult {
+  /** Events that are in the store now and were not before. */
+  readonly imported: number
+  readonly fromLine: number
+  /** Every line from `fromLine` to before this one is in the store. */
+  readonly nextLine: number
+  readonly interrupted: boolean
+  readonly error: { readonly line: number; readonly message: string } | null
+  readonly ms: number
+}
+
+async function openFile(file: string): Promise<{ readonly input: Readable; readonly size: number }> {
+  if ((await pathKind(file)) === 'directory') throw new UsageError(`${file} is a directory`)
+  const { size } = await stat(file)
+  return { input: createReadStream(file, { highWaterMark: 1 << 20 }), size }
+}
+
+/** One import. */
+class LineImport {
+  readonly #appends: AppendsInFlight
+  readonly #terminal: Terminal
+  readonly #progress: Progress
+  #fromLine = 1
+  /** Behind the last line that was taken or passed over. */
+  #nextLine = 1
+  #badLine: { readonly line: number; readonly message: string } | null = null
+
+  constructor(store: EventStore, terminal: Terminal, progress: Progress) {
+    this.#appends = new AppendsInFlight(store)
+    this.#terminal = terminal
+    this.#progress = progress
+  }
+
+  async run(input: Readable, fromLine: number): Promise<ImportResult> {
+    const startedMs = systemClock.monotonic()
+    this.#fromLine = fromLine
+    this.#nextLine = fromLine
+    const { signal } = this.#terminal
+    // Reading ends at once, also while nothing comes in.
+    const stop = (): void => {
+      input.destroy()
+    }
+    signal.addEventListener('abort', stop, { once: true })
+    if (signal.aborted) stop()
+    try {
+      await this.#readAll(input)
+    } catch (error) {
+      if (!signal.aborted) {
+        if (systemErrorCode(error) === null) throw error
+        this.#badLine ??= { line: this.#nextLine, message: messageOf(error) }
+      }
+    } finally {
+      signal.removeEventListener('abort', stop)
+      input.destroy()
+      await this.#appends.settled()
+      this.#progress.clear()
+    }
+    const { failure, ackedCount } = this.#appends
+    const error = failure === null ? this.#badLine : { line: failure.number, message: messageOf(failure.error) }
+    return {
+      imported: ackedCount,
+      fromLine,
+      nextLine: error?.line ?? this.#nextLine,
+      interrupted: signal.aborted,
+      error,
+      ms: Math.round(systemClock.monotonic() - startedMs),
+    }
+  }
+
+  async #readAll(input: Readable): Promise<void> {
+    for await (const lines of readLines(input)) {
+      for (const line of lines) {
+        if (line.number < this.#fromLine) continue
+        if (this.#terminal.signal.aborted) return
+        const parsedLine = this.#parse(line)
+        if (parsedLine === null) return
+        const size = line.text!.length + APPEND_OVERHEAD
+        await this.#appends.submit(parsedLine.stream, parsedLine.event, size, line.number)
+        if (this.#appends.failure !== null) return
+        this.#nextLine = line.number + 1
+        this.#progress.update(line.end, () => `line ${line.number}, ${count(this.#appends.ackedCount, 'event')} imported`)
+      }
+    }
+  }
+
+  #parse(line: Line): LineEvent | null {
+    try {
+      if (line.text === null) throw new Error(line.problem)
+      return parseEventLine(line.text, line.number)
+    } catch (error) {
+      this.#badLine = { line: line.number, message: messageOf(error) }
+      return null
+    }
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+function resultText(directory: string, { imported, nextLine, interrupted, error, ms }: ImportResult): string {
+  const done = `${count(imported, 'event')} imported into ${directory} in ${(ms / 1000).toFixed(1)} s`
+  if (error === null && !interrupted) return done
+  return `${interrupted ? 'interrupted; ' : ''}${done}; go on with --from-line ${nextLine}: the lines before it are in the store`
+}

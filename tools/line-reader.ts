@@ -1,0 +1,77 @@
+import { isUtf8 } from 'node:buffer'
+import type { Readable } from 'node:stream'
+
+/** The largest event, 16 MiB, in base64, and the fields around it. */
+export const MAX_LINE_SIZE = 24 * 1024 * 1024
+
+const NEWLINE = 10
+const CARRIAGE_RETURN = 13
+
+export interface Line {
+  /** From 1. */
+  readonly number: number
+  /** Without its end; null when the line can't be read. */
+  readonly text: string | null
+  /** Why there is no text. */
+  readonly problem: string
+  /** Bytes of the input up to the end of this line. */
+  readonly end: number
+}
+
+/**
+ * The lines of a stream of any length, a batch for each piece that comes in; empty ones are left out, but counted. No more
+ * than one line is kept at a time. Behind a line that is too long nothing follows.
+ */
+export async function* readLines(input: Readable): AsyncIterable<readonly Line[]> {
+  let number = 0
+  let position = 0
+  let pieces: Buffer[] = []
+  let pendingSize = 0
+  for await (const chunk of input as AsyncIterable<Buffer | string>) {
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
+    const lines: Line[] = []
+    let start = 0
+    for (let newline = bytes.indexOf(NEWLINE); newline !== -1; newline = bytes.indexOf(NEWLINE, start)) {
+      const last = bytes.subarray(start, newline)
+      const whole = pieces.length === 0 ? last : Buffer.concat([...pieces, last])
+      pieces = []
+      pendingSize = 0
+      start = newline + 1
+      number++
+      pushLine(lines, whole, number, position + start)
+    }
+    const rest = bytes.subarray(start)
+    position += bytes.length
+    pendingSize += rest.length
+    if (pendingSize > MAX_LINE_SIZE) {
+      lines.push({ number: number + 1, text: null, problem: `longer than ${MAX_LINE_SIZE} bytes`, end: position })
+      yield lines
+      return
+    }
+    // A copy: the stream may use its buffer again.
+    if (rest.length > 0) pieces.push(Buffer.from(rest))
+    if (lines.length > 0) yield lines
+  }
+  const lines: Line[] = []
+  if (pieces.length > 0) pushLine(lines, Buffer.concat(pieces), number + 1, position)
+  if (lines.length > 0) yield lines
+}
+
+function pushLine(lines: Line[], bytes: Buffer, number: number, end: number): void {
+  const size = bytes.at(-1) === CARRIAGE_RETURN ? bytes.length - 1 : bytes.length
+  const line = bytes.subarray(0, size)
+  if (isBlank(line)) return
+  if (line.length > MAX_LINE_SIZE) lines.push({ number, text: null, problem: `longer than ${MAX_LINE_SIZE} bytes`, end })
+  else if (!isUtf8(line)) lines.push({ number, text: null, problem: 'not UTF-8', end })
+  else lines.push({ number, text: withoutMark(line.toString('utf8'), number), problem: '', end })
+}
+
+function isBlank(line: Buffer): boolean {
+  for (const byte of line) if (byte !== 32 && byte !== 9) return false
+  return true
+}
+
+/** Some editors begin a file with a byte order mark. */
+function withoutMark(text: string, number: number): string {
+  return number === 1 && text.startsWith('\ufeff') ? text.slice(1) : text
+}

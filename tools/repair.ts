@@ -1,0 +1,156 @@
+import { mkdir, readdir, realpath } from 'node:fs/promises'
+import { dirname, relative, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { EventStore } from 'tailrace'
+import { systemErrorCode } from '#engine/core/errors.ts'
+import { DEFAULT_CHUNK_SIZE } from '#engine/core/limits.ts'
+import { NodeDisk } from '#engine/disk/node-disk.ts'
+import { type Command, checkCount, ExitStatus, parsed, UsageError } from './arguments.ts'
+import { count, Output, printable, type Terminal } from './output.ts'
+import { Progress } from './progress.ts'
+import type { LostRevisions } from './revision-losses.ts'
+import { Salvage, type SalvageReport } from './salvage.ts'
+import { damageText } from './survey/damage.ts'
+import { type StoreSurvey, surveyStore } from './survey/store-survey.ts'
+import { verboseLogger } from './verbose-logger.ts'
+import { jsonReport, verifyStore } from './verify.ts'
+
+const SHOWN_COUNT = 100
+
+export const repair: Command = {
+  name: 'repair',
+  summary: 'copy what is whole of a damaged store into a new one',
+  help: `Usage: tailrace repair --accept-loss <store> <copy>
+
+Writes a salvaged copy of a damaged store into a new directory; the original is only read. Every append that
+is whole is appended to the copy, in its order; stream, type, data, metadata and id of an event stay the same.
+What changes: positions, creation times, and, behind lost events of a stream, revisions, which have no gaps in
+the copy. Says what was lost, and verifies the copy in the end. Without damage it makes a plain copy.
+
+  --accept-loss   without it, nothing is done
+  --json          the result as a JSON object
+  --verbose       the log of the engine on stderr
+  --help          this text
+
+Exit status: 0 the copy is whole, whatever was lost; 1 it is not; 2 wrong usage, or nothing could be done.
+
+Examples:
+  tailrace repair --accept-loss ./data ./salvaged
+  tailrace repair --accept-loss ./data ./salvaged --json | jq .changedStreams
+`,
+
+  async run(argv: readonly string[], terminal: Terminal): Promise<number> {
+    const { values, positionals } = parsed(() =>
+      parseArgs({
+        args: [...argv],
+        options: { 'accept-loss': { type: 'boolean' }, json: { type: 'boolean' }, verbose: { type: 'boolean' } },
+        allowPositionals: true,
+      }),
+    )
+    checkCount(positionals, ['store', 'copy'])
+    const [directory, target] = positionals as [string, string]
+    const disk = new NodeDisk()
+    const store = await surveyStore(disk, directory)
+    if (values['accept-loss'] !== true) {
+      throw new UsageError(
+        `would copy what is whole of ${directory} into ${target} and leave out what is damaged; to do so, add --accept-loss`,
+      )
+    }
+    await makeTarget(directory, target)
+    const report = await salvageInto(disk, store, target, values.verbose, terminal)
+    const copy = await surveyStore(disk, target)
+    const verification = await verifyStore(disk, copy, terminal)
+    const output = new Output(terminal.stdout)
+    if (values.json === true)
+      output.json({ store: directory, copy: target, ...report, verification: jsonReport(copy, verification) })
+    else for (const line of reportLines(directory, target, report, verification.damageCount)) output.line(line)
+    await output.flush()
+    return verification.damageCount === 0 ? ExitStatus.fine : ExitStatus.damage
+  },
+}
+
+/** @throws UsageError unless `target` is new or empty, and outside of the store. */
+async function makeTarget(directory: string, target: string): Promise<void> {
+  const names = await readdir(target).catch((error: unknown) => {
+    if (systemErrorCode(error) === 'ENOENT') return null
+    if (systemErrorCode(error) === 'ENOTDIR') throw new UsageError(`${target} is a file`)
+    throw error
+  })
+  if (names !== null && names.length > 0) throw new UsageError(`${target} is not empty; the copy needs a new directory`)
+  const parent = await realpath(names === null ? await existingParent(target) : target)
+  const path = relative(await realpath(directory), parent)
+  if (!path.startsWith('..')) throw new UsageError(`${target} lies in the store; the original must not be touched`)
+  await mkdir(target, { recursive: true })
+}
+
+async function existingParent(path: string): Promise<string> {
+  const parent = dirname(resolve(path))
+  return readdir(parent).then(
+    () => parent,
+    () => existingParent(parent),
+  )
+}
+
+async function salvageInto(
+  disk: NodeDisk,
+  store: StoreSurvey,
+  target: string,
+  isVerbose: boolean | undefined,
+  terminal: Terminal,
+): Promise<SalvageReport> {
+  // As large as the largest: every append that fitted there fits here.
+  const sizes = store.chunks.map(({ head }) => head.header?.chunkSize ?? 0)
+  const chunkSizeBytes = Math.max(...sizes, 0) || DEFAULT_CHUNK_SIZE
+  const totalSize = store.chunks.reduce((sum, chunk) => sum + chunk.size, 0)
+  const progress = new Progress(terminal.stderr, totalSize)
+  const copy = await EventStore.open(target, { chunkSizeBytes, logger: verboseLogger(isVerbose, terminal) })
+  try {
+    const onProgress = (size: number): void => progress.update(size, () => `copying to ${target}`)
+    return await new Salvage(disk, store, copy, chunkSizeBytes, terminal.signal, onProgress).run()
+  } catch (error) {
+    const errors = new Output(terminal.stderr)
+    progress.clear()
+    errors.line(`tailrace repair: the copy in ${target} is not complete; remove it`)
+    await errors.flush()
+    throw error
+  } finally {
+    progress.clear()
+    await copy.close()
+  }
+}
+
+function* reportLines(directory: string, target: string, report: SalvageReport, copyDamages: number): Iterable<string> {
+  const { appends, events, streams, lost, lostCount, changedStreams } = report
+  yield `${count(events, 'event')} of ${count(streams, 'stream')} copied from ${directory} to ${target}, in ${count(appends, 'append')}`
+  yield 'positions and creation times are those of the copy; stream, type, data, metadata and order are as they were'
+  yield report.changedIds === 0 ? 'all ids are as they were' : `${count(report.changedIds, 'event')} got another id`
+  if (report.systemEvents > 0) yield `${count(report.systemEvents, 'event')} of the store's own streams left out`
+  if (report.repeatedEvents > 0) yield `${count(report.repeatedEvents, 'event')} left out that stood in the log before`
+  if (lostCount === 0) yield 'nothing was lost'
+  else yield `lost in ${count(lostCount, 'place')}:`
+  for (const damage of lost.slice(0, SHOWN_COUNT)) yield `  ${damageText(damage)}`
+  if (lostCount > SHOWN_COUNT) yield `  and ${lostCount - SHOWN_COUNT} more places`
+  if (report.droppedEvents > 0) yield `${count(report.droppedEvents, 'event')} left out because their append is not whole`
+  if (changedStreams.length > 0) yield `${count(changedStreams.length, 'stream')} with lost events:`
+  for (const stream of changedStreams.slice(0, SHOWN_COUNT)) yield `  ${changeText(stream)}`
+  if (changedStreams.length > SHOWN_COUNT) yield `  and ${changedStreams.length - SHOWN_COUNT} more streams; --json lists all`
+  yield copyDamages === 0
+    ? 'the copy was verified: nothing is damaged'
+    : `the copy has ${count(copyDamages, 'damage')}: see tailrace verify`
+}
+
+function changeText({ stream, lost, keptCount }: LostRevisions): string {
+  const gaps = lost.map(({ from, to }) => (from === to ? `${from}` : `${from} to ${to}`)).join(', ')
+  let shift = 0
+  const moves: string[] = []
+  for (const { from, to } of lost) {
+    shift += to - from + 1
+    moves.push(`what was revision ${to + 1} is now ${to + 1 - shift}`)
+  }
+  const last = lost.at(-1)!
+  // Nothing follows a loss at the end.
+  if (keptCount + shift <= last.to + 1) moves.pop()
+  return printable(
+    `'${stream}': lost revision ${gaps}; ${count(keptCount, 'event')} kept${moves.length === 0 ? '' : `; ${moves.join(', ')}`}`,
+  )
+}

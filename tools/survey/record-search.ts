@@ -1,0 +1,102 @@
+import { MAX_APPEND_SIZE } from '#engine/core/limits.ts'
+import { LogPosition } from '#engine/core/positions.ts'
+import type { DiskFile } from '#engine/disk/disk.ts'
+import { ByteWindow } from '#engine/format/byte-window.ts'
+import { checkRecord, claimedPositionAt, MIN_RECORD_SIZE, RECORD_HEAD_SIZE } from '#engine/format/log-record.ts'
+import type { ScannedRecord } from '#engine/log/chunk-scan.ts'
+
+export const WINDOW_SIZE = 1 << 20
+
+/** Where records are looked for: a file, the position of its first byte, and what the checksums begin with. */
+export interface RecordSource {
+  readonly file: DiskFile
+  readonly start: LogPosition
+  readonly seed: number
+}
+
+/**
+ * Looks for whole records at every byte: each place whose position field names itself and whose checksum holds. Works on a
+ * file whose header is gone, which searchBehind of the engine, made for a ChunkFile, does not.
+ * @param visit returns false to end the search.
+ */
+export async function searchRecords(
+  source: RecordSource,
+  from: LogPosition,
+  to: LogPosition,
+  visit: (record: ScannedRecord) => boolean,
+): Promise<void> {
+  const { file, start, seed } = source
+  const window = ByteWindow.allocate(Math.max(MIN_RECORD_SIZE, Math.min(WINDOW_SIZE, to - from)))
+  let position: number = from
+  while (position < to) {
+    const wanted = Math.min(window.size, to - position)
+    const size = await file.read(window.bytes.subarray(0, wanted), position - start)
+    const isLast = size < wanted || position + size >= to
+    // The head of a record that begins in the last bytes is in the next window.
+    const searched = isLast ? size : size - RECORD_HEAD_SIZE
+    let offset = 0
+    while (offset < searched) {
+      if (isZeroWord(window, offset, size)) {
+        // A record begins with its size, which is not zero, at most three bytes into this word.
+        offset += (offset & 3) === 0 && isZeroWord(window, offset + 4, size) ? 4 : 1
+        continue
+      }
+      if (offset + RECORD_HEAD_SIZE <= size && claimedPositionAt(window.view, offset) === position + offset) {
+        const record = await wholeRecord(source, window, offset, size, (position + offset) as LogPosition, to, seed)
+        if (record !== null) {
+          if (!visit(record)) return
+          offset += record.size
+          continue
+        }
+      }
+      offset++
+    }
+    if (isLast) return
+    position += Math.max(offset, searched)
+  }
+}
+
+/** The first whole record at or behind `from`, or null. */
+export async function findRecord(source: RecordSource, from: LogPosition, to: LogPosition): Promise<LogPosition | null> {
+  let found: LogPosition | null = null
+  await searchRecords(source, from, to, record => {
+    found = record.position
+    return false
+  })
+  return found
+}
+
+/** Behind the last byte of the file that is not zero, but not before `from`. */
+export async function nonZeroEnd(source: RecordSource, from: LogPosition): Promise<LogPosition> {
+  const buffer = Buffer.allocUnsafe(WINDOW_SIZE)
+  for (let end = await source.file.size(); end > from - source.start; ) {
+    const begin = Math.max(from - source.start, end - buffer.length)
+    const size = await source.file.read(buffer.subarray(0, end - begin), begin)
+    for (let at = size - 1; at >= 0; at--) if (buffer[at] !== 0) return LogPosition.plus(source.start, begin + at + 1)
+    end = begin
+  }
+  return from
+}
+
+async function wholeRecord(
+  { file, start }: RecordSource,
+  window: ByteWindow,
+  offset: number,
+  size: number,
+  position: LogPosition,
+  to: LogPosition,
+  seed: number,
+): Promise<ScannedRecord | null> {
+  const result = checkRecord(window, offset, size, position, seed)
+  if (typeof result === 'number') return { window, offset, position, size: result }
+  const claimedSize = window.view.getUint32(offset, true)
+  if (result !== 'cut off' || claimedSize > Math.min(MAX_APPEND_SIZE, to - position)) return null
+  const own = ByteWindow.allocate(claimedSize)
+  const filled = await file.read(own.bytes, position - start)
+  const again = checkRecord(own, 0, filled, position, seed)
+  return typeof again === 'number' ? { window: own, offset: 0, position, size: again } : null
+}
+
+function isZeroWord({ words }: ByteWindow, offset: number, limit: number): boolean {
+  return offset + 4 <= limit && words[offset >> 2] === 0 && (offset & 3) === 0
+}

@@ -1,0 +1,191 @@
+import { stat } from 'node:fs/promises'
+import { systemErrorCode } from '#engine/core/errors.ts'
+import { ChunkNumber, LogPosition } from '#engine/core/positions.ts'
+import { type Disk, joinPath } from '#engine/disk/disk.ts'
+import type { ChunkHeader } from '#engine/format/chunk-header.ts'
+import type { FlushedSlot } from '#engine/format/flushed-slot.ts'
+import { chunkFileName, chunkNumberOf, isUnfinishedChunk } from '#engine/log/chunk-file.ts'
+import { FLUSHED_FILE_NAME, readFlushedHint } from '#engine/log/flushed-hint.ts'
+import { UsageError } from '../arguments.ts'
+import { count } from '../output.ts'
+import { type ChunkHead, readChunkHead } from './chunk-frame.ts'
+import { ChunkSurvey, NO_BOUNDS, type SurveyBounds } from './chunk-survey.ts'
+import type { Damage } from './damage.ts'
+import { holderOf } from './store-holder.ts'
+
+/** A chunk file in its place in the log. */
+export interface ChunkPlace {
+  readonly name: string
+  readonly path: string
+  readonly size: number
+  /** Which chunk it is: as its header says, or if that is damaged, its name. */
+  readonly number: ChunkNumber
+  readonly head: ChunkHead
+  /** Where it begins: as its header says, or if that is damaged, where the one before ends; null when nobody knows. */
+  readonly start: LogPosition | null
+}
+
+/** What stands in a store's directory, and in what order. */
+export interface StoreSurvey {
+  readonly directory: string
+  /** Of most of the chunks; null when no header is whole. */
+  readonly storeId: Uint8Array | null
+  /** In the order of the log. Chunks of other stores and second copies are left out. */
+  readonly chunks: readonly ChunkPlace[]
+  /** Null when there is none, or none that can be believed. */
+  readonly hint: FlushedSlot | null
+  /** Whoever has the store open for writing. */
+  readonly holderPid: number | null
+  readonly bounds: SurveyBounds
+  /** What is wrong with the chain of chunks. */
+  readonly damages: readonly Damage[]
+  /** What is worth knowing and no damage. */
+  readonly notes: readonly string[]
+}
+
+/** Looks at a path that should be a store. @throws UsageError that says what it is instead. */
+export async function surveyStore(disk: Disk, directory: string): Promise<StoreSurvey> {
+  const kind = await pathKind(directory)
+  if (kind === 'file') throw new UsageError(`${directory} is a file; a store is a directory (inspect also takes a chunk file)`)
+  // The hint before the list, and the list before the files: each may only be older than what is compared with it.
+  const holderPid = await holderOf(directory)
+  const hint = await readFlushedHint(disk, directory)
+  const names = await disk.list(directory)
+  const notes: string[] = []
+  const damages: Damage[] = []
+  const found: ChunkPlace[] = []
+  for (const name of names) {
+    const number = chunkNumberOf(name)
+    if (number !== null) found.push(await placeOf(disk, directory, name, number))
+    else if (isUnfinishedChunk(name)) notes.push(`${name}: a chunk in the making, or left of a roll-over that was interrupted`)
+    else if (name !== FLUSHED_FILE_NAME && name !== 'lock') notes.push(`${name}: unknown; the store does not use it`)
+  }
+  if (found.length === 0) refuseIfNoStore(directory, names)
+  const storeId = commonStoreId(found, hint)
+  const chunks = chain(found, storeId, damages)
+  if (found.length === 0) damages.push(missing(0, 0, LogPosition.start, null))
+  const ownHint = hint !== null && storeId !== null && Buffer.compare(hint.storeId, storeId) === 0 ? hint : null
+  if (names.includes(FLUSHED_FILE_NAME) && ownHint === null) {
+    const what = hint === null ? 'says nothing that can be read' : 'is that of another store'
+    notes.push(`${FLUSHED_FILE_NAME}: ${what}; what is durable is told by the records alone`)
+  }
+  const hinted = ownHint?.position ?? LogPosition.start
+  const trustedEnd = holderPid !== null && ownHint !== null ? hinted : (Number.MAX_SAFE_INTEGER as LogPosition)
+  return { directory, storeId, chunks, hint: ownHint, holderPid, bounds: { hinted, trustedEnd }, damages, notes }
+}
+
+/** @throws UsageError when there is nothing there. */
+export async function pathKind(path: string): Promise<'file' | 'directory'> {
+  try {
+    return (await stat(path)).isDirectory() ? 'directory' : 'file'
+  } catch (error) {
+    const code = systemErrorCode(error)
+    if (code === 'ENOENT' || code === 'ENOTDIR') throw new UsageError(`${path} does not exist`)
+    throw error
+  }
+}
+
+async function placeOf(disk: Disk, directory: string, name: string, named: ChunkNumber): Promise<ChunkPlace> {
+  const path = joinPath(directory, name)
+  const file = await disk.open(path, 'read')
+  try {
+    const head = await readChunkHead(file)
+    const { header } = head
+    return { name, path, size: await file.size(), number: header?.number ?? named, head, start: header?.start ?? null }
+  } finally {
+    await file.close()
+  }
+}
+
+function refuseIfNoStore(directory: string, names: readonly string[]): void {
+  if (names.includes(FLUSHED_FILE_NAME)) return
+  if (names.length === 0) throw new UsageError(`${directory} is empty: there is no store in it`)
+  if (names.some(isUnfinishedChunk) || (names.length === 1 && names[0] === 'lock')) {
+    throw new UsageError(`${directory} holds no store: its creation was interrupted before anything was stored`)
+  }
+  throw new UsageError(`${directory} is no store: there is no chunk (000000.chunk, ...) among its ${count(names.length, 'file')}`)
+}
+
+/** The id that most headers name; between equals, the hint decides, then the first. */
+function commonStoreId(found: readonly ChunkPlace[], hint: FlushedSlot | null): Uint8Array | null {
+  const counts = new Map<string, number>()
+  for (const { head } of found) {
+    if (head.header === null) continue
+    const key = Buffer.from(head.header.storeId).toString('hex')
+    counts.set(key, (counts.get(key) ?? 0) + 1)
+  }
+  if (counts.size === 0) return hint?.storeId ?? null
+  const hinted = hint === null ? '' : Buffer.from(hint.storeId).toString('hex')
+  const [best] = [...counts].sort(([a, countA], [b, countB]) => countB - countA || Number(b === hinted) - Number(a === hinted))
+  return new Uint8Array(Buffer.from(best![0], 'hex'))
+}
+
+/** Whether records stand in the chunk at `index`, so that every one before it must be complete. */
+export async function isInUse(disk: Disk, store: StoreSurvey, index: number): Promise<boolean> {
+  if (index < store.chunks.length - 1) return true
+  const { path, start } = store.chunks[index]!
+  const survey = await ChunkSurvey.open(disk, path, { start, storeId: store.storeId }, NO_BOUNDS)
+  try {
+    if (survey.footer !== null) return true
+    if (survey.head.header === null) return await survey.hasRecord()
+    return (await survey.nonZeroEnd(survey.position)) > survey.position
+  } finally {
+    await survey.close()
+  }
+}
+
+/** Puts the chunks in order and says what is wrong with it. */
+function chain(found: readonly ChunkPlace[], storeId: Uint8Array | null, damages: Damage[]): ChunkPlace[] {
+  const own = found.filter(place => {
+    const { header } = place.head
+    if (header === null || Buffer.compare(header.storeId, storeId!) === 0) return true
+    damages.push(chunkDamage(place, 'foreign chunk', `a chunk of another store, ${idText(header.storeId)}; left out`))
+    return false
+  })
+  own.sort((a, b) => a.number - b.number || Number(isNamedSo(b)) - Number(isNamedSo(a)))
+  const chunks: ChunkPlace[] = []
+  let expectedNumber: number = 0
+  let expectedStart: LogPosition | null = LogPosition.start
+  for (const place of own) {
+    const { header } = place.head
+    if (place.number < expectedNumber) {
+      damages.push(chunkDamage(place, 'misplaced chunk', `another chunk with the number ${place.number}; left out`))
+      continue
+    }
+    if (place.number > expectedNumber) {
+      damages.push(missing(expectedNumber, place.number - 1, expectedStart, header?.start ?? null))
+      expectedStart = null
+    }
+    if (!isNamedSo(place)) damages.push(chunkDamage(place, 'misplaced chunk', `its header says it is number ${place.number}`))
+    if (header !== null && expectedStart !== null && header.start !== expectedStart) {
+      damages.push(chunkDamage(place, 'misplaced chunk', `its header says it starts at ${header.start}, not ${expectedStart}`))
+    }
+    chunks.push({ ...place, start: header?.start ?? expectedStart })
+    expectedNumber = place.number + 1
+    expectedStart = header === null ? null : endOf(header)
+  }
+  return chunks
+}
+
+function isNamedSo(place: ChunkPlace): boolean {
+  return chunkFileName(place.number) === place.name
+}
+
+function endOf(header: ChunkHeader): LogPosition {
+  return LogPosition.plus(header.start, header.chunkSize)
+}
+
+function chunkDamage({ name, start }: ChunkPlace, kind: Damage['kind'], what: string): Damage {
+  return { file: name, position: start, size: null, kind, what }
+}
+
+/** @param start where the first missing chunk began, @param end where the next one begins; null when nobody knows. */
+export function missing(first: number, last: number, start: LogPosition | null, end: LogPosition | null): Damage {
+  const file = chunkFileName(ChunkNumber.of(first))
+  const what = first === last ? 'the chunk is missing' : `the chunks ${first} to ${last} are missing`
+  return { file, position: start, size: start === null || end === null ? null : end - start, kind: 'missing chunk', what }
+}
+
+export function idText(storeId: Uint8Array): string {
+  return Buffer.from(storeId).toString('hex')
+}

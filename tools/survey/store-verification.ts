@@ -1,0 +1,255 @@
+import { LogPosition, type Revision } from '#engine/core/positions.ts'
+import type { Disk } from '#engine/disk/disk.ts'
+import { revisionOf, streamOffsetOf, streamSizeOf } from '#engine/format/log-record.ts'
+import type { ScannedRecord } from '#engine/log/chunk-scan.ts'
+import { type StreamEntry, StreamTable } from '#engine/streams/stream-table.ts'
+import { AppendAssembly } from './append-assembly.ts'
+import { wrongBlocks } from './block-check.ts'
+import type { ChunkSurvey, Gap, Tail } from './chunk-survey.ts'
+import { type Damage, type DamageKind, DamageList } from './damage.ts'
+import { isPrepare } from './record-fields.ts'
+import { type ChunkPlace, missing, type StoreSurvey } from './store-survey.ts'
+import { type ChunkEnding, type StoreVisitor, walkStore } from './store-walk.ts'
+
+/** Bytes behind the last whole append that nothing proves to have been durable: no damage. */
+export interface UnprovenTail {
+  /** Left by a crash, or being written by the process that has the store open. */
+  readonly kind: 'torn tail' | 'in flight'
+  readonly file: string
+  readonly position: number
+  readonly size: number
+}
+
+export interface VerificationReport {
+  readonly chunkCount: number
+  readonly eventCount: number
+  readonly streamCount: number
+  readonly verifiedSize: number
+  /** Behind the last whole append. */
+  readonly end: number
+  /** Everything below was proven durable. */
+  readonly proven: number
+  readonly tail: UnprovenTail | null
+  readonly damages: readonly Damage[]
+  /** May be more than are listed. */
+  readonly damageCount: number
+  readonly notes: readonly string[]
+}
+
+/** What a prepare means for its stream. */
+interface EventPlace {
+  readonly stream: StreamEntry
+  readonly revision: Revision
+  readonly position: LogPosition
+}
+
+/**
+ * Reads every byte of a store and checks it. Needs no lock: of a store that is being written it believes what the flushed hint
+ * covers, and looks again before it calls anything damaged.
+ */
+export class StoreVerification implements StoreVisitor {
+  readonly #disk: Disk
+  readonly #store: StoreSurvey
+  readonly #signal: AbortSignal
+  readonly #onProgress: (size: number) => void
+  readonly #damages = new DamageList()
+  readonly #notes: string[] = []
+  /** The engine's own: it finds a stream by the bytes of its name and makes no string for each event. */
+  readonly #streams = new StreamTable()
+  readonly #assembly: AppendAssembly<EventPlace>
+  #place!: ChunkPlace
+  /** Prepares of the chunk at hand. */
+  #prepareCount = 0
+  #chunkDamageCount = 0
+  #verifiedSize = 0
+  /** Of the chunks that are done. */
+  #sizeBefore = 0
+  #proven = LogPosition.start
+  #tail: UnprovenTail | null = null
+
+  /** @param onProgress called with the bytes verified so far. */
+  constructor(disk: Disk, store: StoreSurvey, signal: AbortSignal, onProgress: (size: number) => void) {
+    this.#disk = disk
+    this.#store = store
+    this.#signal = signal
+    this.#onProgress = onProgress
+    this.#proven = store.bounds.hinted
+    for (const damage of store.damages) this.#damages.add(damage)
+    this.#notes.push(...store.notes)
+    this.#assembly = new AppendAssembly(LogPosition.start, record => this.#eventPlaceOf(record), {
+      whole: items => {
+        for (const item of items) this.#checkRevision(item)
+      },
+      cut: (items, position, what) =>
+        this.#damage('append', position, null, `an append of ${items.length} or more events ${what}`),
+    })
+  }
+
+  async run(): Promise<VerificationReport> {
+    for (const { name, head } of await walkStore(this.#disk, this.#store, this)) {
+      // All that can be wrong with a chunk that was made ahead is its header.
+      if (head.damage !== null) this.#notes.push(unusedText(name, head.damage))
+    }
+    this.#checkHint()
+    return {
+      chunkCount: this.#store.chunks.length,
+      eventCount: this.#assembly.eventCount,
+      streamCount: this.#streamCount(),
+      verifiedSize: this.#verifiedSize,
+      end: this.#assembly.end,
+      proven: this.#proven,
+      tail: this.#tail,
+      damages: this.#damages.kept,
+      damageCount: this.#damages.count,
+      notes: this.#notes,
+    }
+  }
+
+  async beginChunk(place: ChunkPlace, survey: ChunkSurvey, isLast: boolean): Promise<boolean> {
+    this.#place = place
+    this.#prepareCount = 0
+    this.#chunkDamageCount = this.#damages.count
+    if (!(await this.#checkHead(survey, isLast))) return false
+    // A misplaced chunk may lie before what was walked; that it is misplaced has been said already.
+    if (this.#assembly.end < survey.position) this.#assembly.end = survey.position
+    return true
+  }
+
+  async endChunk(place: ChunkPlace, survey: ChunkSurvey, ending: ChunkEnding): Promise<void> {
+    this.#proven = Math.max(this.#proven, survey.proven) as LogPosition
+    this.#sizeBefore += place.size
+    this.#verifiedSize = this.#sizeBefore
+    if (ending === 'end of log') {
+      await this.#checkEnd(survey)
+      return
+    }
+    this.#assembly.interrupt('has no commit record in its chunk')
+    if (ending === 'without footer') {
+      const what = survey.footerDamage ?? (survey.endsLikeFooter ? 'the footer is damaged' : 'there is no whole footer')
+      this.#damage('footer', survey.position, null, `${what}, though records stand in later chunks`)
+      return
+    }
+    this.#checkEventCount(survey.footer!.eventCount)
+    for await (const { position, size } of wrongBlocks(survey)) {
+      this.#damage('block', position, size, 'a block with a wrong checksum; the store refuses to read anything in it')
+    }
+    this.#proven = Math.max(this.#proven, survey.limit) as LogPosition
+  }
+
+  unreadable(place: ChunkPlace, error: unknown): void {
+    this.#place = place
+    this.#damage('unreadable', place.start, null, String(error))
+  }
+
+  /** @returns whether there is anything to walk. */
+  async #checkHead(survey: ChunkSurvey, isLast: boolean): Promise<boolean> {
+    const { head, frame } = survey
+    if (head.damage === null) return true
+    if (head.isUnsupported) {
+      this.#damage('unsupported', this.#place.start, survey.fileSize, head.damage)
+      return false
+    }
+    if (isLast && (await this.#isUnused(survey))) {
+      this.#notes.push(unusedText(this.#place.name, head.damage))
+      return false
+    }
+    this.#damage('header', this.#place.start, null, head.damage)
+    if (frame === null) this.#damage('record', this.#place.start, survey.fileSize, 'nothing in it can be recognised')
+    return frame !== null
+  }
+
+  /** A last chunk without any record, and without a hint of one, was being made when the machine crashed. */
+  async #isUnused(survey: ChunkSurvey): Promise<boolean> {
+    const isHinted = this.#place.start !== null && this.#store.bounds.hinted > survey.position
+    return this.#place.number > 0 && !isHinted && !(await survey.hasRecord())
+  }
+
+  record(record: ScannedRecord): void {
+    this.#assembly.record(record)
+    if (isPrepare(record)) this.#prepareCount++
+  }
+
+  gap(gap: Gap): boolean {
+    if (!gap.isProven) return false
+    this.#assembly.interrupt('has lost its commit record or further events')
+    const kind = gap.what === 'unknown type' || gap.what === 'unknown flags' ? 'unsupported' : 'record'
+    this.#damage(kind, gap.position, gap.end - gap.position, gap.claims === null ? gap.what : `${gap.what}; ${gap.claims}`)
+    return true
+  }
+
+  async pause(size: number): Promise<void> {
+    this.#signal.throwIfAborted()
+    this.#verifiedSize += size
+    this.#onProgress(this.#verifiedSize)
+  }
+
+  #checkRevision({ stream, revision, position }: EventPlace): void {
+    const expected = stream.revision + 1
+    if (revision !== expected) {
+      const what =
+        revision < expected
+          ? `goes back from revision ${expected - 1} to ${revision}`
+          : `lacks ${revision === expected + 1 ? `revision ${expected}` : `revisions ${expected} to ${revision - 1}`}`
+      this.#damage('revision', position, null, `stream '${stream.name}' ${what}`)
+    }
+    if (revision > stream.revision) stream.revision = revision
+  }
+
+  #eventPlaceOf({ window: { bytes, view }, offset, position }: ScannedRecord): EventPlace {
+    const stream = this.#streams.byBytes(bytes, streamOffsetOf(view, offset), streamSizeOf(view, offset))
+    return { stream, revision: revisionOf(view, offset), position }
+  }
+
+  #checkEventCount(expected: number): void {
+    if (this.#prepareCount === expected || this.#damages.count > this.#chunkDamageCount) return
+    this.#damage('count', this.#place.start, null, `the footer counts ${expected} events, there are ${this.#prepareCount}`)
+  }
+
+  /** What stands where the records end, in the chunk that is being filled. */
+  async #checkEnd(survey: ChunkSurvey): Promise<void> {
+    const { end } = this.#assembly
+    if (this.#proven > end) {
+      const isCut = survey.position >= this.#proven
+      const what = isCut ? 'an append without its commit record' : endText(survey.tail)
+      this.#damage('record', isCut ? end : survey.position, null, `${what}, though everything before ${this.#proven} was durable`)
+      return
+    }
+    const tailEnd = await survey.nonZeroEnd(end)
+    if (tailEnd <= end) return
+    const kind = this.#store.holderPid === null ? 'torn tail' : 'in flight'
+    this.#tail = { kind, file: this.#place.name, position: end, size: tailEnd - end }
+  }
+
+  /** Streams with events that count; those of a torn tail have none. */
+  #streamCount(): number {
+    let count = 0
+    for (const { revision } of this.#streams.entries()) if (revision >= 0) count++
+    return count
+  }
+
+  /** A hint beyond the chunks means that the last of them are gone. */
+  #checkHint(): void {
+    const last = this.#store.chunks.at(-1)
+    const header = last?.head.header
+    if (last === undefined || header === null || header === undefined) return
+    const { hinted } = this.#store.bounds
+    const end = header.start + header.chunkSize
+    if (hinted <= end) return
+    const lost = missing(last.number + 1, last.number + 1, LogPosition.of(end), null)
+    this.#damages.add({ ...lost, what: `${lost.what}, though everything before ${hinted} was durable` })
+  }
+
+  #damage(kind: DamageKind, position: number | null, size: number | null, what: string): void {
+    this.#damages.add({ file: this.#place.name, position, size, kind, what })
+  }
+}
+
+function unusedText(name: string, damage: string): string {
+  return `${name}: ${damage}; it holds nothing, the next open replaces it`
+}
+
+function endText(tail: Tail | null): string {
+  if (tail === null) return 'the file ends'
+  if (tail.what === 'zeros') return 'zeros'
+  return `no record (${tail.what}${tail.claims === null ? '' : `; ${tail.claims}`})`
+}
