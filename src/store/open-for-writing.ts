@@ -1,3 +1,4 @@
+import type { CommitListener } from '../chaser/commit-ack.ts'
 import { StorageChaser } from '../chaser/storage-chaser.ts'
 import type { AppendAck, NewEvent } from '../core/events.ts'
 import { LogPosition } from '../core/positions.ts'
@@ -61,8 +62,15 @@ async function wire(disk: Disk, directory: string, options: CheckedOptions, lock
       pending.settle(chaser.published.position)
     },
   }
+  const commits: CommitListener = {
+    committed(ack) {
+      const append = pending.committed(ack.end)
+      if (append === null) index.committed(ack)
+      else index.committedAppend(append, ack)
+    },
+  }
   const writer = new StorageWriter(log, index, listener, clock, options.durability, options.flushDelayMs)
-  const chaser = new StorageChaser(reader, writer.flushed, LogPosition.start, [index], error => writer.fail(error))
+  const chaser = new StorageChaser(reader, writer.flushed, LogPosition.start, [commits], error => writer.fail(error))
   chaser.published.follow(() => {
     pending.settle(chaser.published.position)
     log.release(chaser.published.position)

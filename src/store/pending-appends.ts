@@ -1,4 +1,3 @@
-import Denque from 'denque'
 import { type TailraceError, WriterFailedError } from '../core/errors.ts'
 import type { AppendAck, ExpectedRevision } from '../core/events.ts'
 import { type LogPosition, Revision } from '../core/positions.ts'
@@ -36,10 +35,16 @@ export class PendingAppend extends AppendMessage {
 /**
  * Who waits for what, in the order of the queue, which is the order of the log. An append leaves at the front: when what was
  * published covers it, or covers what its verdict rests on. So acks and verdicts come in one order.
+ *
+ *     first ... uncommitted ... last        linked by `next`: the line costs no memory but theirs
  */
 export class PendingAppends {
-  readonly #fifo = new Denque<PendingAppend>()
+  #first: PendingAppend | null = null
+  #last: PendingAppend | null = null
+  /** The first that the chaser has not come by; null when there is none. */
+  #uncommitted: PendingAppend | null = null
   readonly #onSettled: (append: PendingAppend) => void
+  #count = 0
   #bytes = 0
 
   /** @param onSettled called once for each append that leaves. */
@@ -48,7 +53,7 @@ export class PendingAppends {
   }
 
   get count(): number {
-    return this.#fifo.length
+    return this.#count
   }
 
   /** Bytes of log that are accepted and not settled. */
@@ -57,15 +62,31 @@ export class PendingAppends {
   }
 
   add(append: PendingAppend): void {
-    this.#fifo.push(append)
+    if (this.#last === null) this.#first = append
+    else this.#last.next = append
+    this.#last = append
+    if (this.#uncommitted === null) this.#uncommitted = append
+    this.#count++
     this.#bytes += append.size
+  }
+
+  /** The append whose last record ends at `end`, which the chaser has just come by; null when nobody waits for that record. */
+  committed(end: LogPosition): PendingAppend | null {
+    let append = this.#uncommitted
+    while (append !== null && (append.verdict !== null || append.isAborted)) append = append.next
+    if (append === null || append.settlesAt !== end) return null
+    this.#uncommitted = append.next
+    return append
   }
 
   /** Everything below `published` is durable and has been published: settles what waited for it. */
   settle(published: LogPosition): void {
-    for (let append = this.#fifo.peekFront(); append !== undefined; append = this.#fifo.peekFront()) {
+    for (let append = this.#first; append !== null; append = this.#first) {
       if (!append.isAborted && (append.settlesAt > published || !append.isTaken)) return
-      this.#fifo.shift()
+      this.#first = append.next
+      if (this.#first === null) this.#last = null
+      if (this.#uncommitted === append) this.#uncommitted = append.next
+      this.#count--
       this.#bytes -= append.size
       append.unlisten?.()
       this.#onSettled(append)
@@ -73,15 +94,19 @@ export class PendingAppends {
     }
   }
 
-  /** What stands or rests behind `position` was taken back: it gets `error` as its verdict. Calls `forget` for what was written, newest first. */
+  /**
+   * What stands or rests behind `position` was taken back: it gets `error` as its verdict. Calls `forget` for what was written,
+   * newest first.
+   */
   undo(position: LogPosition, error: TailraceError, forget: (append: PendingAppend) => void): void {
-    for (let i = this.#fifo.length - 1; i >= 0; i--) {
-      const append = this.#fifo.peekAt(i)!
+    const written: PendingAppend[] = []
+    for (let append = this.#first; append !== null; append = append.next) {
       if (!append.isTaken || append.isAborted || append.settlesAt <= position) continue
-      if (append.verdict === null) forget(append)
+      if (append.verdict === null) written.push(append)
       append.verdict = { kind: 'rejected', error }
       append.settlesAt = position
     }
+    for (const append of written.reverse()) forget(append)
   }
 
   /**
@@ -89,8 +114,7 @@ export class PendingAppends {
    * what it had not taken never will.
    */
   fail(position: LogPosition, cause: unknown): void {
-    for (let i = 0; i < this.#fifo.length; i++) {
-      const append = this.#fifo.peekAt(i)!
+    for (let append = this.#first; append !== null; append = append.next) {
       if (append.isAborted || (append.isTaken && append.settlesAt <= position)) continue
       const isWritten = append.isTaken && append.verdict === null
       append.verdict = { kind: 'rejected', error: writerFailed(cause, isWritten ? 'unknown' : 'rejected') }

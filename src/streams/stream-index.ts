@@ -1,5 +1,3 @@
-import assert from 'node:assert'
-import Denque from 'denque'
 import type { CommitAck, CommitListener } from '../chaser/commit-ack.ts'
 import { CorruptLogError, WrongExpectedRevisionError, withoutStack } from '../core/errors.ts'
 import { encodeStreamName } from '../core/names.ts'
@@ -18,8 +16,6 @@ import { type StreamEntry, StreamTable } from './stream-table.ts'
 export class StreamIndex implements AppendCheck, CommitListener {
   readonly #table = new StreamTable()
   readonly #events = new EventTable()
-  /** Written and not yet committed, in log order. */
-  readonly #noted = new Denque<AppendMessage>()
   #streamCount = 0
   #lastPosition = LogPosition.start
 
@@ -44,28 +40,8 @@ export class StreamIndex implements AppendCheck, CommitListener {
     return entry === undefined || entry.eventCount === 0 ? undefined : entry
   }
 
-  committed(ack: CommitAck): void {
-    const noted = this.#noted.peekFront()
-    if (noted !== undefined && noted.settlesAt === ack.end) {
-      this.#noted.shift()
-      this.#addNoted(noted, ack)
-    } else this.#addRecords(ack)
-  }
-
-  /** What the writer noted comes back from the chaser in the same order: its stream need not be looked up again. */
-  #addNoted(append: AppendMessage, { window, offset, position, eventCount }: CommitAck): void {
-    const entry = append.head as StreamEntry
-    this.#add(entry, append.firstRevision, position)
-    for (let i = 1, at = offset, next: number = position; i < eventCount; i++) {
-      const size = sizeOf(window.view, at)
-      at += size
-      next += size
-      this.#add(entry, Revision.plus(append.firstRevision, i), next as LogPosition)
-    }
-  }
-
-  /** At open, and in a store that follows another process, the records say it all. */
-  #addRecords({ window, offset, position, eventCount }: CommitAck): void {
+  /** The records say it all: at open, and in a store that follows another process. */
+  committed({ window, offset, position, eventCount }: CommitAck): void {
     const { view, bytes } = window
     for (let i = 0, at = offset, next: number = position; i < eventCount; i++) {
       const entry = this.#table.byBytes(bytes, streamOffsetOf(view, at), streamSizeOf(view, at))
@@ -75,6 +51,18 @@ export class StreamIndex implements AppendCheck, CommitListener {
       const size = sizeOf(view, at)
       at += size
       next += size
+    }
+  }
+
+  /** The same for an append that is still at hand: its stream need not be looked up again. */
+  committedAppend(append: AppendMessage, { window, offset, position, eventCount }: CommitAck): void {
+    const entry = append.head as StreamEntry
+    this.#add(entry, append.firstRevision, position)
+    for (let i = 1, at = offset, next: number = position; i < eventCount; i++) {
+      const size = sizeOf(window.view, at)
+      at += size
+      next += size
+      this.#add(entry, Revision.plus(append.firstRevision, i), next as LogPosition)
     }
   }
 
@@ -112,11 +100,9 @@ export class StreamIndex implements AppendCheck, CommitListener {
 
   note(append: AppendMessage): void {
     append.head.revision = Revision.plus(append.firstRevision, append.eventCount - 1)
-    this.#noted.push(append)
   }
 
   forget(append: AppendMessage): void {
-    assert(this.#noted.pop() === append, 'appends are forgotten newest first')
     append.head.revision = Revision.plus(append.firstRevision, -1)
   }
 

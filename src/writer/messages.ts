@@ -30,6 +30,8 @@ export class AppendMessage implements EncodableEvent {
 
   /** Called back before it was taken: the writer passes over it. */
   isAborted = false
+  /** The append that was accepted after this one. */
+  next: this | null = null
   firstRevision: Revision = Revision.none
   /** Of the last event's record. */
   position: LogPosition = LogPosition.start
