@@ -44,7 +44,7 @@ export function checksumRange(window: ByteWindow, start: number, end: number, se
   let at = start
   for (; at & 3 && at < end; at++) c = t[(c ^ bytes[at]!) & 255]! ^ (c >>> 8)
   let word = at >> 2
-  for (; (word << 2) + 16 <= end; word += 4) {
+  for (; at + 16 <= end; at += 16, word += 4) {
     const w0 = c ^ words[word]!
     const w1 = words[word + 1]!
     const w2 = words[word + 2]!
@@ -67,6 +67,6 @@ export function checksumRange(window: ByteWindow, start: number, end: number, se
       t[256 + ((w3 >>> 16) & 255)]! ^
       t[w3 >>> 24]!
   }
-  for (at = word << 2; at < end; at++) c = t[(c ^ bytes[at]!) & 255]! ^ (c >>> 8)
+  for (; at < end; at++) c = t[(c ^ bytes[at]!) & 255]! ^ (c >>> 8)
   return ~c
 }

@@ -24,7 +24,9 @@ export function chunkFileName(number: ChunkNumber): string {
 /** The number of the chunk that a file name names; null for other files. */
 export function chunkNumberOf(name: string): ChunkNumber | null {
   const match = CHUNK_NAME.exec(name)
-  return match === null ? null : ChunkNumber.of(Number(match[1]))
+  if (match === null || Number(match[1]) > 0xffff_ffff) return null
+  const number = ChunkNumber.of(Number(match[1]))
+  return chunkFileName(number) === name ? number : null
 }
 
 /** Whether the name is that of a chunk whose creation was interrupted. */
@@ -40,6 +42,7 @@ export function chunkCapacity(chunkSize: number): number {
 /** One file of the log: header, records, and a footer once it is completed. It knows nothing of what the records say. */
 export class ChunkFile {
   readonly header: ChunkHeader
+  readonly path: string
   readonly file: DiskFile
   /** Null while the chunk is being filled. */
   #footer: ChunkFooter | null
@@ -48,8 +51,9 @@ export class ChunkFile {
   #readCount = 0
   #onUnread: (() => void) | null = null
 
-  private constructor(header: ChunkHeader, file: DiskFile, footer: ChunkFooter | null, filledSize: number) {
+  private constructor(header: ChunkHeader, path: string, file: DiskFile, footer: ChunkFooter | null, filledSize: number) {
     this.header = header
+    this.path = path
     this.file = file
     this.#footer = footer
     this.#filledSize = filledSize
@@ -77,7 +81,7 @@ export class ChunkFile {
       await file.close().catch(() => {})
       throw error
     }
-    return new ChunkFile(header, file, null, first.length)
+    return new ChunkFile(header, path, file, null, first.length)
   }
 
   /**
@@ -97,7 +101,7 @@ export class ChunkFile {
         await file.close()
         return header
       }
-      return new ChunkFile(header, file, await readFooter(file, size, header), size)
+      return new ChunkFile(header, path, file, await readFooter(file, size, header), size)
     } catch (error) {
       await file.close().catch(() => {})
       if (error instanceof UnsupportedFormatError) throw new UnsupportedFormatError(`${path}: ${error.message}`)
@@ -108,13 +112,10 @@ export class ChunkFile {
   /** Opens the file behind `previous` as if its header, which is damaged, said what it should. Only for looking at it. */
   static async openBehind(disk: Disk, directory: string, previous: ChunkFile, mode: 'read' | 'write'): Promise<ChunkFile> {
     const number = ChunkNumber.next(previous.header.number)
-    const file = await disk.open(joinPath(directory, chunkFileName(number)), mode)
+    const path = joinPath(directory, chunkFileName(number))
+    const file = await disk.open(path, mode)
     const header: ChunkHeader = { ...previous.header, number, start: previous.end, chunkSize: MAX_CHUNK_SIZE }
-    return new ChunkFile(header, file, null, await file.size())
-  }
-
-  get path(): string {
-    return this.file.path
+    return new ChunkFile(header, path, file, null, await file.size())
   }
 
   async read(target: Uint8Array, offset: number): Promise<number> {
@@ -232,7 +233,7 @@ export class ChunkFile {
   verifyBlock(blockIndex: number, block: Uint8Array): void {
     if (checksumBytes(block) !== this.#footer!.blockChecksums[blockIndex]) {
       throw new CorruptLogError(
-        this.file.path,
+        this.path,
         this.start + blockIndex * BLOCK_SIZE,
         `a block of ${block.length} bytes with a wrong checksum`,
       )

@@ -10,6 +10,7 @@ import { checksumSeed, encodeProof, PROOF_RECORD_SIZE, RecordStamp } from '../fo
 import { BlockChecksums } from './block-checksums.ts'
 import { ChunkFile, chunkCapacity } from './chunk-file.ts'
 import type { ChunkSequence } from './chunk-sequence.ts'
+import { closeAll } from './close-all.ts'
 import type { FlushedHint } from './flushed-hint.ts'
 import { RecentBytes, type Slab } from './recent-bytes.ts'
 
@@ -385,8 +386,6 @@ export class ChunkLog {
   async close(): Promise<void> {
     await this.#preparing
     await this.#zeroRun
-    await this.#hint.close()
-    await this.#next?.close()
-    await this.chunks.close()
+    await closeAll([this.#hint, ...(this.#next === null ? [] : [this.#next]), this.chunks])
   }
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert'
 import type { LogPosition } from '../core/positions.ts'
 import type { ChunkFile } from './chunk-file.ts'
+import { closeAll } from './close-all.ts'
 
 /** The chunks of the log in order; the last one is being filled. Shared by the writer's side and the readers. */
 export class ChunkSequence {
@@ -46,7 +47,7 @@ export class ChunkSequence {
     return this.#chunks[chunk.header.number - this.#chunks[0]!.header.number - 1]
   }
 
-  async close(): Promise<void> {
-    for (const chunk of this.#chunks) await chunk.close()
+  close(): Promise<void> {
+    return closeAll(this.#chunks)
   }
 }

@@ -1,5 +1,5 @@
 import { CorruptLogError, ReadFailedError, TailraceError } from '../core/errors.ts'
-import { BLOCK_SIZE } from '../core/limits.ts'
+import { BLOCK_SIZE, MAX_APPEND_SIZE } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
 import { ByteWindow } from '../format/byte-window.ts'
 import { CHUNK_HEADER_SIZE } from '../format/chunk-header.ts'
@@ -75,7 +75,7 @@ export class LogReader {
     const slab = this.#recent.find(start)
     if (slab !== undefined) return this.#copyForward(slab, start, limit, maxSize)
     const chunk = this.#chunks.find(start)
-    const end = Math.min(limit, chunk.dataEnd ?? limit, chunk.end) as LogPosition
+    const end = this.#endInFile(chunk, start, limit)
     for (let wanted = maxSize; ; wanted *= 2) {
       const stop = Math.min(end, start + wanted) as LogPosition
       const { window, offset, size, verified } = await this.#readRange(chunk, start, stop)
@@ -110,14 +110,16 @@ export class LogReader {
       const offsets: number[] = []
       let at = size
       while (at > offset) {
-        const recordSize = at - offset >= MIN_RECORD_SIZE ? sizeBefore(window.view, at) : 0
-        const recordStart = at - recordSize
-        if (recordStart < offset && start > chunk.firstRecord && end - recordSize >= chunk.firstRecord) break
-        const position = LogPosition.plus(start, recordStart - offset)
-        const result = recordStart < offset ? 'implausible size' : this.#check(verified, window, recordStart, at, position)
-        if (typeof result !== 'number') throw this.#corrupt(chunk, LogPosition.plus(start, at - offset), `before it: ${result}`)
-        offsets.push(recordStart)
-        at = recordStart
+        const recordSize = at - offset >= MIN_RECORD_SIZE ? sizeBefore(window.view, at) : Number.POSITIVE_INFINITY
+        const isWhole = recordSize >= MIN_RECORD_SIZE && recordSize <= at - offset
+        if (!isWhole && start > chunk.firstRecord) break
+        const position = LogPosition.plus(start, at - offset - (isWhole ? recordSize : 0))
+        const result = isWhole ? this.#check(verified, window, at - recordSize, at, position) : 'implausible size'
+        if (typeof result !== 'number') {
+          throw this.#corrupt(chunk, LogPosition.plus(start, at - offset), `no whole record before it (${result})`)
+        }
+        at -= recordSize
+        offsets.push(at)
       }
       if (offsets.length > 0) return { window, offsets, next: LogPosition.plus(start, at - offset) }
     }
@@ -145,10 +147,11 @@ export class LogReader {
     const chunk = this.#chunks.find(position)
     const offset = chunk.offsetOf(position)
     const blockOffset = offset - (offset % BLOCK_SIZE)
-    const end = Math.min(limit, chunk.dataEnd ?? limit, chunk.end) as LogPosition
+    const end = this.#endInFile(chunk, position, limit)
     const stop = Math.min(end, chunk.start + blockOffset + BLOCK_SIZE) as LogPosition
     const block = await this.#readRange(chunk, LogPosition.plus(chunk.start, blockOffset), stop)
-    if (block.offset === 0 && block.size === BLOCK_SIZE) this.#cache.put(chunk.start + blockOffset, block)
+    if (block.offset === 0 && block.window.size === BLOCK_SIZE && block.size === BLOCK_SIZE)
+      this.#cache.put(chunk.start + blockOffset, block)
     const at = block.offset + (offset - blockOffset)
     const result = this.#check(block.verified, block.window, at, block.size, position)
     if (typeof result === 'number') return { window: block.window, offset: at }
@@ -162,25 +165,40 @@ export class LogReader {
   async boundaryFrom(position: LogPosition, limit: LogPosition): Promise<LogPosition> {
     const start = this.skipGap(position)
     if (start >= limit) return limit
+    const slab = this.#recent.find(start)
+    if (slab !== undefined) return boundaryInSlab(slab, start)
     const chunk = this.#chunks.find(start)
-    if (start === chunk.firstRecord) return start
-    const head = await this.#readRange(chunk, start, Math.min(limit, start + MIN_RECORD_SIZE) as LogPosition)
-    if (head.size - head.offset >= 16 && claimedPositionAt(head.window.view, head.offset) === start) {
-      const batch = await this.readForward(start, limit, BLOCK_SIZE).catch(() => null)
-      if (batch !== null) return start
-    }
-    for (let at: LogPosition = chunk.firstRecord; at < start; ) {
+    if (start === chunk.firstRecord || (await this.#isRecord(chunk, start, limit))) return start
+    // It names no record: the records are walked from the beginning of the chunk.
+    let at = chunk.firstRecord
+    while (at < start) {
       const batch = await this.readForward(at, limit, 16 * BLOCK_SIZE)
       if (batch === null) return limit
-      if (batch.next > start) {
-        for (const offset of batch.offsets) {
-          const here = claimedPositionAt(batch.window.view, offset)
-          if (here >= start) return here as LogPosition
-        }
+      for (const offset of batch.next > start ? batch.offsets : []) {
+        const here = claimedPositionAt(batch.window.view, offset)
+        if (here >= start) return here as LogPosition
       }
       at = batch.next
     }
-    return this.skipGap(start)
+    return this.skipGap(at)
+  }
+
+  /** Whether a record stands at `start`, which may be any place: nothing there is believed before its checksum. */
+  async #isRecord(chunk: ChunkFile, start: LogPosition, limit: LogPosition): Promise<boolean> {
+    const end = this.#endInFile(chunk, start, limit)
+    for (let wanted = BLOCK_SIZE; ; wanted = 2 * MAX_APPEND_SIZE) {
+      const stop = Math.min(end, start + wanted) as LogPosition
+      const { window, offset, size } = await this.#readRange(chunk, start, stop)
+      const result = checkRecord(window, offset, size, start, this.#seed)
+      if (result !== 'cut off' || stop === end) return typeof result === 'number'
+    }
+  }
+
+  /** How far the file of `chunk` is to be read: what is in memory may not have been written yet. */
+  #endInFile(chunk: ChunkFile, from: LogPosition, limit: LogPosition): LogPosition {
+    const inMemory = this.#recent.start
+    const written = inMemory !== null && inMemory > from ? inMemory : limit
+    return Math.min(limit, written, chunk.dataEnd ?? limit, chunk.end) as LogPosition
   }
 
   #copyForward(slab: Slab, start: LogPosition, limit: LogPosition, maxSize: number): RecordBatch {
@@ -196,14 +214,20 @@ export class LogReader {
     return { window, offsets, next: at as LogPosition }
   }
 
+  /** Bytes of one chunk, from memory as far back as they are there. */
   async #readRangeOrRecent(chunk: ChunkFile, start: LogPosition, end: LogPosition): Promise<Range> {
-    const slab = this.#recent.find(LogPosition.plus(end, -1))
+    let slab = this.#recent.find(LogPosition.plus(end, -1))
     if (slab === undefined) return this.#readRange(chunk, start, end)
-    const from = Math.max(start, slab.start)
     const window = ByteWindow.allocate(end - start)
-    slab.window.bytes.copy(window.bytes, from - start, from - slab.start, end - slab.start)
+    let from = end
+    while (from > start && slab !== undefined) {
+      const to = from
+      from = Math.max(start, slab.start) as LogPosition
+      slab.window.bytes.copy(window.bytes, from - start, from - slab.start, to - slab.start)
+      slab = this.#recent.find(LogPosition.plus(from, -1))
+    }
     if (from > start) {
-      const before = await this.#readRange(chunk, start, from as LogPosition)
+      const before = await this.#readRange(chunk, start, from)
       before.window.bytes.copy(window.bytes, 0, before.offset, before.size)
     }
     return { window, offset: 0, size: end - start, verified: false }
@@ -213,7 +237,7 @@ export class LogReader {
   async #readRange(chunk: ChunkFile, start: LogPosition, end: LogPosition): Promise<Range> {
     const footer = chunk.footer
     const from = chunk.offsetOf(start)
-    const to = chunk.offsetOf(end)
+    const to = Math.min(chunk.offsetOf(end), footer?.dataSize ?? chunk.offsetOf(end))
     const first = footer === null ? from : from - (from % BLOCK_SIZE)
     const last = footer === null ? to : Math.min(footer.dataSize, Math.ceil(to / BLOCK_SIZE) * BLOCK_SIZE)
     const window = ByteWindow.allocate(Math.max(MIN_RECORD_SIZE, last - first))
@@ -226,7 +250,7 @@ export class LogReader {
         chunk.verifyBlock(at / BLOCK_SIZE, window.bytes.subarray(at - first, Math.min(at + BLOCK_SIZE, last) - first))
       }
     }
-    return { window, offset: from - first, size: last - first, verified: footer !== null }
+    return { window, offset: from - first, size: to - first, verified: footer !== null }
   }
 
   async #read(chunk: ChunkFile, target: Uint8Array, offset: number): Promise<number> {
@@ -259,4 +283,11 @@ interface Range {
   readonly offset: number
   readonly size: number
   readonly verified: boolean
+}
+
+/** A slab begins with a record. */
+function boundaryInSlab(slab: Slab, position: LogPosition): LogPosition {
+  let at = slab.start
+  while (at < position) at = LogPosition.plus(at, sizeOf(slab.window.view, at - slab.start))
+  return at
 }

@@ -35,6 +35,11 @@ export class RecentBytes {
     return slab
   }
 
+  /** Everything from here on is in memory; null when nothing is. */
+  get start(): LogPosition | null {
+    return this.#slabs[0]?.start ?? null
+  }
+
   /** The slab that holds the byte at `position`, if it is still in memory. */
   find(position: LogPosition): Slab | undefined {
     for (let i = this.#slabs.length - 1; i >= 0; i--) {

@@ -28,6 +28,7 @@ import { ChunkFile, chunkFileName, chunkNumberOf, isUnfinishedChunk } from './ch
 import type { LogState } from './chunk-log.ts'
 import { isEmptyChunk, type ScannedRecord, scanChunk, searchBehind } from './chunk-scan.ts'
 import { ChunkSequence } from './chunk-sequence.ts'
+import { closeAll } from './close-all.ts'
 import { readFlushedHint } from './flushed-hint.ts'
 
 /** What was found in the directory, before anything in it is changed. */
@@ -60,7 +61,16 @@ export interface FoundLog {
  * @throws CorruptLogError, UnsupportedFormatError
  */
 export async function findLog(disk: Disk, directory: string, mode: 'read' | 'write'): Promise<FoundLog | null> {
+  for (;;) {
+    const found = await lookForLog(disk, directory, mode)
+    if (found !== 'rolled over') return found
+  }
+}
+
+/** @returns 'rolled over' when another process completed the active chunk while it was being read. */
+async function lookForLog(disk: Disk, directory: string, mode: 'read' | 'write'): Promise<FoundLog | 'rolled over' | null> {
   const numbers = (await listDirectory(disk, directory)).map(chunkNumberOf).filter(number => number !== null)
+  numbers.sort((a, b) => a - b)
   const hint = await readFlushedHint(disk, directory)
   if (numbers.length === 0) {
     if (hint !== null) throw new CorruptLogError(joinPath(directory, chunkFileName(ChunkNumber.of(0))), 0, 'the chunk is missing')
@@ -72,9 +82,11 @@ export async function findLog(disk: Disk, directory: string, mode: 'read' | 'wri
     const first = opened[0]
     if (first === undefined) throw new CorruptLogError(joinPath(directory, chunkFileName(numbers[0]!)), 0, damagedHeader!)
     const hinted = hint !== null && Buffer.compare(hint.storeId, first.header.storeId) === 0 ? hint.position : LogPosition.start
-    return await findEnd(disk, directory, mode, opened, hinted, damagedHeader)
+    const found = await findEnd(disk, directory, mode, opened, hinted, damagedHeader)
+    if (found === 'rolled over') await closeAll(opened)
+    return found
   } catch (error) {
-    for (const chunk of opened) await chunk.close().catch(() => {})
+    await closeAll(opened).catch(() => {})
     throw error
   }
 }
@@ -125,13 +137,14 @@ async function findEnd(
   opened: ChunkFile[],
   hinted: LogPosition,
   damagedHeader: string | null,
-): Promise<FoundLog> {
+): Promise<FoundLog | 'rolled over'> {
   const last = opened.at(-1)!
   let next: ChunkFile | null = null
   if (damagedHeader === null && opened.length > 1 && !opened.at(-2)!.isComplete && (await isEmptyChunk(last)))
     next = opened.pop()!
   const unfinished = opened.slice(0, -1).find(chunk => !chunk.isComplete)
   if (unfinished !== undefined) {
+    if (mode === 'read' && (await isCompleteByNow(unfinished))) return 'rolled over'
     throw new CorruptLogError(unfinished.path, unfinished.start, 'a chunk without a whole footer, though records stand behind it')
   }
   const active = opened.at(-1)!
@@ -153,12 +166,21 @@ async function findEnd(
     return { storeId, chunks, next, unusable, hinted, ...found }
   }
   const appends = new AppendTracker(active.firstRecord)
-  const scan = await scanChunk(active, active.firstRecord, active.end, record => appends.visit(record))
+  let scan = await scanChunk(active, active.firstRecord, active.end, record => appends.visit(record))
+  let behind = await searchBehind(active, scan.position, active.end)
+  let proven = Math.max(hinted, appends.proven, behind.proven, active.firstRecord) as LogPosition
+  // A reader's store may grow while it is read: what was found behind the end has become its continuation by now.
+  while (mode === 'read' && proven > appends.end) {
+    if (await isCompleteByNow(active)) return 'rolled over'
+    const again = await scanChunk(active, scan.position, active.end, record => appends.visit(record))
+    if (again.position === scan.position) break
+    scan = again
+    behind = await searchBehind(active, scan.position, active.end)
+    proven = Math.max(hinted, appends.proven, behind.proven) as LogPosition
+  }
   if (isUnsupported(scan.damage)) {
     throw new UnsupportedFormatError(`${active.path}: a record of ${scan.damage} at ${scan.position}; a newer version wrote it`)
   }
-  const behind = await searchBehind(active, scan.position, active.end)
-  const proven = Math.max(hinted, appends.proven, behind.proven, active.firstRecord) as LogPosition
   if (proven > appends.end) {
     const at = scan.position >= proven ? appends.end : scan.position
     const what = scan.damage === 'zeros' ? 'zeros' : `no record (${scan.damage})`
@@ -179,6 +201,11 @@ async function findEnd(
     eventCount,
     scannedBytes: tailEnd - active.start,
   }
+}
+
+async function isCompleteByNow(chunk: ChunkFile): Promise<boolean> {
+  await chunk.refresh()
+  return chunk.isComplete
 }
 
 /**

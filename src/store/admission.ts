@@ -61,11 +61,15 @@ export class Admission {
     reject: (error: unknown) => void,
   ): void {
     if (this.#isClosed) throw new StoreClosedError()
-    const signal = options?.signal
-    if (signal?.aborted) throw settledByAbort(signal.reason, 'rejected')
-    const expected = options?.expectedRevision ?? 'any'
-    if (typeof expected === 'string') checkExpectedWord(expected)
-    else checkExpectedNumber(expected)
+    let expected: ExpectedRevision = 'any'
+    let signal: AbortSignal | undefined
+    if (options !== undefined) {
+      signal = options.signal
+      if (signal !== undefined && !(signal instanceof AbortSignal))
+        throw new InvalidArgumentError('signal must be an AbortSignal')
+      if (signal?.aborted) throw settledByAbort(signal.reason, 'rejected')
+      if (options.expectedRevision !== undefined) expected = checkExpected(options.expectedRevision)
+    }
     // The bound comes before anything is made: a refusal must cost less than an append.
     if (this.#pending.count >= this.#bounds.maxPendingAppends) this.#refuse()
     if (this.#pending.bytes >= this.#bounds.maxPendingBytes) this.#refuse()
@@ -130,15 +134,9 @@ export class Admission {
   }
 }
 
-function checkExpectedWord(expected: string): void {
-  if (expected !== 'any' && expected !== 'no_stream' && expected !== 'stream_exists') badExpected(expected)
-}
-
-function checkExpectedNumber(expected: number): void {
-  if (!Number.isSafeInteger(expected) || expected < 0) badExpected(expected)
-}
-
-function badExpected(expected: unknown): never {
+function checkExpected(expected: unknown): ExpectedRevision {
+  if (expected === 'any' || expected === 'no_stream' || expected === 'stream_exists') return expected
+  if (Number.isSafeInteger(expected) && (expected as number) >= 0) return expected as number
   throw new InvalidArgumentError(
     `expectedRevision must be a whole number from 0, 'any', 'no_stream' or 'stream_exists', got ${JSON.stringify(expected)}`,
   )
@@ -156,12 +154,17 @@ function listen(append: PendingAppend, signal: AbortSignal): void {
 
 /**
  * The reason is the caller's own, and is what the promise rejects with. Where it is an object that can take them, it also gets
- * the two fields by which every settled append says what became of it.
+ * the two fields by which every settled append says what became of it. Appends that share a reason share its fields: the worse
+ * outcome stays.
  */
 function settledByAbort(reason: unknown, outcome: 'rejected' | 'unknown'): unknown {
-  if (typeof reason === 'object' && reason !== null && Object.isExtensible(reason)) {
+  if (typeof reason === 'object' && reason !== null && Object.isExtensible(reason) && !isUnknown(reason)) {
     Object.defineProperty(reason, 'outcome', { value: outcome, configurable: true })
     Object.defineProperty(reason, 'retryable', { value: true, configurable: true })
   }
   return reason
+}
+
+function isUnknown(reason: { outcome?: unknown }): boolean {
+  return reason.outcome === 'unknown'
 }

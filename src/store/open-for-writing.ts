@@ -5,9 +5,10 @@ import { LogPosition } from '../core/positions.ts'
 import { type Disk, type DiskLock, joinPath } from '../disk/disk.ts'
 import { BlockCache } from '../log/block-cache.ts'
 import { ChunkLog } from '../log/chunk-log.ts'
+import { closeAll } from '../log/close-all.ts'
 import { FlushedHint } from '../log/flushed-hint.ts'
 import { LogReader } from '../log/log-reader.ts'
-import { createLog, findLog, repairLog } from '../log/recovery.ts'
+import { createLog, type FoundLog, findLog, repairLog } from '../log/recovery.ts'
 import { StreamIndex } from '../streams/stream-index.ts'
 import { StorageWriter, type WriterListener } from '../writer/storage-writer.ts'
 import { Admission, type AppendOptions } from './admission.ts'
@@ -33,14 +34,35 @@ export async function openForWriting(disk: Disk, directory: string, options: Che
 }
 
 async function wire(disk: Disk, directory: string, options: CheckedOptions, lock: DiskLock, startedMs: number): Promise<Rooms> {
-  const { clock, logger } = options
   const found = await findLog(disk, directory, 'write')
+  const opened: { close(): Promise<void> }[] = found === null ? [] : [found.chunks, ...(found.next === null ? [] : [found.next])]
+  try {
+    return await wireFound(disk, directory, options, lock, startedMs, found, opened)
+  } catch (error) {
+    await closeAll(opened).catch(() => {})
+    throw error
+  }
+}
+
+/** @param opened what has to be closed if this fails; what is opened here is added. */
+async function wireFound(
+  disk: Disk,
+  directory: string,
+  options: CheckedOptions,
+  lock: DiskLock,
+  startedMs: number,
+  found: FoundLog | null,
+  opened: { close(): Promise<void> }[],
+): Promise<Rooms> {
+  const { clock, logger } = options
   const state =
     found === null
       ? await createLog(disk, directory, clock, options.chunkSizeBytes)
       : await repairLog(disk, directory, found, clock, options.chunkSizeBytes)
+  if (found === null) opened.push(state.chunks)
   const { storeId } = state.chunks.active.header
   const hint = await FlushedHint.open(disk, directory, storeId, found?.hinted ?? LogPosition.start, clock)
+  opened.push(hint)
   hint.advance(state.end)
 
   const log = new ChunkLog(disk, directory, clock, options.chunkSizeBytes, hint, state)
@@ -116,8 +138,11 @@ async function wire(disk: Disk, directory: string, options: CheckedOptions, lock
       await writer.stop()
       await chaser.settled()
       chaser.stop()
-      await log.close()
-      await lock.release()
+      try {
+        await log.close()
+      } finally {
+        await lock.release()
+      }
     },
   }
 }

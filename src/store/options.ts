@@ -72,6 +72,8 @@ export function checkOptions(options: StoreOptions = {}): CheckedOptions {
   if (durability !== 'fsync' && durability !== 'os' && durability !== 'memory') {
     throw new InvalidArgumentError(`durability must be 'fsync', 'os' or 'memory', got ${JSON.stringify(durability)}`)
   }
+  if (typeof readOnly !== 'boolean')
+    throw new InvalidArgumentError(`readOnly must be true or false, got ${JSON.stringify(readOnly)}`)
   return {
     durability,
     chunkSizeBytes: whole('chunkSizeBytes', options.chunkSizeBytes, DEFAULT_CHUNK_SIZE, MIN_CHUNK_SIZE, MAX_CHUNK_SIZE),
@@ -79,7 +81,7 @@ export function checkOptions(options: StoreOptions = {}): CheckedOptions {
     maxPendingBytes: whole('maxPendingBytes', options.maxPendingBytes, DEFAULT_MAX_PENDING_BYTES, 1),
     maxPendingAppends: whole('maxPendingAppends', options.maxPendingAppends, DEFAULT_MAX_PENDING_APPENDS, 1),
     cacheBytes: whole('cacheBytes', options.cacheBytes, DEFAULT_CACHE_BYTES, 0),
-    readOnly: readOnly === true,
+    readOnly,
     logger: options.logger,
     clock: options.clock ?? systemClock,
   }

@@ -2,7 +2,7 @@ import type { RecordedEvent } from '../core/events.ts'
 import { KIB } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
 import type { ByteWindow } from '../format/byte-window.ts'
-import { RecordType, streamOffsetOf, typeOf } from '../format/log-record.ts'
+import { RecordType, sizeOf, streamOffsetOf, typeOf } from '../format/log-record.ts'
 import type { Checkpoint } from '../log/checkpoint.ts'
 import type { LogReader, RecordBatch } from '../log/log-reader.ts'
 import type { NextBatch } from './event-reading.ts'
@@ -70,7 +70,7 @@ export class AllReader {
     const boundary = await this.#log.boundaryFrom(position, limit)
     if (!backwards || boundary >= limit || (boundary > position && from !== 'start')) return boundary
     const batch = await this.#log.readForward(boundary, limit, 1)
-    return batch === null ? boundary : batch.next
+    return batch === null ? boundary : LogPosition.plus(boundary, sizeOf(batch.window.view, batch.offsets[0]!))
   }
 
   #eventsOf(batch: RecordBatch, includeSystem: boolean, maxCount: number): RecordedEvent[] {

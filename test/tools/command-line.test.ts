@@ -83,7 +83,8 @@ describe('the built command', () => {
     const child = spawn(process.execPath, [BIN, 'import', directory, '-'])
     const end = finished(child)
     for (let i = 0; i < 100; i++) child.stdin.write(`${JSON.stringify({ stream: 's', type: 'T', data: i })}\n`)
-    await new Promise(resolve => setTimeout(resolve, 700))
+    // Once all of them are durable, it waits for more.
+    await expect.poll(async () => (await run(['verify', directory])).stdout, { timeout: 20_000 }).toContain('100 events')
     child.kill('SIGINT')
     const { code, stdout, stderr } = await end
     expect({ code, stderr }).toEqual({ code: 130, stderr: '' })

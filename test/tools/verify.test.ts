@@ -18,7 +18,7 @@ import {
   temporaryDirectory,
 } from './scenes.ts'
 
-type Report = VerificationReport & { readonly id: string; readonly holderPid: number | null }
+type Report = VerificationReport & { readonly id: string; readonly holderPid: number | null; readonly hinted: number | null }
 
 async function verify(directory: string): Promise<Report & { readonly status: number }> {
   const { status, values } = await runJson<Report>(['verify', directory])
@@ -267,18 +267,22 @@ describe('verify of a store', () => {
         appended += 40
       }
     })()
-    let seen = 0
-    const endMs = performance.now() + 800
-    for (let round = 0; round < 3 || performance.now() < endMs; round++) {
-      const before = seen
-      const report = await verify(directory)
-      expect(report.damages).toEqual([])
-      expect(report.eventCount).toBeGreaterThanOrEqual(before)
-      seen = report.eventCount
+    try {
+      let seen = 0
+      const endMs = performance.now() + 800
+      for (let round = 0; round < 3 || performance.now() < endMs; round++) {
+        const report = await verify(directory)
+        expect(report.damages).toEqual([])
+        // Until the writer has written its first hint there is none that bounds the look.
+        if (report.hinted === null) continue
+        expect(report.eventCount).toBeGreaterThanOrEqual(seen)
+        seen = report.eventCount
+      }
+    } finally {
+      isWriting = false
+      await writing
+      await store.close()
     }
-    isWriting = false
-    await writing
-    await store.close()
     expect((await verify(directory)).eventCount).toBe(appended)
   })
 })
