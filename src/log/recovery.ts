@@ -298,7 +298,8 @@ export async function createLog(disk: Disk, directory: string, clock: Clock, chu
  * 2. what no one has proven durable is written again, byte for byte, and synced: after a failed sync the page cache may show
  *    bytes that are not on the disk, and a sync of clean pages proves nothing (Rebello et al., ATC 2020);
  * 3. the same for the footer of a chunk behind which no record stands yet: records in the next chunk say that it is durable;
- * 4. a proof ends the log.
+ * 4. the names are synced: the process that made the last chunk may have been killed before it could do so;
+ * 5. a proof ends the log.
  */
 export async function repairLog(
   disk: Disk,
@@ -308,6 +309,7 @@ export async function repairLog(
   chunkSize: number,
 ): Promise<LogState> {
   await removeUnfinished(disk, directory)
+  await disk.syncDirectory(directory)
   const active = found.chunks.active
   let next = found.next
   if (found.unusable !== null) await removeDurably(disk, directory, found.unusable)
@@ -393,7 +395,6 @@ async function sumBlocks(chunk: ChunkFile, end: LogPosition): Promise<BlockCheck
 async function removeUnfinished(disk: Disk, directory: string): Promise<void> {
   const names = (await disk.list(directory)).filter(isUnfinishedChunk)
   for (const name of names) await disk.remove(joinPath(directory, name))
-  if (names.length > 0) await disk.syncDirectory(directory)
 }
 
 async function removeDurably(disk: Disk, directory: string, number: ChunkNumber): Promise<void> {

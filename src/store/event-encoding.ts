@@ -10,6 +10,9 @@ const KEPT_TYPE_COUNT = 4096
 /** Turns what the appender hands in into what the log can take: names checked, JSON serialised. */
 export class EventEncoding {
   readonly #types = new Map<string, Uint8Array>()
+  // Appends of one type come in runs.
+  #lastType = ''
+  #lastBytes = new Uint8Array(0)
 
   /** @throws InvalidArgumentError */
   encode(event: NewEvent): EncodableEvent {
@@ -30,11 +33,16 @@ export class EventEncoding {
   encodeType(event: NewEvent): Uint8Array {
     if (typeof event !== 'object' || event === null)
       throw new InvalidArgumentError('an event must be an object with type and data')
-    const known = this.#types.get(event.type)
-    if (known !== undefined) return known
-    const bytes = encodeEventType(event.type)
-    if (this.#types.size >= KEPT_TYPE_COUNT) this.#types.clear()
-    this.#types.set(event.type, bytes)
+    const { type } = event
+    if (type === this.#lastType && type !== '') return this.#lastBytes
+    let bytes = this.#types.get(type)
+    if (bytes === undefined) {
+      bytes = encodeEventType(type)
+      if (this.#types.size >= KEPT_TYPE_COUNT) this.#types.clear()
+      this.#types.set(type, bytes)
+    }
+    this.#lastType = type
+    this.#lastBytes = bytes
     return bytes
   }
 }

@@ -86,6 +86,8 @@ export class PendingAppends {
       this.#first = append.next
       if (this.#first === null) this.#last = null
       if (this.#uncommitted === append) this.#uncommitted = append.next
+      // A dead append that has grown old would carry everything behind it over into the old generation.
+      append.next = null
       this.#count--
       this.#bytes -= append.size
       append.unlisten?.()

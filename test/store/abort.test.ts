@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { settle } from '../support/manual-clock.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
-import { all, numbers, openStore, order, orders, rejectionOf, withStore } from './words.ts'
+import { all, numbers, openStore, order, orders, rejectionOf, sized, withStore } from './words.ts'
 
 /** A store whose writer stands still: the flush of the append to `busy` is held. */
 async function busyStore(options = {}) {
@@ -67,6 +67,27 @@ describe('an append that is aborted before the writer took it', () => {
       expect(store.stats().pending).toEqual({ appends: 0, bytes: 0 })
       await store.append('order-42', order(1))
     })
+  })
+
+  test('while it waited for the next chunk, which could not be made, is done with, too', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { chunkSizeBytes: 4096, maxPendingAppends: 1 })
+    const held = disk.hold('rename')
+    await store.append('s', sized(3200))
+    await held.reached
+    const again = disk.hold('rename', { nth: 1 })
+    held.fail('EACCES')
+    await settle()
+    const controller = new AbortController()
+    const appending = rejectionOf(store.append('s', sized(2000), { signal: controller.signal }))
+    await again.reached
+    controller.abort()
+    expect(await appending).toMatchObject({ name: 'AbortError', outcome: 'rejected' })
+    again.fail('EACCES')
+    await settle()
+    expect(store.stats().pending.appends).toBe(0)
+    expect((await store.append('s', order(1))).firstRevision).toBe(1)
+    await store.close()
   })
 
   test('does not count as the event that a later append expects', async () => {

@@ -190,6 +190,22 @@ describe('created', () => {
       expect(times).toEqual([0, 5, 5, 5, 6_399_005])
     })
   })
+
+  test('never goes back over a reopen either, in the same chunk or the next', async () => {
+    for (const fillers of [0, 5]) {
+      const disk = new MemoryDisk()
+      const clockAt = (ms: number) => ({ now: () => ms, monotonic: () => 0, after: () => () => {} })
+      const first = await openStore(disk, { chunkSizeBytes: 4096, clock: clockAt(1_700_000_000_000) })
+      await first.append('order-42', order(0))
+      for (const _ of upTo(fillers)) await first.append('filler', { type: 'T', data: new Uint8Array(3872 - 46 - 7) })
+      await first.close()
+      const second = await openStore(disk, { chunkSizeBytes: 4096, clock: clockAt(1_600_000_000_000) })
+      await second.append('order-42', order(1))
+      const times = (await all(second.readStream('order-42'))).map(event => event.created.getTime())
+      expect(times).toEqual([1_700_000_000_000, 1_700_000_000_000])
+      await second.close()
+    }
+  })
 })
 
 test('a payload that cannot be JSON is refused, its neighbours are not (KurrentDB 25)', async () => {
