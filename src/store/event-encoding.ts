@@ -12,7 +12,7 @@ export class EventEncoding {
   readonly #types = new Map<string, Uint8Array>()
   // Appends of one type come in runs.
   #lastType = ''
-  #lastBytes = new Uint8Array(0)
+  #lastBytes: Uint8Array = new Uint8Array(0)
 
   /** @throws InvalidArgumentError */
   encode(event: NewEvent): EncodableEvent {
