@@ -4,9 +4,9 @@
  * (bench/profile.ts runs it so).
  */
 import { mkdir } from 'node:fs/promises'
-import { openAppender } from './appender.ts'
 import type { CellResult, CellSpec } from './cells.ts'
 import { runClosedLoop } from './closed-loop.ts'
+import { openAppender } from './open-appender.ts'
 
 export type CellMessage = { readonly result: CellResult } | { readonly error: string }
 

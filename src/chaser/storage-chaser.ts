@@ -133,7 +133,11 @@ export class StorageChaser {
         this.#position = this.#reader.skipGap(this.#position)
         // A batch may end amid an append, whose prepares must stand one behind the other: such an append is read again.
         this.#follow(batch.window, batch.offsets[0]!, batch.next, Number.POSITIVE_INFINITY)
-        if (this.#pendingCount > 0) await this.#chaseAppend(limit)
+        if (this.#pendingCount > 0) {
+          // The index knows what came before: readers may, too.
+          this.published.advance(this.#pendingPosition)
+          await this.#chaseAppend(limit)
+        }
       }
       this.#published()
     }

@@ -1,25 +1,21 @@
 import assert from 'node:assert'
 import type { Clock } from '../core/clock.ts'
 import { isDiskFull } from '../core/errors.ts'
-import { MIB, ZERO_RUN_GROUP_LIMIT, ZERO_RUN_MAX_SIZE, ZERO_RUN_MIN_SIZE } from '../core/limits.ts'
-import { ChunkNumber, LogPosition } from '../core/positions.ts'
+import { MIB } from '../core/limits.ts'
+import { LogPosition } from '../core/positions.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { ChunkFooter } from '../format/chunk-footer.ts'
 import { encodeChunkHeader } from '../format/chunk-header.ts'
-import { checksumSeed, encodeProof, PROOF_RECORD_SIZE, RecordStamp } from '../format/log-record.ts'
+import { checksumSeed, PROOF_RECORD_SIZE } from '../format/log-record.ts'
+import { encodeProof, RecordStamp } from '../format/record-encoding.ts'
 import { BlockChecksums } from './block-checksums.ts'
-import { ChunkFile, chunkCapacity } from './chunk-file.ts'
+import { type ChunkFile, chunkCapacity } from './chunk-file.ts'
 import type { ChunkSequence } from './chunk-sequence.ts'
 import { closeAll } from './close-all.ts'
 import type { FlushedHint } from './flushed-hint.ts'
+import { NextChunk } from './next-chunk.ts'
 import { RecentBytes, type Slab } from './recent-bytes.ts'
-
-/** A zero run is extended when less than this share of it is left, so that it is there before it is needed. */
-const ZERO_RUN_LEFT = 0.5
-/** The next chunk's file is made when the active one is filled to this share. */
-const PREPARE_NEXT_AT = 0.75
-/** After the disk was too full for zeros ahead, groups grow the file themselves for a while. */
-const ZERO_RUN_PAUSE_MS = 5000
+import { ZerosAhead } from './zeros-ahead.ts'
 
 /** Above this, a group is written and then synced, so that the next one can be written meanwhile. */
 const ONE_TRIP_SIZE = MIB
@@ -49,17 +45,11 @@ export class ChunkLog {
   readonly stamp: RecordStamp
   readonly recent = new RecentBytes()
   readonly chunks: ChunkSequence
-  readonly #disk: Disk
-  readonly #directory: string
-  readonly #clock: Clock
   readonly #hint: FlushedHint
-  /** For chunks made from now on. */
-  readonly #chunkSize: number
   /** The largest append that a chunk made from now on can hold. */
   readonly capacity: number
   #active: ChunkFile
-  #next: ChunkFile | null
-  #preparing: Promise<void> | null = null
+  readonly #next: NextChunk
   /** Behind the last encoded record. */
   #end: LogPosition
   /** Everything below has been handed to the file, and the file took it. */
@@ -71,23 +61,21 @@ export class ChunkLog {
   #endsWithProof: boolean
   #eventCount: number
   #blockChecksums: BlockChecksums
-  #zeroRun: Promise<void> | null = null
-  #zeroRunPausedUntilMs = 0
+  readonly #zerosAhead: ZerosAhead
   /** Of the last flush. */
   #groupSize = 0
 
   constructor(disk: Disk, directory: string, clock: Clock, chunkSize: number, hint: FlushedHint, state: LogState) {
-    this.#disk = disk
-    this.#directory = directory
-    this.#clock = clock
-    this.#chunkSize = chunkSize
     this.capacity = chunkCapacity(chunkSize)
     this.#hint = hint
     this.chunks = state.chunks
     this.#active = state.chunks.active
+    this.#zerosAhead = new ZerosAhead(clock, error => {
+      this.#doubt = error
+    })
     this.stamp = new RecordStamp(checksumSeed(this.#active.header.storeId))
     this.stamp.proven = state.end
-    this.#next = state.next
+    this.#next = new NextChunk(disk, directory, clock, chunkSize, state.next)
     this.#end = state.end
     this.#written = state.end
     this.#endsWithProof = state.endsWithProof
@@ -199,7 +187,7 @@ export class ChunkLog {
     else {
       await this.#writeTo(target)
       // One sync at a time on a descriptor: the second of two could take the error that belongs to the first.
-      await this.#zeroRun
+      await this.#zerosAhead.running
       await this.#datasync()
     }
     this.stamp.proven = target
@@ -221,8 +209,8 @@ export class ChunkLog {
 
   /** Records that reach beyond what is filled must wait for zeros that are being written there. */
   async #keepFromZeros(target: LogPosition): Promise<void> {
-    if (this.#zeroRun === null || this.#active.offsetOf(target) <= this.#active.filledSize) return
-    await this.#zeroRun
+    if (this.#zerosAhead.running === null || this.#active.offsetOf(target) <= this.#active.filledSize) return
+    await this.#zerosAhead.running
     this.#refuseIfInDoubt()
   }
 
@@ -247,8 +235,8 @@ export class ChunkLog {
   keepAhead(acked: LogPosition): void {
     this.#hint.advance(this.proven)
     this.#sumBlocks(Math.min(acked, this.#written) as LogPosition)
-    this.#extendZeroRun()
-    this.#prepareNext()
+    if (!this.#isSyncing && this.#writing === null) this.#zerosAhead.extend(this.#active, this.#end, this.#groupSize)
+    this.#next.prepare(this.#active, this.#active.offsetOf(this.#end))
   }
 
   #sumBlocks(limit: LogPosition): void {
@@ -262,49 +250,9 @@ export class ChunkLog {
     }
   }
 
-  #extendZeroRun(): void {
-    if (this.#zeroRun !== null || this.#isSyncing || this.#groupSize > ZERO_RUN_GROUP_LIMIT) return
-    const runSize = Math.min(ZERO_RUN_MAX_SIZE, Math.max(ZERO_RUN_MIN_SIZE, this.#groupSize * 32))
-    const left = this.#active.filledSize - this.#active.offsetOf(this.#end)
-    if (left >= runSize * ZERO_RUN_LEFT || this.#active.filledSize >= this.#active.header.chunkSize) return
-    if (this.#clock.monotonic() < this.#zeroRunPausedUntilMs) return
-    this.#zeroRun = this.#active
-      .extendZeros(runSize - Math.max(0, left))
-      .catch((error: unknown) => {
-        if (isDiskFull(error)) this.#zeroRunPausedUntilMs = this.#clock.monotonic() + ZERO_RUN_PAUSE_MS
-        else this.#doubt = error
-      })
-      .finally(() => {
-        this.#zeroRun = null
-      })
-  }
-
-  #prepareNext(): void {
-    if (this.#next !== null || this.#preparing !== null) return
-    if (this.#active.offsetOf(this.#end) < this.#active.header.chunkSize * PREPARE_NEXT_AT) return
-    // A failure shows itself at the roll-over, which tries again.
-    this.#preparing = this.#createNext()
-      .catch(() => {})
-      .finally(() => {
-        this.#preparing = null
-      })
-  }
-
-  async #createNext(): Promise<void> {
-    const { number, storeId } = this.#active.header
-    this.#next = await ChunkFile.create(this.#disk, this.#directory, {
-      storeId,
-      number: ChunkNumber.next(number),
-      start: this.#active.end,
-      chunkSize: this.#chunkSize,
-      createdMs: this.#clock.now(),
-    })
-  }
-
   /** Makes the next chunk's file, unless it is there already. A failure changes nothing and is no failure of the log. */
-  async ensureNext(): Promise<void> {
-    await this.#preparing
-    if (this.#next === null) await this.#createNext()
+  ensureNext(): Promise<void> {
+    return this.#next.ensure(this.#active)
   }
 
   /**
@@ -312,8 +260,8 @@ export class ChunkLog {
    * is too full for the footer, `undo` cuts off what of it was written.
    */
   async rollOver(): Promise<void> {
-    assert(this.proven === this.#end && this.#next !== null)
-    await this.#zeroRun
+    assert(this.proven === this.#end && this.#next.isThere)
+    await this.#zerosAhead.running
     this.#refuseIfInDoubt()
     this.#sumBlocks(this.#end)
     let footer: ChunkFooter
@@ -325,10 +273,9 @@ export class ChunkLog {
     }
     await this.#datasync()
     this.#active.complete(footer)
-    const next = this.#next
+    const next = this.#next.take()
     this.chunks.add(next)
     this.#active = next
-    this.#next = null
     this.#blockChecksums = new BlockChecksums()
     this.#blockChecksums.add(encodeChunkHeader(next.header))
     this.#end = next.firstRecord
@@ -344,7 +291,7 @@ export class ChunkLog {
    */
   async undo(position: LogPosition, eventCount: number): Promise<void> {
     await this.#writing
-    await this.#zeroRun
+    await this.#zerosAhead.running
     this.#refuseIfInDoubt()
     await this.#active.cut(position)
     this.recent.forgetFrom(position)
@@ -384,8 +331,7 @@ export class ChunkLog {
   }
 
   async close(): Promise<void> {
-    await this.#preparing
-    await this.#zeroRun
-    await closeAll([this.#hint, ...(this.#next === null ? [] : [this.#next]), this.chunks])
+    await this.#zerosAhead.running
+    await closeAll([this.#hint, this.#next, this.chunks])
   }
 }

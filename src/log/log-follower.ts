@@ -5,8 +5,8 @@ import { provenBy } from '../format/log-record.ts'
 import { Checkpoint } from './checkpoint.ts'
 import { ChunkFile } from './chunk-file.ts'
 import { scanChunk } from './chunk-scan.ts'
+import type { FoundLog } from './find-log.ts'
 import { readFlushedHint } from './flushed-hint.ts'
-import type { FoundLog } from './recovery.ts'
 
 /**
  * Follows a log that another process writes, without a lock and without a write. It believes the flushed hint and what records

@@ -2,7 +2,7 @@ import { InvalidArgumentError, QueueFullError, RecordTooLargeError, StoreClosedE
 import type { AppendAck, ExpectedRevision, NewEvent } from '../core/events.ts'
 import { MAX_APPEND_SIZE } from '../core/limits.ts'
 import { isSystemStream } from '../core/names.ts'
-import type { EncodableEvent } from '../format/log-record.ts'
+import type { EncodableEvent } from '../format/record-encoding.ts'
 import type { StageQueue } from '../queue/stage-queue.ts'
 import type { AppendCheck } from '../writer/append-check.ts'
 import type { WriterMessage } from '../writer/messages.ts'

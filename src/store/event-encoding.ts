@@ -2,7 +2,7 @@ import { InvalidArgumentError } from '../core/errors.ts'
 import { parseEventId } from '../core/event-id.ts'
 import type { NewEvent } from '../core/events.ts'
 import { encodeEventType } from '../core/names.ts'
-import { type EncodableEvent, payloadSize } from '../format/log-record.ts'
+import { type EncodableEvent, payloadSize } from '../format/record-encoding.ts'
 
 /** Encoded types that are kept; beyond, all are forgotten: a store with so many types gains nothing from keeping them. */
 const KEPT_TYPE_COUNT = 4096

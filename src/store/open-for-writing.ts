@@ -6,11 +6,13 @@ import { type Disk, type DiskLock, joinPath } from '../disk/disk.ts'
 import { BlockCache } from '../log/block-cache.ts'
 import { ChunkLog } from '../log/chunk-log.ts'
 import { closeAll } from '../log/close-all.ts'
+import { type FoundLog, findLog } from '../log/find-log.ts'
 import { FlushedHint } from '../log/flushed-hint.ts'
 import { LogReader } from '../log/log-reader.ts'
-import { createLog, type FoundLog, findLog, repairLog } from '../log/recovery.ts'
+import { createLog, repairLog } from '../log/recovery.ts'
 import { StreamIndex } from '../streams/stream-index.ts'
-import { StorageWriter, type WriterListener } from '../writer/storage-writer.ts'
+import { StorageWriter } from '../writer/storage-writer.ts'
+import type { WriterListener } from '../writer/writer-listener.ts'
 import { Admission, type AppendOptions } from './admission.ts'
 import { openError } from './open-error.ts'
 import type { CheckedOptions } from './options.ts'
@@ -99,6 +101,7 @@ async function wireFound(
   })
   const admission = new Admission(options, pending, writer.queue, index, log.capacity)
   await chaser.start()
+  writer.continueFrom(index.lastCreatedMs)
 
   const truncatedBytes = found === null ? 0 : found.tailEnd - found.end
   const recovery: Recovery = {

@@ -10,7 +10,7 @@ import {
   MAX_CHUNK_SIZE,
   MIN_CHUNK_SIZE,
 } from '../core/limits.ts'
-import type { Durability } from '../writer/storage-writer.ts'
+import type { Durability } from '../writer/durability.ts'
 
 export type { Durability }
 

@@ -2,9 +2,9 @@ import { type TailraceError, WriterFailedError } from '../core/errors.ts'
 import type { AppendAck, ExpectedRevision } from '../core/events.ts'
 import { type LogPosition, Revision } from '../core/positions.ts'
 import { unreachable } from '../core/unreachable.ts'
-import type { EncodableEvent } from '../format/log-record.ts'
-import type { StreamHead } from '../writer/append-check.ts'
+import type { EncodableEvent } from '../format/record-encoding.ts'
 import { AppendMessage } from '../writer/messages.ts'
+import type { StreamHead } from '../writer/stream-head.ts'
 
 /** An append and whoever waits for it. */
 export class PendingAppend extends AppendMessage {

@@ -1,7 +1,15 @@
-import type { StreamEntry } from './stream-table.ts'
-
 /** Stands for "there is none" where an event's index is expected. */
 export const NO_EVENT = -1
+
+/** What the table keeps with a stream. */
+export interface StreamEvents {
+  /** How many events are committed. */
+  eventCount: number
+  /** Index of the last committed event. */
+  lastEvent: number
+  /** Positions by revision, as far as a read has asked for them. */
+  readonly positions: number[]
+}
 
 const FIRST_CAPACITY = 4096
 
@@ -19,7 +27,7 @@ export class EventTable {
   }
 
   /** The next event of `entry` is at `position`. */
-  add(entry: StreamEntry, position: number): void {
+  add(entry: StreamEvents, position: number): void {
     const index = this.#count
     if (index === this.#positions.length) this.#grow()
     this.#positions[index] = position
@@ -30,7 +38,7 @@ export class EventTable {
   }
 
   /** Positions of the stream's committed events, by revision. The array grows with later calls; it is the entry's own. */
-  positionsOf(entry: StreamEntry): readonly number[] {
+  positionsOf(entry: StreamEvents): readonly number[] {
     const { positions } = entry
     const known = positions.length
     let index = entry.lastEvent

@@ -2,9 +2,10 @@ import type { CommitAck, CommitListener } from '../chaser/commit-ack.ts'
 import { CorruptLogError, WrongExpectedRevisionError, withoutStack } from '../core/errors.ts'
 import { encodeStreamName } from '../core/names.ts'
 import { LogPosition, Revision } from '../core/positions.ts'
-import { revisionOf, sizeOf, streamOffsetOf, streamSizeOf } from '../format/log-record.ts'
-import type { AppendCheck, StreamHead } from '../writer/append-check.ts'
+import { createdMsOf, revisionOf, sizeOf, streamOffsetOf, streamSizeOf } from '../format/log-record.ts'
+import type { AppendCheck } from '../writer/append-check.ts'
 import type { AppendMessage } from '../writer/messages.ts'
+import type { StreamHead } from '../writer/stream-head.ts'
 import type { Verdict } from '../writer/verdict.ts'
 import { EventTable } from './event-table.ts'
 import { type StreamEntry, StreamTable } from './stream-table.ts'
@@ -18,6 +19,7 @@ export class StreamIndex implements AppendCheck, CommitListener {
   readonly #events = new EventTable()
   #streamCount = 0
   #lastPosition = LogPosition.start
+  #lastCreatedMs = 0
 
   /** Committed events. */
   get eventCount(): number {
@@ -34,6 +36,11 @@ export class StreamIndex implements AppendCheck, CommitListener {
     return this.#lastPosition
   }
 
+  /** When the last event that was found at open was created, in milliseconds since 1970. */
+  get lastCreatedMs(): number {
+    return this.#lastCreatedMs
+  }
+
   /** @returns undefined when the stream has no committed event. */
   find(stream: string): StreamEntry | undefined {
     const entry = this.#table.byName(stream)
@@ -48,6 +55,7 @@ export class StreamIndex implements AppendCheck, CommitListener {
       const revision = revisionOf(view, at)
       this.#add(entry, revision, next as LogPosition)
       if (revision > entry.revision) entry.revision = revision
+      this.#lastCreatedMs = createdMsOf(view, at)
       const size = sizeOf(view, at)
       at += size
       next += size

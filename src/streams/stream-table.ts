@@ -1,9 +1,9 @@
 import { Revision } from '../core/positions.ts'
-import type { StreamHead } from '../writer/append-check.ts'
-import { NO_EVENT } from './event-table.ts'
+import type { StreamHead } from '../writer/stream-head.ts'
+import { NO_EVENT, type StreamEvents } from './event-table.ts'
 
 /** What is known of one stream. */
-export class StreamEntry implements StreamHead {
+export class StreamEntry implements StreamHead, StreamEvents {
   readonly name: string
   readonly nameBytes: Uint8Array
   readonly hash: number

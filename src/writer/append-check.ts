@@ -1,15 +1,6 @@
-import type { Revision } from '../core/positions.ts'
 import type { AppendMessage } from './messages.ts'
+import type { StreamHead } from './stream-head.ts'
 import type { Verdict } from './verdict.ts'
-
-/** A stream as the writer sees it: ahead of what is committed. */
-export interface StreamHead {
-  readonly name: string
-  /** The name as UTF-8, as it is written into each prepare. */
-  readonly nameBytes: Uint8Array
-  /** The last revision that was written, flushed or not; Revision.none when there is none. */
-  revision: Revision
-}
 
 /**
  * What the writer must know of streams, asked by the writer and answered by the room that keeps the index. The index is fed

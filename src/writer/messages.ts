@@ -1,7 +1,8 @@
 import type { ExpectedRevision } from '../core/events.ts'
 import { LogPosition, Revision } from '../core/positions.ts'
-import { COMMIT_RECORD_SIZE, type EncodableEvent, payloadSize, prepareSize } from '../format/log-record.ts'
-import type { StreamHead } from './append-check.ts'
+import { COMMIT_RECORD_SIZE } from '../format/log-record.ts'
+import { type EncodableEvent, payloadSize, prepareSize } from '../format/record-encoding.ts'
+import type { StreamHead } from './stream-head.ts'
 import type { Verdict } from './verdict.ts'
 
 /** Everything that the storage writer accepts. */

@@ -4,28 +4,17 @@ import { DiskFullError, isDiskFull, type TailraceError, WriterFailedError } from
 import { MIB, PROOF_DELAY_MS, SLICE_SIZE } from '../core/limits.ts'
 import { LogPosition, Revision } from '../core/positions.ts'
 import { unreachable } from '../core/unreachable.ts'
-import { encodeCommit, encodePrepare } from '../format/log-record.ts'
+import { encodeCommit, encodePrepare } from '../format/record-encoding.ts'
 import { Checkpoint } from '../log/checkpoint.ts'
 import type { ChunkLog } from '../log/chunk-log.ts'
 import { StageQueue } from '../queue/stage-queue.ts'
 import type { AppendCheck } from './append-check.ts'
+import type { Durability } from './durability.ts'
 import { FlushPolicy, type FlushTrigger } from './flush-policy.ts'
 import { FlushStatistics } from './flush-statistics.ts'
 import type { AppendMessage, WriterMessage } from './messages.ts'
 import type { Verdict } from './verdict.ts'
-
-/** What an ack waits for: 'fsync' a sync of its bytes, 'os' that the kernel has them, 'memory' nothing. */
-export type Durability = 'fsync' | 'os' | 'memory'
-
-/** Where the writer tells what becomes of appends that it can't or couldn't write. */
-export interface WriterListener {
-  /** The append will not be written: `verdict` and `settlesAt` are set, or it was called back. */
-  decided(append: AppendMessage): void
-  /** Nothing that was taken and stands or rests behind `position` will ever appear; the writer goes on. */
-  undone(position: LogPosition, error: TailraceError): void
-  /** The writer is finished. What stands behind `position` may or may not appear; what still waits never will. */
-  failed(position: LogPosition, cause: unknown): void
-}
+import type { WriterListener } from './writer-listener.ts'
 
 /** In 'memory', encoding waits when more than this has not been written. */
 const MAX_UNWRITTEN_SIZE = 32 * MIB
@@ -87,6 +76,11 @@ export class StorageWriter {
   /** Why the writer is finished; undefined while it is not. */
   get failure(): { readonly cause: unknown } | undefined {
     return this.#failure ?? undefined
+  }
+
+  /** Events get no earlier time than this: that of the last event found at open. */
+  continueFrom(createdMs: number): void {
+    this.#lastCreatedMs = Math.max(this.#lastCreatedMs, createdMs)
   }
 
   /** Finishes what waits, proves the log, and resolves; right away if the writer has failed. */
@@ -178,7 +172,7 @@ export class StorageWriter {
       }
       at = encodeCommit(window, at, stamp, start, eventCount)
     }
-    // Not assert(condition): its rest arguments are an array for each append.
+    // assert(condition) would make an array of its arguments for each append.
     if (at !== start + size) assert.fail('an append has another size than was reserved')
     log.advance(slab, size, eventCount)
     append.firstRevision = firstRevision
@@ -266,14 +260,12 @@ export class StorageWriter {
       if (this.#canUndo(error)) return this.#undo(error)
       return this.fail(error)
     }
-    this.#flushedEventCount = this.#log.eventCount
-    this.flushed.advance(this.#log.end)
-    this.#log.keepAhead(this.#log.end)
+    this.#allFlushed()
   }
 
   async #drainWrites(): Promise<void> {
     while (this.#flushing !== null) await this.#flushing
-    await this.#log.write()
+    return this.#log.write()
   }
 
   /** Makes room for the append at the front of the queue; if that can't be done, rejects it. */
@@ -295,10 +287,10 @@ export class StorageWriter {
       await this.#undo(error)
       return this.#rejectFront(new DiskFullError(`the disk is full, the chunk cannot be completed: ${String(error)}`, error))
     }
-    this.#rolledOver()
+    this.#allFlushed()
   }
 
-  #rolledOver(): void {
+  #allFlushed(): void {
     this.#flushedEventCount = this.#log.eventCount
     this.flushed.advance(this.#log.end)
     this.#log.keepAhead(this.#log.end)
@@ -308,7 +300,8 @@ export class StorageWriter {
     const message = this.queue.peek()
     if (message?.kind !== 'append') return
     this.queue.shift()
-    if (!message.isAborted) this.#decide(message, { kind: 'rejected', error })
+    if (message.isAborted) this.#listener.decided(message)
+    else this.#decide(message, { kind: 'rejected', error })
   }
 
   /** Once the writer is idle it proves what it wrote last. At most one timer runs, however many flushes there are. */
@@ -335,13 +328,12 @@ export class StorageWriter {
       // The log stays as it was, unproven: the next append proves it.
       return this.#undo(error)
     }
-    this.#rolledOver()
+    this.#allFlushed()
   }
 
   async #stop(stopped: () => void): Promise<void> {
     this.#cancelProof?.()
-    this.#cancelProof = null
-    if (this.#failure === null) await this.#prove()
+    await this.#prove()
     stopped()
   }
 

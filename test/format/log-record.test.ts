@@ -16,7 +16,6 @@ import {
   PREPARE_OVERHEAD,
   PrepareFlag,
   positionOf,
-  prepareSize,
   provenBy,
   RecordType,
   revisionOf,
@@ -27,6 +26,7 @@ import {
   suppliedIdOffsetOf,
   typeOf,
 } from '../../src/format/log-record.ts'
+import { prepareSize } from '../../src/format/record-encoding.ts'
 import { Random } from '../support/random.ts'
 import { commit, encodable, prepare, proof, SEED } from './records.ts'
 

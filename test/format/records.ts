@@ -1,16 +1,14 @@
 import { LogPosition, Revision } from '../../src/core/positions.ts'
 import { ByteWindow } from '../../src/format/byte-window.ts'
+import { COMMIT_RECORD_SIZE, checksumSeed, PROOF_RECORD_SIZE } from '../../src/format/log-record.ts'
 import {
-  COMMIT_RECORD_SIZE,
-  checksumSeed,
   type EncodableEvent,
   encodeCommit,
   encodePrepare,
   encodeProof,
-  PROOF_RECORD_SIZE,
   prepareSize,
   RecordStamp,
-} from '../../src/format/log-record.ts'
+} from '../../src/format/record-encoding.ts'
 
 export const STORE_ID = Uint8Array.from({ length: 16 }, (_, index) => 0xa0 + index)
 export const SEED = checksumSeed(STORE_ID)

@@ -1,0 +1,259 @@
+import { CorruptLogError, systemErrorCode, UnsupportedFormatError } from '../core/errors.ts'
+
+import { ChunkNumber, LogPosition } from '../core/positions.ts'
+import { unreachable } from '../core/unreachable.ts'
+import { type Disk, joinPath } from '../disk/disk.ts'
+import {
+  eventCountOf,
+  firstPrepareOf,
+  flagsOf,
+  isUnsupported,
+  PrepareFlag,
+  provenBy,
+  RecordType,
+  typeOf,
+} from '../format/log-record.ts'
+import { ChunkFile, chunkFileName, chunkNumberOf } from './chunk-file.ts'
+import { isEmptyChunk, type ScannedRecord, scanChunk, searchBehind } from './chunk-scan.ts'
+import { ChunkSequence } from './chunk-sequence.ts'
+import { closeAll } from './close-all.ts'
+import { readFlushedHint } from './flushed-hint.ts'
+
+/** What was found in the directory, before anything in it is changed. */
+export interface FoundLog {
+  readonly storeId: Uint8Array
+  readonly chunks: ChunkSequence
+  /** The empty chunk that had been made behind the active one. */
+  readonly next: ChunkFile | null
+  /** The last chunk's file, if its header is damaged and nothing was ever appended to it. */
+  readonly unusable: ChunkNumber | null
+  /** Behind the last whole append. */
+  readonly end: LogPosition
+  /** Behind the last byte that is not zero: from `end` to here stands a torn tail. */
+  readonly tailEnd: LogPosition
+  /** What the flushed hint says; 0 without one of this store. */
+  readonly hinted: LogPosition
+  /** Everything below was proven durable, by the hint or by a record. */
+  readonly proven: LogPosition
+  readonly endsWithProof: boolean
+  readonly eventCount: number
+  readonly scannedBytes: number
+}
+
+/**
+ * Finds the end of the log: opens and checks the chunks, and reads the active one record by record.
+ *
+ * A bad region at P is corruption exactly if a later whole record, a completed chunk or the flushed hint proves that
+ * something beyond P was durable; otherwise it is a torn tail and ends the log.
+ * @returns null when the directory holds no store.
+ * @throws CorruptLogError, UnsupportedFormatError
+ */
+export async function findLog(disk: Disk, directory: string, mode: 'read' | 'write'): Promise<FoundLog | null> {
+  for (;;) {
+    const found = await lookForLog(disk, directory, mode)
+    if (found !== 'rolled over') return found
+  }
+}
+
+/** @returns 'rolled over' when another process completed the active chunk while it was being read. */
+async function lookForLog(disk: Disk, directory: string, mode: 'read' | 'write'): Promise<FoundLog | 'rolled over' | null> {
+  const numbers = (await listDirectory(disk, directory)).map(chunkNumberOf).filter(number => number !== null)
+  numbers.sort((a, b) => a - b)
+  const hint = await readFlushedHint(disk, directory)
+  if (numbers.length === 0) {
+    if (hint !== null) throw new CorruptLogError(joinPath(directory, chunkFileName(ChunkNumber.of(0))), 0, 'the chunk is missing')
+    return null
+  }
+  const opened: ChunkFile[] = []
+  try {
+    const damagedHeader = await openChunks(disk, directory, numbers, mode, opened)
+    const first = opened[0]
+    if (first === undefined) throw new CorruptLogError(joinPath(directory, chunkFileName(numbers[0]!)), 0, damagedHeader!)
+    const hinted = hint !== null && Buffer.compare(hint.storeId, first.header.storeId) === 0 ? hint.position : LogPosition.start
+    const found = await findEnd(disk, directory, mode, opened, hinted, damagedHeader)
+    if (found === 'rolled over') await closeAll(opened)
+    return found
+  } catch (error) {
+    await closeAll(opened).catch(() => {})
+    throw error
+  }
+}
+
+async function listDirectory(disk: Disk, directory: string): Promise<string[]> {
+  try {
+    return await disk.list(directory)
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return []
+    throw error
+  }
+}
+
+/** Opens the chunks into `opened` and checks that they follow each other. @returns what stands for the last header, if that is damaged. */
+async function openChunks(
+  disk: Disk,
+  directory: string,
+  numbers: ChunkNumber[],
+  mode: 'read' | 'write',
+  opened: ChunkFile[],
+): Promise<string | null> {
+  for (const [index, number] of numbers.entries()) {
+    const path = joinPath(directory, chunkFileName(number))
+    const previous = opened.at(-1)
+    const start = previous?.end ?? LogPosition.start
+    if (number !== index)
+      throw new CorruptLogError(joinPath(directory, chunkFileName(ChunkNumber.of(index))), start, 'the chunk is missing')
+    const chunk = await ChunkFile.open(disk, directory, number, mode)
+    if (typeof chunk === 'string') {
+      if (index < numbers.length - 1) throw new CorruptLogError(path, start, chunk)
+      return chunk
+    }
+    opened.push(chunk)
+    const { header } = chunk
+    if (header.number !== number) throw new CorruptLogError(path, start, `a chunk that says it is number ${header.number}`)
+    if (previous !== undefined && Buffer.compare(header.storeId, previous.header.storeId) !== 0) {
+      throw new CorruptLogError(path, start, 'a chunk of another store')
+    }
+    if (header.start !== start) throw new CorruptLogError(path, start, `a chunk that says it starts at ${header.start}`)
+  }
+  return null
+}
+
+async function findEnd(
+  disk: Disk,
+  directory: string,
+  mode: 'read' | 'write',
+  opened: ChunkFile[],
+  hinted: LogPosition,
+  damagedHeader: string | null,
+): Promise<FoundLog | 'rolled over'> {
+  const last = opened.at(-1)!
+  let next: ChunkFile | null = null
+  if (damagedHeader === null && opened.length > 1 && !opened.at(-2)!.isComplete && (await isEmptyChunk(last)))
+    next = opened.pop()!
+  const unfinished = opened.slice(0, -1).find(chunk => !chunk.isComplete)
+  if (unfinished !== undefined) {
+    if (mode === 'read' && (await isCompleteByNow(unfinished))) return 'rolled over'
+    throw new CorruptLogError(unfinished.path, unfinished.start, 'a chunk without a whole footer, though records stand behind it')
+  }
+  const active = opened.at(-1)!
+  const unusable = damagedHeader === null ? null : ChunkNumber.next(active.header.number)
+  if (damagedHeader !== null) await refuseAppended(disk, directory, mode, active, hinted, damagedHeader)
+  const chunks = new ChunkSequence(opened)
+  const storeId = active.header.storeId
+  const dataEnd = active.dataEnd
+  if (dataEnd !== null) {
+    if (hinted > active.end) {
+      throw new CorruptLogError(
+        joinPath(directory, chunkFileName(ChunkNumber.next(active.header.number))),
+        active.end,
+        'the chunk is missing',
+      )
+    }
+    const eventCount = active.footer!.eventCount
+    const found = { end: dataEnd, tailEnd: dataEnd, proven: dataEnd, endsWithProof: true, eventCount, scannedBytes: 0 }
+    return { storeId, chunks, next, unusable, hinted, ...found }
+  }
+  const appends = new AppendTracker(active.firstRecord)
+  let scan = await scanChunk(active, active.firstRecord, active.end, record => appends.visit(record))
+  let behind = await searchBehind(active, scan.position, active.end)
+  let proven = Math.max(hinted, appends.proven, behind.proven, active.firstRecord) as LogPosition
+  // A reader's store may grow while it is read: what was found behind the end has become its continuation by now.
+  while (mode === 'read' && proven > appends.end) {
+    if (await isCompleteByNow(active)) return 'rolled over'
+    const again = await scanChunk(active, scan.position, active.end, record => appends.visit(record))
+    if (again.position === scan.position) break
+    scan = again
+    behind = await searchBehind(active, scan.position, active.end)
+    proven = Math.max(hinted, appends.proven, behind.proven) as LogPosition
+  }
+  if (isUnsupported(scan.damage)) {
+    throw new UnsupportedFormatError(`${active.path}: a record of ${scan.damage} at ${scan.position}; a newer version wrote it`)
+  }
+  if (proven > appends.end) {
+    const at = scan.position >= proven ? appends.end : scan.position
+    const what = scan.damage === 'zeros' ? 'zeros' : `no record (${scan.damage})`
+    throw new CorruptLogError(active.path, at, `${what}, though everything before ${proven} was durable`)
+  }
+  const tailEnd = Math.max(scan.position, behind.nonZeroEnd) as LogPosition
+  const { end, endsWithProof, eventCount } = appends
+  return {
+    storeId,
+    chunks,
+    next,
+    unusable,
+    hinted,
+    end,
+    tailEnd,
+    proven,
+    endsWithProof,
+    eventCount,
+    scannedBytes: tailEnd - active.start,
+  }
+}
+
+async function isCompleteByNow(chunk: ChunkFile): Promise<boolean> {
+  await chunk.refresh()
+  return chunk.isComplete
+}
+
+/**
+ * Chunks get their name when their header is durable, so a damaged header is damage. The file may be replaced only if nobody
+ * can have appended to it: there is no record in it, and no hint of one.
+ */
+async function refuseAppended(
+  disk: Disk,
+  directory: string,
+  mode: 'read' | 'write',
+  previous: ChunkFile,
+  hinted: LogPosition,
+  damagedHeader: string,
+): Promise<void> {
+  const chunk = await ChunkFile.openBehind(disk, directory, previous, mode)
+  let recordCount = 0
+  await searchBehind(chunk, chunk.firstRecord, chunk.end, () => {
+    recordCount++
+  })
+  await chunk.close()
+  if (recordCount > 0 || hinted > chunk.firstRecord) throw new CorruptLogError(chunk.path, chunk.start, damagedHeader)
+}
+
+/** Follows the records of a chunk and knows where the last whole append ends. */
+class AppendTracker {
+  end: LogPosition
+  proven = LogPosition.start
+  endsWithProof = true
+  eventCount = 0
+  #pendingCount = 0
+
+  constructor(firstRecord: LogPosition) {
+    this.end = firstRecord
+  }
+
+  visit({ window: { view }, offset, position, size }: ScannedRecord): void {
+    this.proven = Math.max(this.proven, provenBy(view, offset)) as LogPosition
+    const end = LogPosition.plus(position, size)
+    const type = typeOf(view, offset)
+    switch (type) {
+      case RecordType.prepare:
+        this.#pendingCount++
+        if (flagsOf(view, offset) & PrepareFlag.committed) this.#whole(end, false)
+        break
+      case RecordType.commit:
+        if (firstPrepareOf(view, offset) === this.end && eventCountOf(view, offset) === this.#pendingCount)
+          this.#whole(end, false)
+        break
+      case RecordType.proof:
+        if (this.#pendingCount === 0) this.#whole(end, true)
+        break
+      default:
+        unreachable(type)
+    }
+  }
+
+  #whole(end: LogPosition, isProof: boolean): void {
+    this.end = end
+    this.endsWithProof = isProof
+    this.eventCount += this.#pendingCount
+    this.#pendingCount = 0
+  }
+}

@@ -1,0 +1,52 @@
+import type { Clock } from '../core/clock.ts'
+import { isDiskFull } from '../core/errors.ts'
+import { ZERO_RUN_GROUP_LIMIT, ZERO_RUN_MAX_SIZE, ZERO_RUN_MIN_SIZE } from '../core/limits.ts'
+import type { LogPosition } from '../core/positions.ts'
+import type { ChunkFile } from './chunk-file.ts'
+
+/** A run is extended when less than this share of it is left, so that it is there before it is needed. */
+const LEFT_SHARE = 0.5
+/** A run holds this many groups of the latest size. */
+const GROUPS_AHEAD = 32
+/** After the disk was too full for zeros, groups grow the file themselves for a while. */
+const PAUSE_MS = 5000
+
+/**
+ * The zeros ahead of the tail: with them, a flush changes neither the size of the file nor its block map. They are written and
+ * synced beside the groups, off the way of an ack. While that is under way, no record may reach beyond what was filled before.
+ */
+export class ZerosAhead {
+  readonly #clock: Clock
+  readonly #onFailure: (error: unknown) => void
+  #running: Promise<void> | null = null
+  #pausedUntilMs = 0
+
+  /** @param onFailure called when a run fails with more than a full disk. */
+  constructor(clock: Clock, onFailure: (error: unknown) => void) {
+    this.#clock = clock
+    this.#onFailure = onFailure
+  }
+
+  /** The run under way; null when there is none. It never rejects. */
+  get running(): Promise<void> | null {
+    return this.#running
+  }
+
+  /** Starts a run behind `end` if there is too little left for groups of `groupSize`. Not while a sync or a write may be under way. */
+  extend(chunk: ChunkFile, end: LogPosition, groupSize: number): void {
+    if (this.#running !== null || groupSize > ZERO_RUN_GROUP_LIMIT) return
+    const runSize = Math.min(ZERO_RUN_MAX_SIZE, Math.max(ZERO_RUN_MIN_SIZE, groupSize * GROUPS_AHEAD))
+    const left = chunk.filledSize - chunk.offsetOf(end)
+    if (left >= runSize * LEFT_SHARE || chunk.filledSize >= chunk.header.chunkSize) return
+    if (this.#clock.monotonic() < this.#pausedUntilMs) return
+    this.#running = chunk
+      .extendZeros(runSize - Math.max(0, left))
+      .catch((error: unknown) => {
+        if (isDiskFull(error)) this.#pausedUntilMs = this.#clock.monotonic() + PAUSE_MS
+        else this.#onFailure(error)
+      })
+      .finally(() => {
+        this.#running = null
+      })
+  }
+}
