@@ -7,7 +7,7 @@ import type { ChunkFile } from './chunk-file.ts'
 /** A run is extended when less than this share of it is left, so that it is there before it is needed. */
 const LEFT_SHARE = 0.5
 /** A run holds this many groups of the latest size. */
-const GROUPS_AHEAD = 32
+const GROUPS_AHEAD = 256
 /** After the disk was too full for zeros, groups grow the file themselves for a while. */
 const PAUSE_MS = 5000
 

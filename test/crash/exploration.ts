@@ -5,6 +5,7 @@ import { EventStore } from '../../src/store/event-store.ts'
 import type { StoreOptions } from '../../src/store/options.ts'
 import type { AppendLedger, Expectation } from '../support/append-ledger.ts'
 import { CrashModel, type CrashOptions, type CrashState } from '../support/crash-states.ts'
+import { impatient } from '../support/impatience.ts'
 import { audit, Violation } from '../support/log-audit.ts'
 import { stillClock } from '../support/manual-clock.ts'
 import { Random } from '../support/random.ts'
@@ -166,7 +167,7 @@ export class Exploration {
 
   async #open(disk: MemoryDisk): Promise<EventStore> {
     try {
-      return await EventStore.openOn(disk, DIRECTORY, this.#options)
+      return await EventStore.openOn(impatient(disk), DIRECTORY, this.#options)
     } catch (error) {
       throw new Violation(`I11: the store does not open: ${String((error as Error).stack)}`)
     }

@@ -2,6 +2,7 @@ import type { DiskContent } from '../../src/disk/memory-disk.ts'
 import { EventStore } from '../../src/store/event-store.ts'
 import type { StoreOptions } from '../../src/store/options.ts'
 import { AppendLedger, type AppendSpec, type Expectation } from '../support/append-ledger.ts'
+import { impatient } from '../support/impatience.ts'
 import { audit } from '../support/log-audit.ts'
 import { ManualClock, settle } from '../support/manual-clock.ts'
 import { MortalDisk } from '../support/mortal-disk.ts'
@@ -57,11 +58,16 @@ export class Stage {
 
   /** Opens the store, compares it with the book, and notes what it showed: from then on that must stay. */
   async open(): Promise<void> {
-    this.#process = new MortalDisk(sabotaged(this.disk, this.#sabotage))
+    this.#process = new MortalDisk(sabotaged(impatient(this.disk), this.#sabotage))
     this.#store = await EventStore.openOn(this.#process, DIRECTORY, this.#options)
     if (this.ledger.submissions.length === 0) return
     const marks = this.disk.log.filter((entry): entry is Mark => entry.kind === 'mark')
-    this.ledger.found(await audit(this.#store, this.ledger, this.ledger.expectationAfter(marks)))
+    try {
+      this.ledger.found(await audit(this.#store, this.ledger, this.ledger.expectationAfter(marks)))
+    } catch (error) {
+      await this.close().catch(() => {})
+      throw error
+    }
   }
 
   /** An append that nobody waits for yet. */
