@@ -1,0 +1,183 @@
+import { describe, expect, test } from 'vitest'
+import { type TailraceError, WriterFailedError } from '../../src/core/errors.ts'
+import { EventStore } from '../../src/store/event-store.ts'
+import { powerCut } from '../support/crash-states.ts'
+import type { DiskOperation } from '../support/faults.ts'
+import { ManualClock, settle } from '../support/manual-clock.ts'
+import { rejectionOf } from '../support/promises.ts'
+import { typesIn } from '../support/readings.ts'
+import { SimulatedDisk } from '../support/simulated-disk.ts'
+import { DIRECTORY, fileOf, openStore } from '../support/store-content.ts'
+
+const event = (type: string, size = 100) => ({ type, data: Buffer.alloc(size, type) })
+/** More than goes in one trip: such a group is written, and then synced. */
+const LARGE = 1100 * 1024
+
+async function simulated(clock = new ManualClock()): Promise<{ disk: SimulatedDisk; store: EventStore; clock: ManualClock }> {
+  const disk = new SimulatedDisk()
+  const store = await EventStore.openOn(disk, DIRECTORY, { clock })
+  await store.append('orders', event('acked'))
+  return { disk, store, clock }
+}
+
+/** Writes and syncs of chunks so far. */
+const chunkCalls = (disk: SimulatedDisk) =>
+  disk.log.filter(entry => 'inode' in entry && entry.kind !== 'create' && entry.inode === 1 && entry.kind !== 'truncate').length
+
+describe.each<[string, DiskOperation, number]>([
+  ['the durable write of a small group', 'writeDurably', 100],
+  ['the sync of a large group', 'datasync', LARGE],
+  ['the write of a large group', 'write', LARGE],
+])('when %s fails', (_, op, size) => {
+  test.each(['EIO', 'EROFS'])('with %s, the writer is finished, and nobody is told a lie', async error => {
+    const { disk, store } = await simulated()
+    disk.failNext({ op, path: '.chunk', error })
+    const waiting = [store.append('orders', event('a', size)), store.append('payments', event('b'))]
+    const failed = await rejectionOf<TailraceError>(waiting[0]!)
+    expect(failed).toBeInstanceOf(WriterFailedError)
+    expect(failed).toMatchObject({ outcome: 'unknown', code: 'WRITER_FAILED' })
+    expect((failed.cause as { code: string }).code).toBe(error)
+    expect(await rejectionOf(waiting[1]!)).toBeInstanceOf(WriterFailedError)
+
+    const calls = chunkCalls(disk)
+    const late = await rejectionOf(store.append('orders', event('late')))
+    expect(late).toMatchObject({ code: 'WRITER_FAILED', outcome: 'rejected' })
+    expect(await typesIn(store)).toEqual(['acked'])
+    expect(await store.head('orders')).toBe(0)
+    await store.close()
+    // No write and no sync on that file any more: a second sync could say that all is well.
+    expect(chunkCalls(disk)).toBe(calls)
+    expect(disk.openPaths).toEqual([])
+
+    const reopened = await openStore(disk.snapshot())
+    expect((await typesIn(reopened))[0]).toBe('acked')
+    await reopened.append('orders', event('after'))
+    await reopened.close()
+  })
+
+  test('what is told to be rejected does not appear at the next open', async () => {
+    const { disk, store } = await simulated()
+    const held = disk.hold(op, { path: '.chunk' })
+    const first = store.append('orders', event('a', size))
+    await held.reached
+    const behind = store.append('orders', event('b'))
+    held.fail('EIO')
+    expect(await rejectionOf(first)).toMatchObject({ outcome: 'unknown' })
+    const outcome = (await rejectionOf<TailraceError>(behind)).outcome
+    await store.close()
+    const types = await typesIn(await openStore(disk.snapshot()))
+    if (outcome === 'rejected') expect(types).not.toContain('b')
+  })
+})
+
+describe('after a sync that failed, the page cache shows what is not on the disk', () => {
+  /** A store whose flush failed, closed and opened again on the same machine. */
+  async function reopened() {
+    const { disk, store } = await simulated()
+    disk.failNext({ op: 'writeDurably', path: '.chunk', error: 'EIO' })
+    await rejectionOf(store.append('orders', event('doubtful')))
+    await store.close()
+    return { disk, store: await EventStore.openOn(disk, DIRECTORY, { clock: new ManualClock() }) }
+  }
+
+  test('a power cut before the reopen loses it: it was never acked', async () => {
+    const { disk, store } = await simulated()
+    disk.failNext({ op: 'writeDurably', path: '.chunk', error: 'EIO' })
+    await rejectionOf(store.append('orders', event('doubtful')))
+    await store.close()
+    expect(await typesIn(await openStore(disk.snapshot()))).toEqual(['acked', 'doubtful'])
+    expect(await typesIn(await openStore(powerCut(disk)))).toEqual(['acked'])
+  })
+
+  test('opening writes it again before anyone sees it, so that a power cut then loses nothing', async () => {
+    const { disk, store } = await reopened()
+    expect(await typesIn(store)).toEqual(['acked', 'doubtful'])
+    expect(store.recovery.clean).toBe(false)
+    expect(await typesIn(await openStore(powerCut(disk)))).toEqual(['acked', 'doubtful'])
+  })
+
+  test('and loses nothing that was acked behind it', async () => {
+    const { disk, store } = await reopened()
+    await store.append('orders', event('after'), { expectedRevision: 1 })
+    expect(await typesIn(await openStore(powerCut(disk)))).toEqual(['acked', 'doubtful', 'after'])
+  })
+
+  test('if that fails, too, the store stays closed; nothing is lost, and it opens when the disk is well', async () => {
+    const { disk, store } = await simulated()
+    disk.failNext({ op: 'writeDurably', path: '.chunk', error: 'EIO' })
+    await rejectionOf(store.append('orders', event('doubtful')))
+    await store.close()
+    const fault = disk.failNext({ op: 'datasync', path: '.chunk', error: 'EIO', times: 'forever' })
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const refused = await rejectionOf<TailraceError>(EventStore.openOn(disk, DIRECTORY, { clock: new ManualClock() }))
+      expect(refused.code).toMatch(/READ_FAILED|WRITER_FAILED/)
+      expect(disk.openPaths).toEqual([])
+    }
+    fault.clear()
+    const well = await EventStore.openOn(disk, DIRECTORY, { clock: new ManualClock() })
+    expect(await typesIn(well)).toEqual(['acked', 'doubtful'])
+    expect(await typesIn(await openStore(powerCut(disk)))).toEqual(['acked', 'doubtful'])
+  })
+
+  test('a footer whose sync failed is written again before a record stands behind it', async () => {
+    const clock = new ManualClock()
+    const options = { clock, chunkSizeBytes: 4096 }
+    const disk = new SimulatedDisk()
+    const store = await EventStore.openOn(disk, DIRECTORY, options)
+    await store.append('orders', event('acked', 3000))
+    const fault = disk.failNext({ op: 'datasync', path: fileOf(0), error: 'EIO' })
+    expect(await rejectionOf(store.append('orders', event('lost', 3000)))).toMatchObject({ outcome: 'rejected' })
+    expect(fault.fired).toBe(1)
+    await store.close()
+    const again = await EventStore.openOn(disk, DIRECTORY, options)
+    await again.append('orders', event('after', 3000))
+    expect(await typesIn(await openStore(powerCut(disk), { chunkSizeBytes: 4096 }))).toEqual(['acked', 'after'])
+  })
+
+  test('a chunk whose name was never synced is not appended to before it is', async () => {
+    const options = { chunkSizeBytes: 4096 }
+    const disk = new SimulatedDisk()
+    const store = await EventStore.openOn(disk, DIRECTORY, { ...options, clock: new ManualClock() })
+    disk.failNext({ op: 'syncDirectory', error: 'EIO' })
+    await store.append('orders', event('acked', 3000))
+    await settle()
+    await store.close()
+    const again = await EventStore.openOn(disk, DIRECTORY, { ...options, clock: new ManualClock() })
+    await again.append('orders', event('after', 3000))
+    expect(await typesIn(await openStore(powerCut(disk), options))).toEqual(['acked', 'after'])
+  })
+})
+
+describe('failures that nobody has to hear of', () => {
+  test('of the hint: opened, written or closed', async () => {
+    const { disk, store, clock } = await simulated()
+    const fault = disk.failNext({ path: 'flushed', op: 'write', error: 'EIO', times: 'forever' })
+    clock.advance(2)
+    await settle()
+    await store.append('orders', event('more'))
+    await store.close()
+    expect(fault.fired).toBeGreaterThan(0)
+    expect(await typesIn(await openStore(disk.snapshot()))).toEqual(['acked', 'more'])
+  })
+
+  test('of zeros ahead, when the disk has no room for them', async () => {
+    const disk = new SimulatedDisk()
+    const store = await EventStore.openOn(disk, DIRECTORY, { clock: new ManualClock() })
+    const fault = disk.failNext({ op: 'write', path: '.chunk', error: 'ENOSPC' })
+    for (let index = 0; index < 4; index++) await store.append('orders', event(String(index), 60_000))
+    expect(fault.fired).toBe(1)
+    expect(await typesIn(store)).toEqual(['0', '1', '2', '3'])
+    await store.close()
+    expect(await typesIn(await openStore(powerCut(disk)))).toEqual(['0', '1', '2', '3'])
+  })
+})
+
+test('an idle proof that fails finishes the writer, and loses nothing that was acked', async () => {
+  const { disk, store, clock } = await simulated()
+  disk.failNext({ op: 'writeDurably', path: '.chunk', error: 'EIO' })
+  clock.advance(20)
+  await settle()
+  expect(await rejectionOf(store.append('orders', event('late')))).toMatchObject({ code: 'WRITER_FAILED', outcome: 'rejected' })
+  await store.close()
+  expect(await typesIn(await openStore(powerCut(disk)))).toEqual(['acked'])
+})
