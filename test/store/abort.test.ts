@@ -24,15 +24,17 @@ describe('an append with a signal that was aborted before', () => {
     })
   })
 
-  test.each(['a text', 42, null, Object.freeze(new Error('frozen'))])(
-    'is rejected with the reason %s, whatever it is',
-    async reason => {
-      await withStore({}, async store => {
-        const error = await rejectionOf(store.append('order-42', order(0), { signal: AbortSignal.abort(reason) }))
-        expect(error).toBe(reason)
-      })
-    },
-  )
+  test.each([
+    'a text',
+    42,
+    null,
+    Object.freeze(new Error('frozen')),
+  ])('is rejected with the reason %s, whatever it is', async reason => {
+    await withStore({}, async store => {
+      const error = await rejectionOf(store.append('order-42', order(0), { signal: AbortSignal.abort(reason) }))
+      expect(error).toBe(reason)
+    })
+  })
 
   test('without a reason of its own rejects with an AbortError', async () => {
     await withStore({}, async store => {

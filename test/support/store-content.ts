@@ -51,3 +51,15 @@ export async function appendEvents(store: EventStore, count: number, size = 100,
     await store.append('orders', { type: String(index), data: new Uint8Array(size).fill(index + 1) })
   }
 }
+
+/** Where the record at `offset` of a chunk's file ends. */
+export function recordEnd(bytes: Uint8Array, offset: number): number {
+  return offset + new DataView(bytes.buffer, bytes.byteOffset).getUint32(offset, true)
+}
+
+/** Behind the last byte that is not zero. Records end with zeros, the high bytes of their size. */
+export function nonZeroEnd(bytes: Uint8Array): number {
+  let end = bytes.length
+  while (end > 0 && bytes[end - 1] === 0) end--
+  return end
+}
