@@ -55,13 +55,15 @@ export class LogReader {
     return this.#recent.find(position)
   }
 
-  /** Where the first record at or behind `position` stands, if it is in the chunk of `position`; else where the next chunk begins. */
+  /** `position`, or the place behind it where the next chunk with records begins, when no record stands there. */
   skipGap(position: LogPosition): LogPosition {
-    const chunk = this.#chunks.find(position)
-    if (position < chunk.firstRecord) return chunk.firstRecord
-    const dataEnd = chunk.dataEnd
-    if (dataEnd === null || position < dataEnd) return position
-    return this.#chunks.after(chunk)?.firstRecord ?? position
+    let at = position
+    for (let chunk: ChunkFile | undefined = this.#chunks.find(position); chunk !== undefined; chunk = this.#chunks.after(chunk)) {
+      at = Math.max(at, chunk.firstRecord) as LogPosition
+      // A chunk may be completed without a record, when its only group was taken back.
+      if (chunk.dataEnd === null || at < chunk.dataEnd) return at
+    }
+    return at
   }
 
   /**
@@ -76,6 +78,7 @@ export class LogReader {
     if (slab !== undefined) return this.#copyForward(slab, start, limit, maxSize)
     const chunk = this.#chunks.find(start)
     const end = this.#endInFile(chunk, start, limit)
+    if (start >= end) return null
     for (let wanted = maxSize; ; wanted *= 2) {
       const stop = Math.min(end, start + wanted) as LogPosition
       const { window, offset, size, verified } = await this.#readRange(chunk, start, stop)
