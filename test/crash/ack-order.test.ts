@@ -80,19 +80,21 @@ describe('no ack comes before', () => {
     expect(await stateOf(late)).toBe('resolved')
   })
 
-  test.each(['syncDirectory', 'rename', 'datasync', 'writeDurably'] as const)(
-    'the %s of the roll-over in front of it has returned',
-    async op => {
-      const { disk, store } = await storeOn({ chunkSizeBytes: 4096 })
-      await store.append('orders', order(2000))
-      const held = disk.hold(op, op === 'syncDirectory' ? {} : { path: CHUNK })
-      const ack = store.append('orders', order(3000))
-      expect(await stateOf(ack)).toBe('pending')
-      expect(held.isReached).toBe(true)
-      held.release()
-      expect((await ack).position).toBeGreaterThan(4096)
-    },
-  )
+  test.each([
+    'syncDirectory',
+    'rename',
+    'datasync',
+    'writeDurably',
+  ] as const)('the %s of the roll-over in front of it has returned', async op => {
+    const { disk, store } = await storeOn({ chunkSizeBytes: 4096 })
+    await store.append('orders', order(2000))
+    const held = disk.hold(op, op === 'syncDirectory' ? {} : { path: CHUNK })
+    const ack = store.append('orders', order(3000))
+    expect(await stateOf(ack)).toBe('pending')
+    expect(held.isReached).toBe(true)
+    held.release()
+    expect((await ack).position).toBeGreaterThan(4096)
+  })
 })
 
 describe('a verdict that rests on writes which are not flushed', () => {

@@ -160,20 +160,22 @@ describe('at a roll-over', () => {
     for (const types of await typesAfterCrashes(disk, options)) expect(types).toEqual(['acked', 'fills', 'small', 'after'])
   })
 
-  test.each(['EMFILE', 'ENFILE', 'EIO', 'EACCES'])(
-    'the next chunk cannot be made because of %s: never half rolled over',
-    async error => {
-      const { disk, store } = await simulated(options)
-      const fault = disk.failNext({ op: 'open', path: '.tmp', error, times: 'forever' })
-      await store.append('orders', event('fills', 2500))
-      const refused = await rejectionOf<TailraceError>(store.append('orders', event('refused', 2000)))
-      expect(refused).toMatchObject({ outcome: 'rejected', retryable: true })
-      expect(await typesIn(store)).toEqual(['acked', 'fills'])
-      fault.clear()
-      await store.append('orders', event('after', 2000))
-      for (const types of await typesAfterCrashes(disk, options)) expect(types).toEqual(['acked', 'fills', 'after'])
-    },
-  )
+  test.each([
+    'EMFILE',
+    'ENFILE',
+    'EIO',
+    'EACCES',
+  ])('the next chunk cannot be made because of %s: never half rolled over', async error => {
+    const { disk, store } = await simulated(options)
+    const fault = disk.failNext({ op: 'open', path: '.tmp', error, times: 'forever' })
+    await store.append('orders', event('fills', 2500))
+    const refused = await rejectionOf<TailraceError>(store.append('orders', event('refused', 2000)))
+    expect(refused).toMatchObject({ outcome: 'rejected', retryable: true })
+    expect(await typesIn(store)).toEqual(['acked', 'fills'])
+    fault.clear()
+    await store.append('orders', event('after', 2000))
+    for (const types of await typesAfterCrashes(disk, options)) expect(types).toEqual(['acked', 'fills', 'after'])
+  })
 
   test.each([0, 20, 67])('no room for the footer, of which %i bytes were written', async partialBytes => {
     const { disk, store } = await simulated(options)
@@ -221,26 +223,31 @@ describe('zeros ahead', () => {
 describe('a new store on a full disk', () => {
   const clock = new ManualClock()
 
-  test.each<DiskOperation>(['makeDirectory', 'lock', 'open', 'write', 'datasync', 'rename', 'syncDirectory'])(
-    'is refused when %s fails, and made when there is room',
-    async op => {
-      const probe = new SimulatedDisk()
-      await (await EventStore.openOn(probe, DIRECTORY, { clock })).close()
-      for (let nth = 1; nth <= probe.callCount(op); nth++) {
-        const disk = new SimulatedDisk()
-        const fault = disk.failNext({ op, nth, error: 'ENOSPC' })
-        const opened = await EventStore.openOn(disk, DIRECTORY, { clock }).catch((error: TailraceError) => error)
-        if (opened instanceof EventStore) await opened.close()
-        else expect(opened.code).toBe('DISK_FULL')
-        expect(disk.openPaths).toEqual([])
-        fault.clear()
-        const store = await EventStore.openOn(disk, DIRECTORY, { clock })
-        await store.append('orders', event('first'))
-        const [killed, cut] = await typesAfterCrashes(disk)
-        expect(killed).toEqual(['first'])
-        // No file system goes on after it failed to write a directory: the model's, which forgets the name and does, is too harsh.
-        if (op !== 'syncDirectory') expect(cut).toEqual(['first'])
-      }
-    },
-  )
+  test.each<DiskOperation>([
+    'makeDirectory',
+    'lock',
+    'open',
+    'write',
+    'datasync',
+    'rename',
+    'syncDirectory',
+  ])('is refused when %s fails, and made when there is room', async op => {
+    const probe = new SimulatedDisk()
+    await (await EventStore.openOn(probe, DIRECTORY, { clock })).close()
+    for (let nth = 1; nth <= probe.callCount(op); nth++) {
+      const disk = new SimulatedDisk()
+      const fault = disk.failNext({ op, nth, error: 'ENOSPC' })
+      const opened = await EventStore.openOn(disk, DIRECTORY, { clock }).catch((error: TailraceError) => error)
+      if (opened instanceof EventStore) await opened.close()
+      else expect(opened.code).toBe('DISK_FULL')
+      expect(disk.openPaths).toEqual([])
+      fault.clear()
+      const store = await EventStore.openOn(disk, DIRECTORY, { clock })
+      await store.append('orders', event('first'))
+      const [killed, cut] = await typesAfterCrashes(disk)
+      expect(killed).toEqual(['first'])
+      // No file system goes on after it failed to write a directory: the model's, which forgets the name and does, is too harsh.
+      if (op !== 'syncDirectory') expect(cut).toEqual(['first'])
+    }
+  })
 })
