@@ -41,7 +41,7 @@ export async function scanChunk(
   visit: (record: ScannedRecord) => void,
 ): Promise<ScanEnd> {
   const seed = checksumSeed(chunk.header.storeId)
-  let window = ByteWindow.allocate(WINDOW_SIZE)
+  let window = ByteWindow.allocate(Math.max(MIN_RECORD_SIZE, Math.min(WINDOW_SIZE, to - from)))
   let position = from
   for (;;) {
     const wanted = Math.min(window.size, to - position)

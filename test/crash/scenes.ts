@@ -17,6 +17,8 @@ export interface Scene {
 const small = { chunkSizeBytes: 4096 }
 /** Few states of a moment, and many runs: runs differ more than the states of one of them. */
 const BROAD: CrashOptions = { exhaustiveLimit: 4, damagedPerSubset: 2, randomCount: 16, sampleLimit: 6 }
+/** Fewer still, for runs of many lives. */
+const SPARSE: CrashOptions = { exhaustiveLimit: 3, damagedPerSubset: 1, randomCount: 8, sampleLimit: 4 }
 
 /** Several appends at once; now and then one that expects a revision which can't be. */
 async function wave(stage: Stage, count: number, sizeLimit: number): Promise<void> {
@@ -52,7 +54,7 @@ export const scenes: Record<string, Scene> = {
   'appends of several events': {
     options: { store: { chunkSizeBytes: 8192 } },
     crash: BROAD,
-    quota: 13_000,
+    quota: 13_300,
     async play(stage) {
       await stage.open()
       for (let turn = 0; turn < 4; turn++) {
@@ -65,7 +67,7 @@ export const scenes: Record<string, Scene> = {
   'several streams with several appends in flight': {
     options: { store: { chunkSizeBytes: 8192 }, disk: { shuffle: true } },
     crash: BROAD,
-    quota: 14_000,
+    quota: 13_300,
     async play(stage) {
       await stage.open()
       for (let turn = 0; turn < 4; turn++) {
@@ -78,7 +80,7 @@ export const scenes: Record<string, Scene> = {
   'roll-overs': {
     options: { store: small, disk: { shuffle: true } },
     crash: BROAD,
-    quota: 16_000,
+    quota: 16_500,
     async play(stage) {
       await stage.open()
       for (let turn = 0; turn < 5; turn++) {
@@ -116,9 +118,9 @@ export const scenes: Record<string, Scene> = {
 
   'killed at work, opened again, then the power fails': {
     options: { store: small, disk: { shuffle: true } },
-    crash: BROAD,
-    share: 0.25,
-    quota: 14_000,
+    crash: SPARSE,
+    share: 0.5,
+    quota: 11_000,
     async play(stage) {
       for (let life = 0; life < 3; life++) {
         await stage.open()
@@ -135,9 +137,9 @@ export const scenes: Record<string, Scene> = {
 
   'a sync fails, and the store is opened again': {
     options: { store: small, disk: { shuffle: true } },
-    crash: BROAD,
-    share: 0.25,
-    quota: 12_000,
+    crash: SPARSE,
+    share: 0.5,
+    quota: 11_000,
     async play(stage) {
       const { disk, random } = stage
       for (let life = 0; life < 3; life++) {
@@ -162,8 +164,8 @@ export const scenes: Record<string, Scene> = {
 
   'the disk is full for a while': {
     options: { store: small },
-    crash: BROAD,
-    share: 0.25,
+    crash: SPARSE,
+    share: 0.5,
     quota: 9_000,
     async play(stage) {
       const { disk, random } = stage
@@ -190,7 +192,7 @@ export const scenes: Record<string, Scene> = {
   'acks without a sync': {
     options: { store: { ...small, durability: 'os' }, disk: { shuffle: true } },
     crash: BROAD,
-    quota: 5_000,
+    quota: 4_000,
     acksAreDurable: false,
     async play(stage) {
       for (let life = 0; life < 2; life++) {
@@ -206,7 +208,7 @@ export const scenes: Record<string, Scene> = {
   'groups larger than the zeros ahead': {
     options: { store: { chunkSizeBytes: 384 * 1024 }, disk: { sectorSize: 4096, shuffle: true } },
     crash: { exhaustiveLimit: 3, damagedPerSubset: 1, randomCount: 24, sampleLimit: 6 },
-    quota: 500,
+    quota: 400,
     async play(stage) {
       await stage.open()
       await stage.append('orders', 900)

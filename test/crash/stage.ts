@@ -37,15 +37,16 @@ export class Stage {
   readonly ledger: AppendLedger
   readonly random: Random
   readonly #options: StoreOptions
-  readonly #sabotage: Sabotage
+  readonly #sabotage: Sabotage | undefined
   #process: MortalDisk | null = null
   #store: EventStore | null = null
   #settling: Promise<void>[] = []
 
-  constructor(seed: string, { store = {}, disk = {}, sabotage = {} }: StageOptions = {}, earlier?: Earlier) {
+  constructor(seed: string, { store = {}, disk = {}, sabotage }: StageOptions = {}, earlier?: Earlier) {
     this.random = new Random(seed)
     this.disk = new SimulatedDisk({ seed, ...disk, ...(earlier && { content: earlier.content }) })
     this.#sabotage = sabotage
+    impatient(this.disk)
     this.#options = { ...store, clock: this.clock }
     const mark = (label: string, payload: unknown) => this.disk.mark(label, payload)
     this.ledger = earlier?.ledger.fork(mark, earlier.expectation) ?? new AppendLedger(seed, mark)
@@ -58,7 +59,7 @@ export class Stage {
 
   /** Opens the store, compares it with the book, and notes what it showed: from then on that must stay. */
   async open(): Promise<void> {
-    this.#process = new MortalDisk(sabotaged(impatient(this.disk), this.#sabotage))
+    this.#process = new MortalDisk(this.#sabotage === undefined ? this.disk : sabotaged(this.disk, this.#sabotage))
     this.#store = await EventStore.openOn(this.#process, DIRECTORY, this.#options)
     if (this.ledger.submissions.length === 0) return
     const marks = this.disk.log.filter((entry): entry is Mark => entry.kind === 'mark')

@@ -1,20 +1,23 @@
 import type { Disk } from '../../src/disk/disk.ts'
-import { sabotaged } from './sabotage.ts'
 
 const MOST_READS = 20_000
 
 /**
- * The disk, for someone who wants to see an end: after more reads than any small store needs, each fails. A loop that reads
- * and never waits would stop the test runner, its timeouts included.
+ * Makes the disk one for someone who wants to see an end: after more reads than any small store needs, each fails. A loop that
+ * reads and never waits would stop the test runner, its timeouts included.
+ * @returns the same disk.
  */
-export function impatient(disk: Disk): Disk {
+export function impatient<D extends Disk>(disk: D): D {
   let left = MOST_READS
-  return sabotaged(disk, {
-    file: file => ({
-      read(target, offset) {
-        if (left-- <= 0) throw new Error(`${file.path} was read ${MOST_READS} times: this never ends`)
-        return file.read(target, offset)
-      },
-    }),
-  })
+  const open = disk.open.bind(disk)
+  disk.open = async (path, mode) => {
+    const file = await open(path, mode)
+    const read = file.read.bind(file)
+    file.read = (target, offset) => {
+      if (left-- <= 0) throw new Error(`${path} was read ${MOST_READS} times: this never ends`)
+      return read(target, offset)
+    }
+    return file
+  }
+  return disk
 }
