@@ -26,7 +26,14 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   chaser: ['core', 'format', 'log'],
   streams: [
     ...['core', 'disk', 'format', 'log'],
-    ...['writer/append-check.ts', 'writer/stream-head.ts', 'writer/messages.ts', 'writer/verdict.ts', 'chaser/commit-ack.ts'],
+    ...[
+      'writer/append-check.ts',
+      'writer/append-terms.ts',
+      'writer/stream-head.ts',
+      'writer/messages.ts',
+      'writer/verdict.ts',
+      'chaser/commit-ack.ts',
+    ],
   ],
   scavenge: ['core', 'format', 'log', 'streams'],
   subscriptions: ['core', 'log', 'streams', 'chaser/commit-ack.ts'],

@@ -6,6 +6,8 @@
  * - `outcome: 'unknown'`: it may or may not be found after the next open; retry with the same event ids.
  */
 
+import type { RecordedEvent } from './events.ts'
+
 export type Outcome = 'rejected' | 'unknown'
 
 export abstract class TailraceError extends Error {
@@ -51,6 +53,43 @@ export class StreamNotFoundError extends TailraceError {
   constructor(stream: string) {
     super(`stream '${stream}' does not exist`)
     this.stream = stream
+  }
+}
+
+/** The stream was deleted: for good, or until something is appended that does not ask for it to exist. */
+export class StreamDeletedError extends TailraceError {
+  readonly code = 'STREAM_DELETED'
+  readonly stream: string
+
+  constructor(stream: string) {
+    super(`stream '${stream}' is deleted`)
+    this.stream = stream
+  }
+}
+
+/** Events were committed that the append's condition excludes. Read them, decide again, append behind them. */
+export class ConditionFailedError extends TailraceError {
+  readonly code = 'CONDITION_FAILED'
+  /** Up to 100 of them, in log order; none when all were scavenged since. */
+  readonly conflicts: readonly RecordedEvent[]
+  /** There are others. */
+  readonly more: boolean
+
+  constructor(conflicts: readonly RecordedEvent[], more: boolean) {
+    super(`${more ? 'more than ' : ''}${conflicts.length} events were committed that the condition excludes`)
+    this.conflicts = conflicts
+    this.more = more
+  }
+}
+
+/** The transaction has ended: open another one. */
+export class TransactionClosedError extends TailraceError {
+  readonly code = 'TRANSACTION_CLOSED'
+  readonly reason: 'rolled_back' | 'expired' | 'committed'
+
+  constructor(reason: 'rolled_back' | 'expired' | 'committed') {
+    super(`the transaction is over: ${reason.replace('_', ' ')}`)
+    this.reason = reason
   }
 }
 

@@ -1,5 +1,6 @@
+import type { Clock } from '../core/clock.ts'
 import { InvalidArgumentError, StoreClosedError } from '../core/errors.ts'
-import type { AppendAck, NewEvent } from '../core/events.ts'
+import type { AppendAck, CommitAnswer, NewEvent, StreamCommit } from '../core/events.ts'
 import type { LogPosition, Revision } from '../core/positions.ts'
 import type { Disk } from '../disk/disk.ts'
 import { MemoryDisk } from '../disk/memory-disk.ts'
@@ -7,22 +8,24 @@ import { NodeDisk } from '../disk/node-disk.ts'
 import { AllReader, type ReadAllOptions } from '../streams/all-reader.ts'
 import { type EventReading, eventReading, type NextBatch } from '../streams/event-reading.ts'
 import { checkReadOptions, type ReadStreamOptions, StreamReader } from '../streams/stream-reader.ts'
-import type { AppendOptions } from './admission.ts'
+import type { AppendOptions, CommitOptions } from './admission.ts'
 import { openForReading } from './open-for-reading.ts'
 import { openForWriting } from './open-for-writing.ts'
 import { type CheckedOptions, checkOptions, type StoreOptions } from './options.ts'
+import type { Resolve } from './pending-appends.ts'
 import type { Recovery, Rooms } from './rooms.ts'
 import { type StoreStats, statsOf } from './stats.ts'
 
 /** What events of a read look like when nothing more is said of them. */
 type AnyEvent = { type: string; data: unknown }
 
-let resolveTaken: (ack: AppendAck) => void
+let resolveTaken: Resolve
 let rejectTaken: (error: unknown) => void
 
 /** One executor for all appends, called by the promise's constructor: a closure per append costs as much as the promise. */
 function takeSettlers(resolve: (ack: AppendAck) => void, reject: (error: unknown) => void): void {
-  resolveTaken = resolve
+  // An append is answered with an ack, as its admission says; the type of the line is wider, because commits share it.
+  resolveTaken = resolve as Resolve
   rejectTaken = reject
 }
 
@@ -38,11 +41,11 @@ export class EventStore {
   readonly #all: AllReader
   #closing: Promise<void> | null = null
 
-  private constructor(rooms: Rooms) {
+  private constructor(rooms: Rooms, clock: Clock) {
     this.#rooms = rooms
     this.recovery = rooms.recovery
-    const { index, reader, chaser, storeId } = rooms
-    this.#streams = new StreamReader(index, reader, chaser.published, storeId)
+    const { index, loader, reader, chaser, storeId } = rooms
+    this.#streams = new StreamReader(index, loader, reader, chaser.published, storeId, clock)
     this.#all = new AllReader(reader, chaser.published, storeId)
   }
 
@@ -64,7 +67,7 @@ export class EventStore {
   static async openOn(disk: Disk, directory: string, options?: StoreOptions): Promise<EventStore> {
     if (typeof directory !== 'string' || directory === '') throw new InvalidArgumentError('directory must be a path')
     const checked: CheckedOptions = checkOptions(options)
-    return new EventStore(await (checked.readOnly ? openForReading : openForWriting)(disk, directory, checked))
+    return new EventStore(await (checked.readOnly ? openForReading : openForWriting)(disk, directory, checked), checked.clock)
   }
 
   /**
@@ -76,6 +79,16 @@ export class EventStore {
     const promise = new Promise<AppendAck>(takeSettlers)
     this.#rooms.admit(stream, events, options, resolveTaken, rejectTaken)
     return promise
+  }
+
+  /**
+   * Appends to several streams at once, all or nothing, in one place of the log. A stream without events is only checked.
+   * @throws (rejects with) what `append` does
+   */
+  commit(streams: readonly StreamCommit[], options?: CommitOptions): Promise<CommitAnswer> {
+    return new Promise((resolve, reject) => {
+      this.#rooms.admitCommit(streams, options, resolve as Resolve, reject)
+    })
   }
 
   /** The events of one stream. Iterating throws StreamNotFoundError when there is no such stream. */
@@ -94,7 +107,7 @@ export class EventStore {
   async head(stream: string): Promise<Revision | null> {
     this.#refuseIfClosed()
     await this.#rooms.beforeRead()
-    return this.#rooms.index.find(stream)?.head ?? null
+    return (await this.#streams.extent(stream))?.lastRevision ?? null
   }
 
   async exists(stream: string): Promise<boolean> {

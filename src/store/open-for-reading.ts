@@ -8,6 +8,8 @@ import { findLog } from '../log/find-log.ts'
 import { LogFollower } from '../log/log-follower.ts'
 import { LogReader } from '../log/log-reader.ts'
 import { RecentBytes } from '../log/recent-bytes.ts'
+import { HeadLoader } from '../streams/head-loader.ts'
+import { PartsInMemory } from '../streams/parts-in-memory.ts'
 import { StreamIndex } from '../streams/stream-index.ts'
 import { openError } from './open-error.ts'
 import type { CheckedOptions } from './options.ts'
@@ -24,10 +26,11 @@ export async function openForReading(disk: Disk, directory: string, options: Che
   const follower = new LogFollower(disk, directory, found)
   const cache = new BlockCache(options.cacheBytes)
   const reader = new LogReader(chunks, new RecentBytes(), cache, checksumSeed(storeId))
-  const index = new StreamIndex()
+  const index = new StreamIndex(chunks, new PartsInMemory(), LogPosition.start)
   const chaser = new StorageChaser(reader, follower.flushed, LogPosition.start, [index], error => {
     options.logger?.error({ err: error }, 'the store can no longer be followed')
   })
+  const loader = new HeadLoader(index, reader, () => chaser.published.position)
   await chaser.start()
   return {
     storeId,
@@ -39,11 +42,13 @@ export async function openForReading(disk: Disk, directory: string, options: Che
       ms: options.clock.monotonic() - startedMs,
     },
     index,
+    loader,
     reader,
     cache,
     chaser,
     writing: null,
     admit: (_stream, _events, _options, _resolve, reject) => reject(new ReadOnlyStoreError('the store is open for reading')),
+    admitCommit: (_streams, _options, _resolve, reject) => reject(new ReadOnlyStoreError('the store is open for reading')),
     async beforeRead() {
       await follower.refresh()
       await chaser.settled()

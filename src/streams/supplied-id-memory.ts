@@ -1,0 +1,90 @@
+import type { LogPosition, Revision } from '../core/positions.ts'
+import type { EncodableEvent } from '../format/record-encoding.ts'
+import type { LogReader } from '../log/log-reader.ts'
+import type { CachedHead } from './head-cache.ts'
+import { IdWindow } from './id-window.ts'
+import { KEPT_ID_COUNT, type SuppliedIdList } from './index-part.ts'
+import { streamNameAt } from './stored-event.ts'
+import { prepareAt } from './stream-events.ts'
+import type { StreamIndex } from './stream-index.ts'
+
+/** The window of supplied ids: read from the index when somebody first supplies one, kept up by the writer from then on. */
+export class SuppliedIdMemory {
+  readonly #index: StreamIndex
+  readonly #log: LogReader
+  readonly #published: () => LogPosition
+  #window: IdWindow | null = null
+  #loading: Promise<void> | null = null
+
+  constructor(index: StreamIndex, log: LogReader, published: () => LogPosition) {
+    this.#index = index
+    this.#log = log
+    this.#published = published
+  }
+
+  /** Whether `find` can tell without reading. */
+  isReady(head: CachedHead, id: Uint8Array): boolean {
+    return this.#window !== null && (this.#window.count === 0 || this.#window.unnamed(id, head.hash).length === 0)
+  }
+
+  /** Loads the window, and the names of the streams whose events could be taken for these. */
+  async prepare(head: CachedHead, ids: readonly (Uint8Array | undefined)[]): Promise<void> {
+    if (this.#window === null) {
+      this.#loading ??= this.#load().finally(() => {
+        this.#loading = null
+      })
+      await this.#loading
+    }
+    for (const id of ids) {
+      if (id === undefined) continue
+      for (const position of this.#window?.unnamed(id, head.hash) ?? []) {
+        const place = await prepareAt(this.#log, position as LogPosition, this.#published())
+        const stream = place === null ? '' : streamNameAt(place.window, place.offset)
+        this.#window?.name(id, head.hash, position, stream)
+      }
+    }
+  }
+
+  /** @returns the first one's revision; null when it is unknown in the stream, 'mixed' when only some of them are known. */
+  find(head: CachedHead, ids: readonly (Uint8Array | undefined)[]): number | 'mixed' | null {
+    const window = this.#window
+    if (window === null) return null
+    const first = window.find([ids[0]!], head.name, head.hash)
+    if (first === null) return null
+    return ids.includes(undefined) ? 'mixed' : window.find(ids as readonly Uint8Array[], head.name, head.hash)
+  }
+
+  note(head: CachedHead, revision: Revision, event: EncodableEvent): void {
+    const { suppliedId } = event
+    if (suppliedId === undefined) return
+    this.#window?.add(suppliedId, 0, head.name, head.hash, revision, 0)
+  }
+
+  forgetNewest(): void {
+    this.#window?.forgetNewest()
+  }
+
+  /** The event was scavenged: whoever supplies its id again appends. */
+  drop(id: Uint8Array, streamHash: number, revision: Revision): void {
+    this.#window?.drop(id, streamHash, revision)
+  }
+
+  async #load(): Promise<void> {
+    const lists: SuppliedIdList[] = []
+    let count = 0
+    for (const part of [...this.#index.parts()].reverse()) {
+      if (count >= KEPT_ID_COUNT) break
+      const wanted = Math.min(part.suppliedIdCount, KEPT_ID_COUNT - count)
+      if (wanted === 0) continue
+      lists.push(await part.suppliedIds(part.suppliedIdCount - wanted, wanted))
+      count += wanted
+    }
+    const window = new IdWindow()
+    for (const { ids, streamHashes, revisions, positions } of lists.reverse()) {
+      for (let i = 0; i < positions.length; i++) {
+        window.add(ids, i * 16, undefined, streamHashes[i]!, revisions[i]!, positions[i]!)
+      }
+    }
+    this.#window = window
+  }
+}
