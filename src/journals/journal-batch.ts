@@ -6,9 +6,9 @@ import { encodeName, isHashed, JOURNAL_SUFFIX, journalNameOf, NAME_SUFFIX } from
 import { formatRow } from './journal-row.ts'
 
 /** Characters that are gathered before they are written: what an export has in memory, and repeats after a crash. */
-const FULL_SIZE = 8 * 1024 * 1024
+const FULL_SIZE = 32 * 1024 * 1024
 /** Streams in one batch: each is a line in the checkpoint. */
-const FULL_COUNT = 4096
+const FULL_COUNT = 65_536
 
 interface PendingRows {
   readonly fileName: string

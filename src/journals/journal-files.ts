@@ -28,18 +28,20 @@ export class JournalFiles {
 
   /** Size of a file, 0 if there is none. @throws DamagedJournalError if its last line has no end. */
   async sizeOf(name: string): Promise<number> {
-    const opened = await this.#find(name)
-    if (opened === null) return 0
-    const size = await opened.file.size()
-    const last = new Uint8Array(1)
-    if (size > 0) await opened.file.read(last, size - 1)
-    if (size > 0 && last[0] !== LF) throw new DamagedJournalError(this.#pathOf(name), 'its last line has no end')
-    return size
+    const opened = this.#open.get(name)
+    if (opened !== undefined) return this.#sizeOf(name, opened.file)
+    const file = await this.#tryOpen(name, 'read')
+    if (file === null) return 0
+    try {
+      return await this.#sizeOf(name, file)
+    } finally {
+      await file.close()
+    }
   }
 
   /** Writes behind everything that is there. @param size of the file; 0 makes it if there is none. */
   async append(name: string, bytes: Uint8Array, size: number): Promise<void> {
-    const opened = (await this.#find(name)) ?? (await this.#create(name))
+    const opened = (size === 0 ? null : await this.#find(name)) ?? (await this.#create(name)) ?? (await this.#find(name))!
     opened.isDirty = true
     await opened.file.write(bytes, size)
   }
@@ -90,12 +92,8 @@ export class JournalFiles {
       this.#open.set(name, known)
       return known
     }
-    try {
-      return this.#keep(name, await this.#disk.open(this.#pathOf(name), 'write'))
-    } catch (error) {
-      if (systemErrorCode(error) === 'ENOENT') return null
-      throw error
-    }
+    const file = await this.#tryOpen(name, 'write')
+    return file === null ? null : this.#keep(name, file)
   }
 
   async #remove(name: string): Promise<boolean> {
@@ -109,10 +107,33 @@ export class JournalFiles {
     return true
   }
 
-  async #create(name: string): Promise<OpenFile> {
-    const file = await this.#disk.open(this.#pathOf(name), 'create')
-    this.#isDirectoryDirty = true
-    return this.#keep(name, file)
+  async #sizeOf(name: string, file: DiskFile): Promise<number> {
+    const size = await file.size()
+    const last = new Uint8Array(1)
+    if (size > 0) await file.read(last, size - 1)
+    if (size > 0 && last[0] !== LF) throw new DamagedJournalError(this.#pathOf(name), 'its last line has no end')
+    return size
+  }
+
+  async #tryOpen(name: string, mode: 'read' | 'write'): Promise<DiskFile | null> {
+    try {
+      return await this.#disk.open(this.#pathOf(name), mode)
+    } catch (error) {
+      if (systemErrorCode(error) === 'ENOENT') return null
+      throw error
+    }
+  }
+
+  /** @returns null if there is one. */
+  async #create(name: string): Promise<OpenFile | null> {
+    try {
+      const file = await this.#disk.open(this.#pathOf(name), 'create')
+      this.#isDirectoryDirty = true
+      return this.#keep(name, file)
+    } catch (error) {
+      if (systemErrorCode(error) === 'EEXIST') return null
+      throw error
+    }
   }
 
   #keep(name: string, file: DiskFile): OpenFile {

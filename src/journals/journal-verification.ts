@@ -5,6 +5,7 @@ import type { EventStore, RecordedEvent } from '../index.ts'
 import { hasHashedName, nameFileOf } from './journal-batch.ts'
 import { type JournalCheckpoint, readCheckpoint } from './journal-checkpoint.ts'
 import { JournalComparison, type JournalDifference } from './journal-comparison.ts'
+import { GROUP_COUNT } from './journal-files.ts'
 import { JournalLines } from './journal-lines.ts'
 import { encodeName, JOURNAL_SUFFIX, journalNameOf } from './journal-names.ts'
 import { checkOrigin } from './journal-origin.ts'
@@ -30,7 +31,7 @@ export interface JournalVerificationReport {
 }
 
 /** Characters of rows that are gathered before they are compared. */
-const FULL_SIZE = 8 * 1024 * 1024
+const FULL_SIZE = 32 * 1024 * 1024
 const LISTED_COUNT = 10_000
 
 interface PendingRows {
@@ -68,12 +69,12 @@ export class JournalVerification {
     if (position !== null) await this.#compareLog(position, checkpoint.includeSystem)
     const names = await this.#disk.list(this.#directory)
     const fileNames = names.filter(name => name.endsWith(JOURNAL_SUFFIX))
-    for (const fileName of fileNames) await this.#compareFile(fileName, checkpoint)
+    await inGroups(fileNames, fileName => this.#compareFile(fileName, checkpoint))
     return {
       position,
       fileCount: fileNames.length,
       eventCount: this.#eventCount,
-      differences: this.#differences,
+      differences: this.#differences.sort(byPlace),
       differenceCount: this.#differenceCount,
     }
   }
@@ -100,11 +101,11 @@ export class JournalVerification {
   }
 
   async #comparePending(pending: ReadonlyMap<string, PendingRows>): Promise<void> {
-    for (const [stream, { rows, lastRevision }] of pending) {
+    await inGroups([...pending], async ([stream, { rows, lastRevision }]) => {
       const fileName = journalNameOf(stream) + JOURNAL_SUFFIX
       const comparison = this.#comparisonOf(stream, fileName)
       await this.#withLines(fileName, lines => comparison.compare(lines, rows, lastRevision))
-    }
+    })
   }
 
   /** From a file to the log: whatever was not compared. */
@@ -174,6 +175,18 @@ export class JournalVerification {
     this.#differenceCount++
     if (this.#differences.length < LISTED_COUNT) this.#differences.push(difference)
   }
+}
+
+/** So many at the same time: each has one file open, or two. */
+async function inGroups<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  for (let first = 0; first < items.length; first += GROUP_COUNT) {
+    await Promise.all(items.slice(first, first + GROUP_COUNT).map(work))
+  }
+}
+
+function byPlace(one: JournalDifference, other: JournalDifference): number {
+  if (one.file !== other.file) return one.file < other.file ? -1 : 1
+  return (one.line ?? 0) - (other.line ?? 0)
 }
 
 /** @returns the size of the row. */
