@@ -4,8 +4,8 @@ import type { RecordedEvent } from '../index.ts'
 
 /** The version of what is written here; another one is refused. */
 const FORMAT = 1
-const CHECKPOINT_NAME = 'checkpoint'
-const NEW_NAME = 'checkpoint.new'
+export const CHECKPOINT_NAME = 'checkpoint'
+export const NEW_CHECKPOINT_NAME = 'checkpoint.new'
 
 /**
  * How far the journals of a directory are good. Everything up to the event is in the files, durably; the files that are listed
@@ -37,7 +37,7 @@ export function checkpointEventOf({ position, stream, revision, id, created }: R
 export async function writeCheckpoint(disk: Disk, directory: string, checkpoint: JournalCheckpoint): Promise<void> {
   const { event, includeSystem, files } = checkpoint
   const text = `${JSON.stringify({ format: FORMAT, event, includeSystem, files: Object.fromEntries(files) })}\n`
-  const path = joinPath(directory, NEW_NAME)
+  const path = joinPath(directory, NEW_CHECKPOINT_NAME)
   const file = await createAnew(disk, path)
   try {
     await file.writeDurably(Buffer.from(text, 'utf8'), 0)

@@ -1,6 +1,10 @@
-import { InvalidArgumentError } from '../core/errors.ts'
+import { DamagedJournalError, InvalidArgumentError } from '../core/errors.ts'
+import { type Disk, joinPath } from '../disk/disk.ts'
 import type { EventStore } from '../index.ts'
-import { type CheckpointEvent, checkpointEventOf } from './journal-checkpoint.ts'
+import { CHECKPOINT_NAME, type CheckpointEvent, checkpointEventOf, NEW_CHECKPOINT_NAME } from './journal-checkpoint.ts'
+import { JOURNAL_SUFFIX } from './journal-names.ts'
+
+export const LOCK_NAME = 'lock'
 
 /**
  * Whether the journals can be those of this store: at the position of their last event must be that event, or nothing if it
@@ -19,4 +23,15 @@ export async function checkOrigin(store: EventStore, last: CheckpointEvent | nul
   throw new InvalidArgumentError(
     `the journals in ${directory} are ahead of the store, or of another one: it ends before ${position}`,
   )
+}
+
+/** Without a checkpoint a directory must have nothing in it: it could be a store, or journals that nobody knows the end of. */
+export async function refuseStrangers(disk: Disk, directory: string): Promise<void> {
+  const names = await disk.list(directory)
+  if (names.includes(CHECKPOINT_NAME)) return
+  const stranger = names.find(name => name !== LOCK_NAME && name !== NEW_CHECKPOINT_NAME)
+  if (stranger === undefined) return
+  const path = joinPath(directory, stranger)
+  if (stranger.endsWith(JOURNAL_SUFFIX)) throw new DamagedJournalError(path, 'there is no checkpoint beside it')
+  throw new InvalidArgumentError(`journals are begun in a new or empty directory; there is ${path}`)
 }

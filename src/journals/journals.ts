@@ -1,4 +1,4 @@
-import { DamagedJournalError, InvalidArgumentError, JournalsLockedError, StoreLockedError } from '../core/errors.ts'
+import { InvalidArgumentError, JournalsLockedError, StoreLockedError } from '../core/errors.ts'
 import { type Disk, type DiskLock, joinPath } from '../disk/disk.ts'
 import { NodeDisk } from '../disk/node-disk.ts'
 import type { EventStore, RecordedEvent } from '../index.ts'
@@ -6,14 +6,11 @@ import { followLog } from './follow-log.ts'
 import { JournalBatch } from './journal-batch.ts'
 import { type CheckpointEvent, type JournalCheckpoint, readCheckpoint, writeCheckpoint } from './journal-checkpoint.ts'
 import { JournalFiles } from './journal-files.ts'
-import { JOURNAL_SUFFIX } from './journal-names.ts'
-import { checkOrigin } from './journal-origin.ts'
+import { checkOrigin, LOCK_NAME, refuseStrangers } from './journal-origin.ts'
 import { JournalVerification, type JournalVerificationReport, type VerifyOptions } from './journal-verification.ts'
 
 export { DamagedJournalError, JournalsLockedError } from '../core/errors.ts'
 export type { JournalDifference, JournalVerificationReport, VerifyOptions } from './journal-verification.ts'
-
-const LOCK_NAME = 'lock'
 
 export interface JournalOptions {
   /** Streams whose name begins with `$` get journals, too. What a directory began with, it must go on with. */
@@ -77,6 +74,7 @@ export class Journals {
   /** @internal */
   static async openOn(disk: Disk, store: EventStore, directory: string, options: JournalOptions = {}): Promise<Journals> {
     await disk.makeDirectory(directory)
+    await refuseStrangers(disk, directory)
     const lock = await disk.lock(joinPath(directory, LOCK_NAME)).catch((error: unknown) => {
       throw error instanceof StoreLockedError ? new JournalsLockedError(directory, error.pid) : error
     })
@@ -122,7 +120,10 @@ export class Journals {
     return this.#alone(signal, ending => this.#catchUp(ending, onProgress))
   }
 
-  /** Writes what the log has, and goes on with what comes, until the signal or `close` ends it; resolves then. */
+  /**
+   * Writes what the log has, and goes on with what comes, until the signal or `close` ends it; resolves then. Waiting for more
+   * does not keep the process alive.
+   */
   follow({ signal, onProgress }: WriteOptions = {}): Promise<void> {
     return this.#alone(signal, async ending => {
       await this.#catchUp(ending, onProgress)
@@ -232,11 +233,8 @@ export class Journals {
   }
 }
 
-/** The first checkpoint of a directory, which must not have journals of somebody else. */
+/** The first checkpoint of a directory. */
 async function begin(disk: Disk, directory: string, { includeSystem = false }: JournalOptions): Promise<JournalCheckpoint> {
-  const names = await disk.list(directory)
-  const stranger = names.find(name => name.endsWith(JOURNAL_SUFFIX))
-  if (stranger !== undefined) throw new DamagedJournalError(joinPath(directory, stranger), 'there is no checkpoint beside it')
   const checkpoint = { event: null, includeSystem, files: new Map<string, number>() }
   await writeCheckpoint(disk, directory, checkpoint)
   return checkpoint

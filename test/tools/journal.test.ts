@@ -103,6 +103,14 @@ describe('journal', () => {
     await writer.close()
   })
 
+  test('into a directory that has something else, such as the store, is refused, and leaves it as it is', async () => {
+    const store = await storeWith(3)
+    const before = readdirSync(store)
+    const outcome = await run(['journal', store, store])
+    expect(outcome).toMatchObject({ status: 2, stderr: expect.stringContaining('in a new or empty directory') })
+    expect(readdirSync(store)).toEqual(before)
+  })
+
   test.each([
     [['a'], '<directory> is missing'],
     [['--verify', '--import', 'a', 'b'], 'either --verify or --import'],
