@@ -38,6 +38,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   scavenge: ['core', 'format', 'log', 'streams'],
   subscriptions: ['core', 'log', 'streams', 'chaser/commit-ack.ts'],
   store: ENGINE,
+  journals: ['core', 'disk', 'index.ts'],
   models: ['index.ts'],
   server: ['index.ts'],
   cluster: ['index.ts'],

@@ -188,6 +188,32 @@ export class UnsupportedFormatError extends TailraceError {
   readonly code = 'UNSUPPORTED_FORMAT'
 }
 
+/** A directory of journals is not what its checkpoint says. It can always be removed and written anew. */
+export class DamagedJournalError extends TailraceError {
+  readonly code = 'DAMAGED_JOURNAL'
+  readonly file: string
+  /** What is wrong with it. */
+  readonly found: string
+
+  constructor(file: string, found: string) {
+    super(`${file}: ${found}`)
+    this.file = file
+    this.found = found
+  }
+}
+
+/** Another process, or another follower in this one, writes these journals. */
+export class JournalsLockedError extends TailraceError {
+  readonly code = 'JOURNALS_LOCKED'
+  /** The process that writes them; null when it could not be read. */
+  readonly pid: number | null
+
+  constructor(directory: string, pid: number | null) {
+    super(`process ${pid ?? 'unknown'} is writing the journals in ${directory}`, { retryable: true })
+    this.pid = pid
+  }
+}
+
 /**
  * Makes an error that is an answer and no accident: without a stack, whose capture costs more than the append that is refused,
  * and which would lead into the engine's loop.
