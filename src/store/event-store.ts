@@ -1,3 +1,4 @@
+import type { Clock } from '../core/clock.ts'
 import { InvalidArgumentError, StoreClosedError } from '../core/errors.ts'
 import type { AppendAck, NewEvent } from '../core/events.ts'
 import type { LogPosition, Revision } from '../core/positions.ts'
@@ -5,8 +6,11 @@ import type { Disk } from '../disk/disk.ts'
 import { MemoryDisk } from '../disk/memory-disk.ts'
 import { NodeDisk } from '../disk/node-disk.ts'
 import { AllReader, type ReadAllOptions } from '../streams/all-reader.ts'
+import { EventSelection } from '../streams/event-filter.ts'
 import { type EventReading, eventReading, type NextBatch } from '../streams/event-reading.ts'
 import { checkReadOptions, type ReadStreamOptions, StreamReader } from '../streams/stream-reader.ts'
+import type { Subscription } from '../subscriptions/subscription.ts'
+import { type SubscribeOptions, Subscriptions } from '../subscriptions/subscriptions.ts'
 import type { AppendOptions } from './admission.ts'
 import { openForReading } from './open-for-reading.ts'
 import { openForWriting } from './open-for-writing.ts'
@@ -36,14 +40,17 @@ export class EventStore {
   readonly #rooms: Rooms
   readonly #streams: StreamReader
   readonly #all: AllReader
+  readonly #subscriptions: Subscriptions
   #closing: Promise<void> | null = null
 
-  private constructor(rooms: Rooms) {
+  private constructor(rooms: Rooms, clock: Clock) {
     this.#rooms = rooms
     this.recovery = rooms.recovery
     const { index, reader, chaser, storeId } = rooms
     this.#streams = new StreamReader(index, reader, chaser.published, storeId)
     this.#all = new AllReader(reader, chaser.published, storeId)
+    const look = rooms.writing === null ? async () => void (await rooms.beforeRead()) : null
+    this.#subscriptions = new Subscriptions(reader, chaser.published, storeId, this.#streams, clock, look)
   }
 
   /**
@@ -64,7 +71,7 @@ export class EventStore {
   static async openOn(disk: Disk, directory: string, options?: StoreOptions): Promise<EventStore> {
     if (typeof directory !== 'string' || directory === '') throw new InvalidArgumentError('directory must be a path')
     const checked: CheckedOptions = checkOptions(options)
-    return new EventStore(await (checked.readOnly ? openForReading : openForWriting)(disk, directory, checked))
+    return new EventStore(await (checked.readOnly ? openForReading : openForWriting)(disk, directory, checked), checked.clock)
   }
 
   /**
@@ -87,7 +94,18 @@ export class EventStore {
   /** The events of the whole log, in the order of their positions. */
   readAll<Event extends AnyEvent = AnyEvent>(options: ReadAllOptions = {}): EventReading<Event> {
     checkReadOptions(options)
-    return eventReading<Event>(() => this.#whileOpen(this.#all.read(options, this.#rooms.beforeRead)))
+    const selection = new EventSelection(options.filter, options.includeSystem ?? false)
+    return eventReading<Event>(() => this.#whileOpen(this.#all.read(options, selection, this.#rooms.beforeRead)))
+  }
+
+  /**
+   * The events of the log, or of one stream, from some place on and then as they are committed: no gap, no event twice, in order.
+   * Where it begins is fixed now. It ends when the loop over it is left, when its signal is aborted, or with the store.
+   * @throws InvalidArgumentError, StoreClosedError; iterating throws the signal's reason, ReadFailedError, CorruptLogError
+   */
+  subscribe<Event extends AnyEvent = AnyEvent>(options: SubscribeOptions = {}): Subscription<Event> {
+    this.#refuseIfClosed()
+    return this.#subscriptions.subscribe(options) as Subscription<Event>
   }
 
   /** The stream's last revision, or null when it does not exist. */
@@ -113,7 +131,10 @@ export class EventStore {
 
   /** Takes no more appends, settles those it took, proves the log and lets go of the directory. May be called again. */
   close(): Promise<void> {
-    this.#closing ??= this.#rooms.close()
+    if (this.#closing === null) {
+      this.#subscriptions.close()
+      this.#closing = this.#rooms.close()
+    }
     return this.#closing
   }
 

@@ -53,6 +53,10 @@ export class StreamReader {
     }
   }
 
+  exists(stream: string): boolean {
+    return this.#index.find(stream) !== undefined
+  }
+
   #resolve(stream: string, options: ReadStreamOptions): Revisions {
     const entry = this.#index.find(stream)
     if (entry === undefined) throw new StreamNotFoundError(stream)
