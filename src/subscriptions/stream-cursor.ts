@@ -43,14 +43,18 @@ export class StreamCursor implements Cursor {
 
   async #read(): Promise<readonly RecordedEvent[] | null> {
     this.#next ??= await this.#revisionBehind()
-    this.#reading ??= this.#streams.read(this.#stream, { from: this.#next }, nothing)
-    const batch = await this.#reading()
-    if (batch === null) {
+    for (;;) {
+      // A reading that was begun earlier ends where the stream ended then.
+      const isFresh = this.#reading === null
+      this.#reading ??= this.#streams.read(this.#stream, { from: this.#next }, nothing)
+      const batch = await this.#reading()
+      if (batch !== null) {
+        this.#next = batch.at(-1)!.revision + 1
+        return batch.filter(event => (event as StoredEvent).isIn(this.#selection))
+      }
       this.#reading = null
-      return null
+      if (isFresh) return null
     }
-    this.#next = batch.at(-1)!.revision + 1
-    return batch.filter(event => (event as StoredEvent).isIn(this.#selection))
   }
 
   /** Looks back from the end: what was appended since the cursor was made is little. */

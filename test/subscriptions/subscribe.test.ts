@@ -212,6 +212,16 @@ describe('a subscription to one stream', () => {
     })
   })
 
+  test('gives what was appended since its last batch, though nothing comes later', async () => {
+    await withStore({}, async store => {
+      await appendEach(store, 's', orders(3))
+      const subscription = store.subscribe({ stream: 's' })
+      expect((await subscription.batches().next()).value).toHaveLength(3)
+      await store.append('s', order(3))
+      expect(await takeNumbers(subscription, 1)).toEqual([3])
+    })
+  })
+
   test('that does not exist yet waits for its first event', async () => {
     await withStore({}, async store => {
       for (const from of ['start', 'end', 0] as const) {
