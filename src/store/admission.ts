@@ -18,6 +18,17 @@ export interface AppendOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** Marks an append of the store's own, which may go to `$` streams. Nobody outside has the symbol. */
+export const fromHouse = Symbol('from the house')
+
+export interface HouseAppendOptions extends AppendOptions {
+  readonly [fromHouse]: true
+}
+
+function isFromHouse(options: AppendOptions | undefined): boolean {
+  return options !== undefined && fromHouse in options
+}
+
 export interface AdmissionBounds {
   readonly maxPendingBytes: number
   readonly maxPendingAppends: number
@@ -73,7 +84,7 @@ export class Admission {
     // The bound comes before anything is made: a refusal must cost less than an append.
     if (this.#pending.count >= this.#bounds.maxPendingAppends) this.#refuse()
     if (this.#pending.bytes >= this.#bounds.maxPendingBytes) this.#refuse()
-    if (typeof stream === 'string' && isSystemStream(stream)) {
+    if (typeof stream === 'string' && isSystemStream(stream) && !isFromHouse(options)) {
       throw new InvalidArgumentError(`streams that begin with $ belong to the store: '${stream}'`)
     }
     const append = Array.isArray(events)

@@ -9,9 +9,11 @@ import { AllReader, type ReadAllOptions } from '../streams/all-reader.ts'
 import { EventSelection } from '../streams/event-filter.ts'
 import { type EventReading, eventReading, type NextBatch } from '../streams/event-reading.ts'
 import { checkReadOptions, type ReadStreamOptions, StreamReader } from '../streams/stream-reader.ts'
+import { type Consumer, type ConsumerOptions, NamedConsumer } from '../subscriptions/consumer.ts'
+import { FollowerDesk } from '../subscriptions/follower-desk.ts'
+import { type SubscribeOptions, subscribe } from '../subscriptions/subscribe.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
-import { type SubscribeOptions, Subscriptions } from '../subscriptions/subscriptions.ts'
-import type { AppendOptions } from './admission.ts'
+import { type AppendOptions, fromHouse, type HouseAppendOptions } from './admission.ts'
 import { openForReading } from './open-for-reading.ts'
 import { openForWriting } from './open-for-writing.ts'
 import { type CheckedOptions, checkOptions, type StoreOptions } from './options.ts'
@@ -40,7 +42,7 @@ export class EventStore {
   readonly #rooms: Rooms
   readonly #streams: StreamReader
   readonly #all: AllReader
-  readonly #subscriptions: Subscriptions
+  readonly #followers: FollowerDesk
   #closing: Promise<void> | null = null
 
   private constructor(rooms: Rooms, clock: Clock) {
@@ -49,8 +51,18 @@ export class EventStore {
     const { index, reader, chaser, storeId } = rooms
     this.#streams = new StreamReader(index, reader, chaser.published, storeId)
     this.#all = new AllReader(reader, chaser.published, storeId)
-    const look = rooms.writing === null ? async () => void (await rooms.beforeRead()) : null
-    this.#subscriptions = new Subscriptions(reader, chaser.published, storeId, this.#streams, clock, look)
+    this.#followers = new FollowerDesk({
+      ...{ reader, published: chaser.published, storeId, streams: this.#streams, clock },
+      look: rooms.writing === null ? async () => void (await rooms.beforeRead()) : null,
+      client: {
+        append: (stream, events, options) =>
+          new Promise((resolve, reject) => {
+            const house: HouseAppendOptions = { ...options, [fromHouse]: true }
+            rooms.admit(stream, events, house, resolve, reject)
+          }),
+        readStream: (stream, options) => eventReading(() => this.#streams.read(stream, options, rooms.beforeRead)),
+      },
+    })
   }
 
   /**
@@ -105,7 +117,16 @@ export class EventStore {
    */
   subscribe<Event extends AnyEvent = AnyEvent>(options: SubscribeOptions = {}): Subscription<Event> {
     this.#refuseIfClosed()
-    return this.#subscriptions.subscribe(options) as Subscription<Event>
+    return subscribe(this.#followers, options) as Subscription<Event>
+  }
+
+  /**
+   * A subscription that remembers in the store how far it came, and goes on there after a restart. One at a time has the name.
+   * @throws InvalidArgumentError, StoreClosedError
+   */
+  consumer<Event extends AnyEvent = AnyEvent>(name: string, options: ConsumerOptions = {}): Consumer<Event> {
+    this.#refuseIfClosed()
+    return new NamedConsumer(this.#followers, name, options) as Consumer<Event>
   }
 
   /** The stream's last revision, or null when it does not exist. */
@@ -131,10 +152,7 @@ export class EventStore {
 
   /** Takes no more appends, settles those it took, proves the log and lets go of the directory. May be called again. */
   close(): Promise<void> {
-    if (this.#closing === null) {
-      this.#subscriptions.close()
-      this.#closing = this.#rooms.close()
-    }
+    this.#closing ??= this.#followers.close()?.then(() => this.#rooms.close()) ?? this.#rooms.close()
     return this.#closing
   }
 

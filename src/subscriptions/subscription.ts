@@ -1,4 +1,5 @@
 import type { RecordedEvent } from '../core/events.ts'
+import type { LogPosition } from '../core/positions.ts'
 import type { Cursor } from './log-cursor.ts'
 import type { LogTail } from './log-tail.ts'
 
@@ -22,6 +23,14 @@ export interface Subscription<Event extends AnyEvent = AnyEvent> extends AsyncIt
   [Symbol.asyncDispose](): Promise<void>
 }
 
+export interface SubscriptionCalls {
+  readonly signal?: AbortSignal | undefined
+  /** Called when everything handed out has been taken and more is asked for. */
+  readonly beforeMore?: (() => Promise<void>) | null
+  /** Called each time when nothing is left: everything below the position was taken. */
+  readonly atEnd?: ((position: LogPosition) => void) | null
+}
+
 /** Batches in a row for which nobody else gets a turn; from files, each batch gives one. */
 const BATCHES_A_TURN = 16
 
@@ -34,6 +43,7 @@ export class CursorSubscription implements Subscription {
   readonly #tail: LogTail
   readonly #signal: AbortSignal | undefined
   readonly #beforeMore: (() => Promise<void>) | null
+  readonly #atEnd: ((position: LogPosition) => void) | null
   #batch: Batch = []
   #index = 0
   #isFirst = true
@@ -48,12 +58,12 @@ export class CursorSubscription implements Subscription {
   #lineLength = 0
   readonly #caughtUp: { readonly promise: Promise<void>; readonly resolve: () => void; readonly reject: (e: unknown) => void }
 
-  /** @param beforeMore called when everything handed out has been taken and more is asked for. */
-  constructor(cursor: Cursor, tail: LogTail, signal?: AbortSignal, beforeMore: (() => Promise<void>) | null = null) {
+  constructor(cursor: Cursor, tail: LogTail, { signal, beforeMore = null, atEnd = null }: SubscriptionCalls = {}) {
     this.#cursor = cursor
     this.#tail = tail
     this.#signal = signal
     this.#beforeMore = beforeMore
+    this.#atEnd = atEnd
     this.#caughtUp = settlable()
     if (signal?.aborted) this.#onAbort()
     else signal?.addEventListener('abort', this.#onAbort, { once: true })
@@ -155,11 +165,12 @@ export class CursorSubscription implements Subscription {
       }
       if (this.#tail.position > limit) continue
       this.#catchUp()
+      this.#atEnd?.(limit)
       await this.#moved()
     }
   }
 
-  async #read(limit: Parameters<Cursor['read']>[0]): Promise<Batch | null> {
+  async #read(limit: LogPosition): Promise<Batch | null> {
     try {
       return await this.#cursor.read(limit)
     } catch (error) {
