@@ -10,7 +10,9 @@ import { EventSelection } from '../streams/event-filter.ts'
 import { type EventReading, eventReading, type NextBatch } from '../streams/event-reading.ts'
 import { checkReadOptions, type ReadStreamOptions, StreamReader } from '../streams/stream-reader.ts'
 import { type Consumer, type ConsumerOptions, NamedConsumer } from '../subscriptions/consumer.ts'
+import { type ConsumerGroup, OpenGroup } from '../subscriptions/consumer-group.ts'
 import { FollowerDesk } from '../subscriptions/follower-desk.ts'
+import type { GroupOptions } from '../subscriptions/group-options.ts'
 import { type SubscribeOptions, subscribe } from '../subscriptions/subscribe.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { type AppendOptions, fromHouse, type HouseAppendOptions } from './admission.ts'
@@ -127,6 +129,15 @@ export class EventStore {
   consumer<Event extends AnyEvent = AnyEvent>(name: string, options: ConsumerOptions = {}): Consumer<Event> {
     this.#refuseIfClosed()
     return new NamedConsumer(this.#followers, name, options) as Consumer<Event>
+  }
+
+  /**
+   * Members that share the work: each event goes to one of them, until it is settled. One at a time may be open under a name.
+   * @throws InvalidArgumentError, StoreClosedError
+   */
+  group<Event extends AnyEvent = AnyEvent>(name: string, options: GroupOptions = {}): ConsumerGroup<Event> {
+    this.#refuseIfClosed()
+    return new OpenGroup(this.#followers, name, options)
   }
 
   /** The stream's last revision, or null when it does not exist. */

@@ -81,7 +81,11 @@ export class NamedConsumer extends CursorSubscription implements Consumer {
       throw new InvalidArgumentError(`commit must be 'batch' or 'explicit', got ${JSON.stringify(options.commit)}`)
     const selection = new EventSelection(options.filter, false)
     const from = checkedFrom(options.from, desk.tail.position)
-    const cursor = new ResumedCursor(async () => desk.logCursor(selection, (await this.#progress()).position))
+    const cursor = new ResumedCursor(async () => {
+      // Where the end was has to be known after a restart, too.
+      if (options.from === 'end') await this.#write(from)
+      return desk.logCursor(selection, (await this.#progress()).position)
+    })
     const commit = options.commit === 'explicit' ? null : () => this.commit()
     super(cursor, desk.tail, { signal: options.signal, beforeMore: commit })
     this.name = name
@@ -93,13 +97,16 @@ export class NamedConsumer extends CursorSubscription implements Consumer {
 
   async commit(): Promise<void> {
     const done = this.atHand?.position ?? this.#cursor.position
-    if (done === null) return
-    // One at a time: each rests on the revision of the one before.
+    if (done !== null) await this.#write(done)
+  }
+
+  /** One at a time: each rests on the revision of the one before. */
+  async #write(position: number): Promise<void> {
     this.#committed = this.#progress().then(async committed => {
-      if (committed.position >= done) return committed
+      if (committed.revision !== null && committed.position >= position) return committed
       const { client } = this.#desk
-      const revision = await writeNote(client, this.#stream, '$consumer-committed', { position: done }, committed.revision)
-      return { position: done, revision }
+      const revision = await writeNote(client, this.#stream, '$consumer-committed', { position }, committed.revision)
+      return { position, revision }
     })
     await this.#progress()
   }

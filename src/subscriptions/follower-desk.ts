@@ -32,7 +32,8 @@ export class FollowerDesk {
   readonly #batches: SharedBatches
   readonly #storeId: Uint8Array
   readonly #streams: StreamReader
-  readonly #open = new Set<() => Promise<void>>()
+  /** By the stream of their notes. */
+  readonly #open = new Map<string, () => Promise<void>>()
 
   constructor({ reader, published, storeId, streams, client, clock, look }: FollowedStore) {
     this.tail = new LogTail(published, clock, look)
@@ -48,16 +49,21 @@ export class FollowerDesk {
     return new LogCursor(this.#batches, this.#storeId, selection, LogPosition.of(from))
   }
 
-  /** A place in one stream. @param from a revision, inclusive, or 'end' for what is committed from now on. */
-  streamCursor(stream: string, filter: EventFilter | undefined, from: number | 'end'): StreamCursor {
-    const selection = new EventSelection(filter, true)
-    return new StreamCursor(this.#streams, stream, selection, from === 'end' ? null : from, this.tail.position)
+  /** A place in one stream. @param from a revision, inclusive, or null for the first event at or behind the position `behind`. */
+  streamCursor(stream: string, filter: EventFilter | undefined, from: number | null, behind: number): StreamCursor {
+    return new StreamCursor(this.#streams, stream, new EventSelection(filter, true), from, LogPosition.of(behind))
   }
 
-  /** @param close called when the store is closed, while it can still be written to. @returns a function that takes it back. */
-  whenClosing(close: () => Promise<void>): () => void {
-    this.#open.add(close)
-    return () => this.#open.delete(close)
+  /**
+   * Enters a follower that works by itself; one at a time may write its notes.
+   * @param close called when the store is closed, while it can still be written to.
+   * @returns a function that takes it out.
+   * @throws InvalidArgumentError
+   */
+  enter(notes: string, close: () => Promise<void>): () => void {
+    if (this.#open.has(notes)) throw new InvalidArgumentError(`'${notes}' is in use: close it first`)
+    this.#open.set(notes, close)
+    return () => this.#open.delete(notes)
   }
 
   /** Ends all followers: first those that still have something to write. @returns null when it is done already. */
@@ -66,7 +72,7 @@ export class FollowerDesk {
       this.tail.close()
       return null
     }
-    return Promise.allSettled([...this.#open].map(close => close())).then(() => this.tail.close())
+    return Promise.allSettled([...this.#open.values()].map(close => close())).then(() => this.tail.close())
   }
 }
 

@@ -27,14 +27,14 @@ export function subscribe(desk: FollowerDesk, options: SubscribeOptions): Cursor
   const { stream, includeSystem, filter, signal } = options
   checkSignal(signal)
   const from = startOf(options)
+  const { tail } = desk
   if (stream === undefined) {
     const selection = new EventSelection(filter, includeSystem ?? false)
-    return new CursorSubscription(desk.logCursor(selection, checkedFrom(from, desk.tail.position)), desk.tail, { signal })
+    return new CursorSubscription(desk.logCursor(selection, checkedFrom(from, tail.position)), tail, { signal })
   }
   encodeStreamName(stream)
-  return new CursorSubscription(desk.streamCursor(stream, filter, from === 'end' ? from : checkedFrom(from, 0)), desk.tail, {
-    signal,
-  })
+  const revision = from === 'end' ? null : checkedFrom(from, 0)
+  return new CursorSubscription(desk.streamCursor(stream, filter, revision, tail.position), tail, { signal })
 }
 
 function startOf({ from, after }: SubscribeOptions): number | 'start' | 'end' | undefined {
