@@ -11,8 +11,11 @@ import { type EventReading, eventReading, type NextBatch } from '../streams/even
 import { checkReadOptions, type ReadStreamOptions, StreamReader } from '../streams/stream-reader.ts'
 import { type Consumer, type ConsumerOptions, NamedConsumer } from '../subscriptions/consumer.ts'
 import { type ConsumerGroup, OpenGroup } from '../subscriptions/consumer-group.ts'
+import { type Entity, type EntityOptions, FoldedEntity } from '../subscriptions/entity.ts'
+import type { When } from '../subscriptions/fold.ts'
 import { FollowerDesk } from '../subscriptions/follower-desk.ts'
 import type { GroupOptions } from '../subscriptions/group-options.ts'
+import { OpenProjection, type Projection, type ProjectionOptions } from '../subscriptions/projection.ts'
 import { type SubscribeOptions, subscribe } from '../subscriptions/subscribe.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { type AppendOptions, fromHouse, type HouseAppendOptions } from './admission.ts'
@@ -62,7 +65,7 @@ export class EventStore {
             const house: HouseAppendOptions = { ...options, [fromHouse]: true }
             rooms.admit(stream, events, house, resolve, reject)
           }),
-        readStream: (stream, options) => eventReading(() => this.#streams.read(stream, options, rooms.beforeRead)),
+        readStream: (stream, options) => this.readStream(stream, options),
       },
     })
   }
@@ -138,6 +141,24 @@ export class EventStore {
   group<Event extends AnyEvent = AnyEvent>(name: string, options: GroupOptions = {}): ConsumerGroup<Event> {
     this.#refuseIfClosed()
     return new OpenGroup(this.#followers, name, options)
+  }
+
+  /**
+   * Folds events into a state that follows the log and is saved in the store. One at a time may be open under a name.
+   * @throws InvalidArgumentError, StoreClosedError
+   */
+  project<State>(options: ProjectionOptions<State>): Projection<State> {
+    this.#refuseIfClosed()
+    return new OpenProjection(this.#followers, options)
+  }
+
+  /**
+   * The state of one stream: each `get` folds only what is new, from a snapshot if there is one.
+   * @throws InvalidArgumentError, StoreClosedError
+   */
+  entity<State>(stream: string, when: When<State>, options: EntityOptions<State> = {}): Entity<State> {
+    this.#refuseIfClosed()
+    return new FoldedEntity(this.#followers.client, stream, when, options)
   }
 
   /** The stream's last revision, or null when it does not exist. */
