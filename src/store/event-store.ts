@@ -6,9 +6,19 @@ import type { Disk } from '../disk/disk.ts'
 import { MemoryDisk } from '../disk/memory-disk.ts'
 import { NodeDisk } from '../disk/node-disk.ts'
 import { AllReader, type ReadAllOptions } from '../streams/all-reader.ts'
+import { EventSelection } from '../streams/event-filter.ts'
 import { type EventReading, eventReading, type NextBatch } from '../streams/event-reading.ts'
 import { checkReadOptions, type ReadStreamOptions, StreamReader } from '../streams/stream-reader.ts'
-import type { AppendOptions, CommitOptions } from './admission.ts'
+import { type Consumer, type ConsumerOptions, NamedConsumer } from '../subscriptions/consumer.ts'
+import { type ConsumerGroup, OpenGroup } from '../subscriptions/consumer-group.ts'
+import { type Entity, type EntityOptions, FoldedEntity } from '../subscriptions/entity.ts'
+import type { When } from '../subscriptions/fold.ts'
+import { FollowerDesk } from '../subscriptions/follower-desk.ts'
+import type { GroupOptions } from '../subscriptions/group-options.ts'
+import { OpenProjection, type Projection, type ProjectionOptions } from '../subscriptions/projection.ts'
+import { type SubscribeOptions, subscribe } from '../subscriptions/subscribe.ts'
+import type { Subscription } from '../subscriptions/subscription.ts'
+import { type AppendOptions, type CommitOptions, fromHouse, type HouseAppendOptions } from './admission.ts'
 import { openForReading } from './open-for-reading.ts'
 import { openForWriting } from './open-for-writing.ts'
 import { type CheckedOptions, checkOptions, type StoreOptions } from './options.ts'
@@ -39,6 +49,7 @@ export class EventStore {
   readonly #rooms: Rooms
   readonly #streams: StreamReader
   readonly #all: AllReader
+  readonly #followers: FollowerDesk
   #closing: Promise<void> | null = null
 
   private constructor(rooms: Rooms, clock: Clock) {
@@ -47,6 +58,18 @@ export class EventStore {
     const { index, loader, reader, chaser, storeId } = rooms
     this.#streams = new StreamReader(index, loader, reader, chaser.published, storeId, clock)
     this.#all = new AllReader(reader, chaser.published, storeId)
+    this.#followers = new FollowerDesk({
+      ...{ reader, published: chaser.published, storeId, streams: this.#streams, clock },
+      look: rooms.writing === null ? async () => void (await rooms.beforeRead()) : null,
+      client: {
+        append: (stream, events, options) =>
+          new Promise((resolve, reject) => {
+            const house: HouseAppendOptions = { ...options, [fromHouse]: true }
+            rooms.admit(stream, events, house, resolve as Resolve, reject)
+          }),
+        readStream: (stream, options) => this.readStream(stream, options),
+      },
+    })
   }
 
   /**
@@ -100,7 +123,54 @@ export class EventStore {
   /** The events of the whole log, in the order of their positions. */
   readAll<Event extends AnyEvent = AnyEvent>(options: ReadAllOptions = {}): EventReading<Event> {
     checkReadOptions(options)
-    return eventReading<Event>(() => this.#whileOpen(this.#all.read(options, this.#rooms.beforeRead)))
+    const selection = new EventSelection(options.filter, options.includeSystem ?? false)
+    return eventReading<Event>(() => this.#whileOpen(this.#all.read(options, selection, this.#rooms.beforeRead)))
+  }
+
+  /**
+   * The events of the log, or of one stream, from some place on and then as they are committed: no gap, no event twice, in order.
+   * Where it begins is fixed now. It ends when the loop over it is left, when its signal is aborted, or with the store.
+   * @throws InvalidArgumentError, StoreClosedError; iterating throws the signal's reason, ReadFailedError, CorruptLogError
+   */
+  subscribe<Event extends AnyEvent = AnyEvent>(options: SubscribeOptions = {}): Subscription<Event> {
+    this.#refuseIfClosed()
+    return subscribe(this.#followers, options) as Subscription<Event>
+  }
+
+  /**
+   * A subscription that remembers in the store how far it came, and goes on there after a restart. One at a time has the name.
+   * @throws InvalidArgumentError, StoreClosedError
+   */
+  consumer<Event extends AnyEvent = AnyEvent>(name: string, options: ConsumerOptions = {}): Consumer<Event> {
+    this.#refuseIfClosed()
+    return new NamedConsumer(this.#followers, name, options) as Consumer<Event>
+  }
+
+  /**
+   * Members that share the work: each event goes to one of them, until it is settled. One at a time may be open under a name.
+   * @throws InvalidArgumentError, StoreClosedError
+   */
+  group<Event extends AnyEvent = AnyEvent>(name: string, options: GroupOptions = {}): ConsumerGroup<Event> {
+    this.#refuseIfClosed()
+    return new OpenGroup(this.#followers, name, options)
+  }
+
+  /**
+   * Folds events into a state that follows the log and is saved in the store. One at a time may be open under a name.
+   * @throws InvalidArgumentError, StoreClosedError
+   */
+  project<State>(options: ProjectionOptions<State>): Projection<State> {
+    this.#refuseIfClosed()
+    return new OpenProjection(this.#followers, options)
+  }
+
+  /**
+   * The state of one stream: each `get` folds only what is new, from a snapshot if there is one.
+   * @throws InvalidArgumentError, StoreClosedError
+   */
+  entity<State>(stream: string, when: When<State>, options: EntityOptions<State> = {}): Entity<State> {
+    this.#refuseIfClosed()
+    return new FoldedEntity(this.#followers.client, stream, when, options)
   }
 
   /** The stream's last revision, or null when it does not exist. */
@@ -126,7 +196,7 @@ export class EventStore {
 
   /** Takes no more appends, settles those it took, proves the log and lets go of the directory. May be called again. */
   close(): Promise<void> {
-    this.#closing ??= this.#rooms.close()
+    this.#closing ??= this.#followers.close()?.then(() => this.#rooms.close()) ?? this.#rooms.close()
     return this.#closing
   }
 

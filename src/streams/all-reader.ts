@@ -1,12 +1,11 @@
-import type { RecordedEvent } from '../core/events.ts'
 import { KIB } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
-import type { ByteWindow } from '../format/byte-window.ts'
-import { RecordType, sizeOf, streamOffsetOf, typeOf } from '../format/log-record.ts'
+import { sizeOf } from '../format/log-record.ts'
 import type { Checkpoint } from '../log/checkpoint.ts'
-import type { LogReader, RecordBatch } from '../log/log-reader.ts'
+import type { LogReader } from '../log/log-reader.ts'
+import type { EventFilter, EventSelection } from './event-filter.ts'
 import type { NextBatch } from './event-reading.ts'
-import { StoredEvent } from './stored-event.ts'
+import { eventsOf } from './stored-event.ts'
 
 export interface ReadAllOptions {
   /** A position, 'start' or 'end'; inclusive: the first event at or after it, in reading direction. */
@@ -14,13 +13,14 @@ export interface ReadAllOptions {
   /** Backwards begins at the end by default. */
   readonly direction?: 'forwards' | 'backwards' | undefined
   readonly maxCount?: number | undefined
+  /** Only these events; maxCount counts them alone. */
+  readonly filter?: EventFilter | undefined
   /** Streams whose name begins with `$` are left out unless this is true. */
   readonly includeSystem?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 const BATCH_SIZE = 256 * KIB
-const DOLLAR = 0x24
 
 /** Reads the whole log in order of position. Below the published position every prepare has its commit. */
 export class AllReader {
@@ -35,8 +35,8 @@ export class AllReader {
   }
 
   /** @param ready awaited before the end of the read is fixed. */
-  read(options: ReadAllOptions, ready: () => Promise<void> | null): NextBatch {
-    const { signal, includeSystem = false } = options
+  read(options: ReadAllOptions, selection: EventSelection, ready: () => Promise<void> | null): NextBatch {
+    const { signal } = options
     const backwards = options.direction === 'backwards'
     let left = options.maxCount ?? Number.POSITIVE_INFINITY
     let limit: LogPosition | null = null
@@ -56,7 +56,7 @@ export class AllReader {
         signal?.throwIfAborted()
         if (batch === null) return null
         next = batch.next
-        const events = this.#eventsOf(batch, includeSystem, left)
+        const events = eventsOf(batch, this.#storeId, selection, left, false)
         left -= events.length
         if (events.length > 0) return events
       }
@@ -72,20 +72,4 @@ export class AllReader {
     const batch = await this.#log.readForward(boundary, limit, 1)
     return batch === null ? boundary : LogPosition.plus(boundary, sizeOf(batch.window.view, batch.offsets[0]!))
   }
-
-  #eventsOf(batch: RecordBatch, includeSystem: boolean, maxCount: number): RecordedEvent[] {
-    const { window, offsets } = batch
-    const events: RecordedEvent[] = []
-    for (const offset of offsets) {
-      if (typeOf(window.view, offset) !== RecordType.prepare) continue
-      if (!includeSystem && isSystemEvent(window, offset)) continue
-      if (events.length === maxCount) break
-      events.push(new StoredEvent(window, offset, this.#storeId))
-    }
-    return events
-  }
-}
-
-function isSystemEvent(window: ByteWindow, offset: number): boolean {
-  return window.bytes[streamOffsetOf(window.view, offset)] === DOLLAR
 }

@@ -13,11 +13,15 @@ import {
   metadataOffsetOf,
   PrepareFlag,
   positionOf,
+  RecordType,
   revisionOf,
   streamOffsetOf,
   streamSizeOf,
   suppliedIdOffsetOf,
+  typeOf,
 } from '../format/log-record.ts'
+import type { RecordBatch } from '../log/log-reader.ts'
+import type { EventSelection } from './event-filter.ts'
 
 const NOT_DECODED = Symbol('not decoded')
 
@@ -27,14 +31,20 @@ export class StoredEvent implements RecordedEvent {
   readonly #window: ByteWindow
   readonly #offset: number
   readonly #storeId: Uint8Array
+  readonly #isShared: boolean
   #type: string | undefined
   #data: unknown = NOT_DECODED
 
-  /** @param window never reused: the event keeps it. @param stream its name, if the reader knows it. */
-  constructor(window: ByteWindow, offset: number, storeId: Uint8Array, stream?: string) {
+  /**
+   * @param window never reused: the event keeps it.
+   * @param stream its name, if the reader knows it.
+   * @param isShared other readers have events in the same window: bytes that are handed out are copied first.
+   */
+  constructor(window: ByteWindow, offset: number, storeId: Uint8Array, stream?: string, isShared = false) {
     this.#window = window
     this.#offset = offset
     this.#storeId = storeId
+    this.#isShared = isShared
     this.stream = stream ?? streamNameAt(window, offset)
   }
 
@@ -81,7 +91,7 @@ export class StoredEvent implements RecordedEvent {
 
   get bytes(): Uint8Array {
     const { bytes, view } = this.#window
-    return asBytes(bytes, dataOffsetOf(view, this.#offset), dataEndOf(view, this.#offset))
+    return this.#asBytes(bytes, dataOffsetOf(view, this.#offset), dataEndOf(view, this.#offset))
   }
 
   get metadata(): unknown {
@@ -90,11 +100,21 @@ export class StoredEvent implements RecordedEvent {
     const { bytes, view } = this.#window
     const start = metadataOffsetOf(view, this.#offset)
     const end = dataOffsetOf(view, this.#offset)
-    return flags & PrepareFlag.jsonMetadata ? JSON.parse(bytes.toString('utf8', start, end)) : asBytes(bytes, start, end)
+    return flags & PrepareFlag.jsonMetadata ? JSON.parse(bytes.toString('utf8', start, end)) : this.#asBytes(bytes, start, end)
   }
 
   get #flags(): number {
     return flagsOf(this.#window.view, this.#offset)
+  }
+
+  isIn(selection: EventSelection): boolean {
+    return selection.has(this.#window, this.#offset)
+  }
+
+  /** A plain Uint8Array: users get no Buffer, whose methods differ. */
+  #asBytes(bytes: Buffer, start: number, end: number): Uint8Array {
+    const view = new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start)
+    return this.#isShared ? view.slice() : view
   }
 
   /** All fields, as a plain object. */
@@ -113,7 +133,22 @@ export function streamNameAt(window: ByteWindow, offset: number): string {
   return window.bytes.toString('utf8', start, start + streamSizeOf(window.view, offset))
 }
 
-/** A plain Uint8Array over the same memory: users get no Buffer, whose methods differ. */
-function asBytes(bytes: Buffer, start: number, end: number): Uint8Array {
-  return new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start)
+/**
+ * The events of a batch that are meant, in its order, at most `maxCount`.
+ * @param isShared other readers have the same batch.
+ */
+export function eventsOf(
+  { window, offsets }: RecordBatch,
+  storeId: Uint8Array,
+  selection: EventSelection,
+  maxCount: number,
+  isShared: boolean,
+): RecordedEvent[] {
+  const events: RecordedEvent[] = []
+  for (const offset of offsets) {
+    if (typeOf(window.view, offset) !== RecordType.prepare || !selection.has(window, offset)) continue
+    if (events.length === maxCount) break
+    events.push(new StoredEvent(window, offset, storeId, undefined, isShared))
+  }
+  return events
 }

@@ -1,0 +1,132 @@
+import { InvalidArgumentError } from '../core/errors.ts'
+import type { RecordedEvent } from '../core/events.ts'
+import type { LogPosition } from '../core/positions.ts'
+import { type EventFilter, EventSelection } from '../streams/event-filter.ts'
+import { checkedFrom, checkSignal, type FollowerDesk, notesStream } from './follower-desk.ts'
+import { lastNote, writeNote } from './log-client.ts'
+import type { Cursor, LogCursor } from './log-cursor.ts'
+import { CursorSubscription, type Subscription } from './subscription.ts'
+
+type AnyEvent = { type: string; data: unknown }
+
+export interface ConsumerOptions {
+  /** Only these events. */
+  readonly filter?: EventFilter | undefined
+  /** Where a consumer begins that has never committed: a position, 'start' (default), or 'end'. */
+  readonly from?: number | 'start' | 'end' | undefined
+  /** 'batch' (default): when the next batch is asked for, the one before is committed. 'explicit': only `commit()` does. */
+  readonly commit?: 'batch' | 'explicit' | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A subscription that remembers in the store how far it came, under its name, and goes on there: each event at least once. */
+export interface Consumer<Event extends AnyEvent = AnyEvent> extends Subscription<Event> {
+  readonly name: string
+  /**
+   * Everything handed out so far is done with. Resolves when that is durable: it will not be handed out again under this name.
+   * @throws (rejects with) WrongExpectedRevisionError when another consumer has committed under this name meanwhile,
+   *   QueueFullError, StoreClosedError, ReadOnlyStoreError, DiskFullError, WriterFailedError
+   */
+  commit(): Promise<void>
+  /** How far what is committed here is behind the end of the log, in bytes of log. */
+  lag(): Promise<number>
+}
+
+const COMMIT_WAYS: readonly ConsumerOptions['commit'][] = ['batch', 'explicit', undefined]
+
+/** What a consumer writes down: everything below is done. */
+interface Progress {
+  readonly position: number
+}
+
+interface Committed extends Progress {
+  /** Of the note; null before the first. */
+  readonly revision: number | null
+}
+
+/** A log cursor that begins where the notes say. */
+class ResumedCursor implements Cursor {
+  readonly #resume: () => Promise<LogCursor>
+  #cursor: LogCursor | null = null
+
+  constructor(resume: () => Promise<LogCursor>) {
+    this.#resume = resume
+  }
+
+  /** Null while nothing was read. */
+  get position(): LogPosition | null {
+    return this.#cursor?.position ?? null
+  }
+
+  async read(limit: LogPosition): Promise<readonly RecordedEvent[] | null> {
+    this.#cursor ??= await this.#resume()
+    return this.#cursor.read(limit)
+  }
+}
+
+export class NamedConsumer extends CursorSubscription implements Consumer {
+  readonly name: string
+  readonly #desk: FollowerDesk
+  readonly #stream: string
+  readonly #from: number
+  readonly #cursor: ResumedCursor
+  /** What is written down, and in which revision; undefined before it was looked up. */
+  #committed: Promise<Committed> | undefined
+
+  /** @throws InvalidArgumentError */
+  constructor(desk: FollowerDesk, name: string, options: ConsumerOptions) {
+    const stream = notesStream('consumer', name)
+    checkSignal(options.signal)
+    if (!COMMIT_WAYS.includes(options.commit))
+      throw new InvalidArgumentError(`commit must be 'batch' or 'explicit', got ${JSON.stringify(options.commit)}`)
+    const selection = new EventSelection(options.filter, false)
+    const from = checkedFrom(options.from, desk.tail.position)
+    const cursor = new ResumedCursor(async () => {
+      // Where the end was has to be known after a restart, too.
+      if (options.from === 'end') await this.#write(from)
+      return desk.logCursor(selection, (await this.#progress()).position)
+    })
+    const commit = options.commit === 'explicit' ? null : () => this.commit()
+    super(cursor, desk.tail, { signal: options.signal, beforeMore: commit })
+    this.name = name
+    this.#desk = desk
+    this.#stream = stream
+    this.#from = from
+    this.#cursor = cursor
+  }
+
+  async commit(): Promise<void> {
+    const done = this.atHand?.position ?? this.#cursor.position
+    if (done !== null) await this.#write(done)
+  }
+
+  /** One at a time: each rests on the revision of the one before. */
+  async #write(position: number): Promise<void> {
+    this.#committed = this.#progress().then(async committed => {
+      if (committed.revision !== null && committed.position >= position) return committed
+      const { client } = this.#desk
+      const revision = await writeNote(client, this.#stream, '$consumer-committed', { position }, committed.revision)
+      return { position, revision }
+    })
+    await this.#progress()
+  }
+
+  async lag(): Promise<number> {
+    await this.#desk.tail.refresh()
+    return Math.max(0, this.#desk.tail.position - (await this.#progress()).position)
+  }
+
+  async #progress(): Promise<Committed> {
+    this.#committed ??= lastNote<Progress>(this.#desk.client, this.#stream).then(note =>
+      note === null ? { position: this.#from, revision: null } : { position: note.value.position, revision: note.revision },
+    )
+    const looking = this.#committed
+    try {
+      return await looking
+    } catch (error) {
+      // What stands there now is looked up again.
+      if (this.#committed === looking) this.#committed = undefined
+      throw error
+    }
+  }
+}

@@ -1,0 +1,139 @@
+import { InvalidArgumentError, StreamNotFoundError } from '../core/errors.ts'
+import type { JsonValue } from '../core/events.ts'
+import { encodeStreamName } from '../core/names.ts'
+import { Fold, type When } from './fold.ts'
+import { checkedCount, notesStream } from './follower-desk.ts'
+import { type LogClient, lastNote, writeNote } from './log-client.ts'
+
+export interface EntityOptions<State> {
+  /** The state before the first event, or what makes it; undefined. */
+  readonly initial?: State | (() => State) | undefined
+  /** A snapshot is saved when so many events are newer than the last; 100. 0 saves none. */
+  readonly snapshotAfterCount?: number | undefined
+  /** Larger snapshots are not saved, in bytes of JSON; 1 MiB. */
+  readonly maxSnapshotBytes?: number | undefined
+  /** Snapshots with another number are passed over; 0. Change it with the reducer. */
+  readonly version?: number | undefined
+}
+
+/** The state of one stream. */
+export interface Entity<State> {
+  readonly stream: string
+  /**
+   * The state behind everything that was acknowledged before the call; folds only what is new. It must be a JSON value if it is
+   * to be saved, and must not be changed.
+   * @throws (rejects with) what the reducer threw, StoreClosedError, ReadFailedError, CorruptLogError
+   */
+  get(): Promise<State>
+  /** Of the last event in the state, to be used as `expectedRevision`; null when there is none. */
+  readonly revision: number | null
+}
+
+interface SnapshotNote {
+  readonly revision: number
+  readonly version: number
+  readonly state: JsonValue
+}
+
+const DEFAULT_SNAPSHOT_AFTER_COUNT = 100
+const DEFAULT_MAX_SNAPSHOT_BYTES = 1024 * 1024
+
+export class FoldedEntity<State> implements Entity<State> {
+  readonly stream: string
+  readonly #client: LogClient
+  readonly #snapshots: string
+  readonly #fold: Fold<State>
+  readonly #snapshotAfterCount: number
+  readonly #maxSnapshotBytes: number
+  readonly #version: number
+  #state: State
+  #revision: number | null = null
+  /** Of the note that the next snapshot follows, and of the last event in it. */
+  #noteRevision: number | null = null
+  #savedRevision = -1
+  #isLoaded = false
+  /** One get at a time: each goes on where the one before came to. */
+  #line: Promise<unknown> = Promise.resolve()
+
+  /** @throws InvalidArgumentError */
+  constructor(client: LogClient, stream: string, when: When<State>, options: EntityOptions<State>) {
+    encodeStreamName(stream)
+    this.stream = stream
+    this.#client = client
+    this.#fold = new Fold<State>(options.initial as State, when)
+    this.#snapshotAfterCount = checkedCount('snapshotAfterCount', options.snapshotAfterCount, DEFAULT_SNAPSHOT_AFTER_COUNT, 0)
+    this.#maxSnapshotBytes = checkedCount('maxSnapshotBytes', options.maxSnapshotBytes, DEFAULT_MAX_SNAPSHOT_BYTES, 0)
+    this.#version = checkedCount('version', options.version, 0, 0)
+    if (this.#snapshotAfterCount > 0 && stream.startsWith('$'))
+      throw new InvalidArgumentError('a stream of the store has no snapshots: set snapshotAfterCount to 0')
+    this.#snapshots = this.#snapshotAfterCount > 0 ? notesStream('snapshot', stream) : ''
+    this.#state = this.#fold.initial()
+  }
+
+  get revision(): number | null {
+    return this.#revision
+  }
+
+  get(): Promise<State> {
+    const getting = this.#line.then(() => this.#get())
+    this.#line = getting.catch(() => {})
+    return getting
+  }
+
+  async #get(): Promise<State> {
+    if (!this.#isLoaded) await this.#load()
+    let state = this.#state
+    let revision = this.#revision
+    try {
+      const from = revision === null ? 0 : revision + 1
+      for await (const batch of this.#client.readStream(this.stream, { from }).batches()) {
+        for (const event of batch) {
+          state = this.#fold.next(state, event)
+          revision = event.revision
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof StreamNotFoundError)) {
+        // A reducer may have changed half of it.
+        this.#forget()
+        throw error
+      }
+    }
+    this.#state = state
+    this.#revision = revision
+    if (this.#snapshotAfterCount > 0 && (revision ?? -1) - this.#savedRevision >= this.#snapshotAfterCount) await this.#save()
+    return state
+  }
+
+  #forget(): void {
+    this.#isLoaded = false
+    this.#state = this.#fold.initial()
+    this.#revision = null
+  }
+
+  async #load(): Promise<void> {
+    const note = this.#snapshotAfterCount === 0 ? null : await lastNote<SnapshotNote>(this.#client, this.#snapshots)
+    this.#isLoaded = true
+    if (note === null) return
+    this.#noteRevision = note.revision
+    if (note.value.version !== this.#version) return
+    this.#state = note.value.state as State
+    this.#revision = note.value.revision
+    this.#savedRevision = note.value.revision
+  }
+
+  /** Snapshots save time and nothing else: that one could not be saved is no failure. */
+  async #save(): Promise<void> {
+    const revision = this.#revision!
+    this.#savedRevision = revision
+    const state = this.#state as JsonValue
+    if (Buffer.byteLength(JSON.stringify(state) ?? '') > this.#maxSnapshotBytes) return
+    const note: SnapshotNote = { revision, version: this.#version, state }
+    try {
+      this.#noteRevision = await writeNote(this.#client, this.#snapshots, '$snapshot', { ...note }, this.#noteRevision)
+    } catch {
+      // Perhaps somebody else has saved one: the next is written behind it.
+      this.#noteRevision = (await lastNote<SnapshotNote>(this.#client, this.#snapshots).catch(() => null))?.revision ?? null
+    }
+  }
+}

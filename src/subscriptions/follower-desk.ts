@@ -1,0 +1,108 @@
+import type { Clock } from '../core/clock.ts'
+import { InvalidArgumentError } from '../core/errors.ts'
+import { encodeStreamName } from '../core/names.ts'
+import { LogPosition } from '../core/positions.ts'
+import type { Checkpoint } from '../log/checkpoint.ts'
+import type { LogReader } from '../log/log-reader.ts'
+import { type EventFilter, EventSelection } from '../streams/event-filter.ts'
+import type { StreamReader } from '../streams/stream-reader.ts'
+import type { LogClient } from './log-client.ts'
+import { LogCursor } from './log-cursor.ts'
+import { LogTail } from './log-tail.ts'
+import { SharedBatches } from './shared-batches.ts'
+import { StreamCursor } from './stream-cursor.ts'
+
+/** What the front desk hands in for those who follow the log. */
+export interface FollowedStore {
+  readonly reader: LogReader
+  readonly published: Checkpoint
+  readonly storeId: Uint8Array
+  readonly streams: StreamReader
+  readonly client: LogClient
+  readonly clock: Clock
+  /** Brings `published` up to date in a store that follows another process; null where it moves by itself. */
+  readonly look: (() => Promise<void>) | null
+}
+
+/** Where followers get their cursors. They share one eye on the tail, and the bytes they read. */
+export class FollowerDesk {
+  readonly tail: LogTail
+  readonly client: LogClient
+  readonly clock: Clock
+  readonly #batches: SharedBatches
+  readonly #storeId: Uint8Array
+  readonly #streams: StreamReader
+  /** By the stream of their notes. */
+  readonly #open = new Map<string, () => Promise<void>>()
+
+  constructor({ reader, published, storeId, streams, client, clock, look }: FollowedStore) {
+    this.tail = new LogTail(published, clock, look)
+    this.client = client
+    this.clock = clock
+    this.#batches = new SharedBatches(reader)
+    this.#storeId = storeId
+    this.#streams = streams
+  }
+
+  /** A place in the log. @param from inclusive. */
+  logCursor(selection: EventSelection, from: number): LogCursor {
+    return new LogCursor(this.#batches, this.#storeId, selection, LogPosition.of(from))
+  }
+
+  /** A place in one stream. @param from a revision, inclusive, or null for the first event at or behind the position `behind`. */
+  streamCursor(stream: string, filter: EventFilter | undefined, from: number | null, behind: number): StreamCursor {
+    return new StreamCursor(this.#streams, stream, new EventSelection(filter, true), from, LogPosition.of(behind))
+  }
+
+  /**
+   * Enters a follower that works by itself; one at a time may write its notes.
+   * @param close called when the store is closed, while it can still be written to.
+   * @returns a function that takes it out.
+   * @throws InvalidArgumentError
+   */
+  enter(notes: string, close: () => Promise<void>): () => void {
+    if (this.#open.has(notes)) throw new InvalidArgumentError(`'${notes}' is in use: close it first`)
+    this.#open.set(notes, close)
+    return () => this.#open.delete(notes)
+  }
+
+  /** Ends all followers: first those that still have something to write. @returns null when it is done already. */
+  close(): Promise<void> | null {
+    if (this.#open.size === 0) {
+      this.tail.close()
+      return null
+    }
+    return Promise.allSettled([...this.#open.values()].map(close => close())).then(() => this.tail.close())
+  }
+}
+
+/** The stream in which a follower keeps its notes. @throws InvalidArgumentError */
+export function notesStream(kind: string, name: unknown): string {
+  if (typeof name !== 'string' || name === '')
+    throw new InvalidArgumentError(`the name of a ${kind} must be a text, got ${JSON.stringify(name)}`)
+  const stream = `$${kind}-${name}`
+  encodeStreamName(stream)
+  return stream
+}
+
+/** @returns `from` as a number; 'end' is the end of what is published. @throws InvalidArgumentError */
+export function checkedFrom(from: unknown, end: number): number {
+  if (from === undefined || from === 'start') return 0
+  if (from === 'end') return end
+  if (!Number.isSafeInteger(from) || (from as number) < 0)
+    throw new InvalidArgumentError(`from must be 'start', 'end' or a whole number from 0, got ${JSON.stringify(from)}`)
+  return from as number
+}
+
+/** @throws InvalidArgumentError */
+export function checkedCount(name: string, value: unknown, fallback: number, min: number): number {
+  if (value === undefined) return fallback
+  if (!Number.isSafeInteger(value) || (value as number) < min)
+    throw new InvalidArgumentError(`${name} must be a whole number from ${min}, got ${String(value)}`)
+  return value as number
+}
+
+/** @throws InvalidArgumentError */
+export function checkSignal(signal: unknown): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new InvalidArgumentError('signal must be an AbortSignal')
+}

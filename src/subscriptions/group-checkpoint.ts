@@ -1,0 +1,94 @@
+import type { Clock } from '../core/clock.ts'
+import type { CheckedGroupOptions } from './group-options.ts'
+import { type LogClient, writeNote } from './log-client.ts'
+
+/** What a group writes down. What stands below was settled; what it names and what stands behind is given out again. */
+export interface GroupNote {
+  /** A position; of a group over one stream, a revision; null when it is the first revision behind the position `behind`. */
+  readonly from: number | null
+  readonly behind: number
+  /** A revision in the stream of parked messages: those from here on were not replayed. */
+  readonly parkedFrom: number
+}
+
+/** Writes a group's checkpoints: not for each message, and one at a time. */
+export class GroupCheckpoint {
+  readonly #client: LogClient
+  readonly #clock: Clock
+  readonly #stream: string
+  readonly #options: CheckedGroupOptions
+  readonly #noteNow: () => GroupNote
+  readonly #onFailure: (error: unknown) => void
+  #revision: number | null
+  /** Settled since the last checkpoint. */
+  #count = 0
+  #cancelTimer: (() => void) | null = null
+  #writing: Promise<void> = Promise.resolve()
+  #isWriting = false
+
+  /**
+   * @param revision of the last note; null when there is none.
+   * @param noteNow what is to be written.
+   */
+  constructor(
+    client: LogClient,
+    clock: Clock,
+    stream: string,
+    options: CheckedGroupOptions,
+    revision: number | null,
+    noteNow: () => GroupNote,
+    onFailure: (error: unknown) => void,
+  ) {
+    this.#client = client
+    this.#clock = clock
+    this.#stream = stream
+    this.#options = options
+    this.#revision = revision
+    this.#noteNow = noteNow
+    this.#onFailure = onFailure
+  }
+
+  /** A message was settled. */
+  count(): void {
+    this.#count++
+    if (this.#count >= this.#options.maxCheckPointCount) this.#write()
+    else this.#writeLater()
+  }
+
+  /** Writes what is left. */
+  async close(): Promise<void> {
+    this.#cancelTimer?.()
+    this.#cancelTimer = null
+    await this.#writing
+    this.#write()
+    await this.#writing
+  }
+
+  #writeLater(): void {
+    if (this.#cancelTimer !== null || this.#count < this.#options.minCheckPointCount) return
+    this.#cancelTimer = this.#clock.after(this.#options.checkPointAfterMs, () => {
+      this.#cancelTimer = null
+      this.#write()
+    })
+  }
+
+  #write(): void {
+    if (this.#isWriting || this.#count === 0) return
+    this.#isWriting = true
+    const counted = this.#count
+    this.#count = 0
+    this.#writing = writeNote(this.#client, this.#stream, '$group-checkpoint', { ...this.#noteNow() }, this.#revision)
+      .then(
+        revision => {
+          this.#revision = revision
+        },
+        error => {
+          this.#count += counted
+          this.#onFailure(error)
+        },
+      )
+      .finally(() => {
+        this.#isWriting = false
+      })
+  }
+}

@@ -1,0 +1,112 @@
+import type { RecordedEvent } from '../core/events.ts'
+
+type AnyEvent = { type: string; data: unknown }
+
+/**
+ * What becomes of a message that could not be handled. 'retry': somebody gets it again, until it was retried too often. 'park': it
+ * is put aside. 'skip': it counts as done. 'stop': the member leaves, others get what it has.
+ */
+export type NackAction = 'retry' | 'park' | 'skip' | 'stop'
+
+/** One event on its way to one member. It must be settled in time; settling it twice, or too late, has no effect. */
+export interface GroupMessage<Event extends AnyEvent = AnyEvent> {
+  readonly event: RecordedEvent<Event>
+  /** How often it was retried: 0 the first time. */
+  readonly retryCount: number
+  /** It was parked before. */
+  readonly isReplay: boolean
+  /** It is done with. */
+  ack(): void
+  nack(action: NackAction, reason?: string): void
+}
+
+/** One of those who share the work. Leaving the loop over it leaves the group; others get what it had not settled. */
+export interface GroupMember<Event extends AnyEvent = AnyEvent> extends AsyncIterableIterator<GroupMessage<Event>> {
+  return(): Promise<IteratorResult<GroupMessage<Event>, undefined>>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export interface JoinOptions {
+  /** Messages that the member may have at a time, in hand or waiting for it; 10. */
+  readonly bufferSize?: number | undefined
+  /** Leaves the group: who waits for the next message gets the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** The member's side of the counter: messages in, answers out. */
+export class Member implements GroupMember {
+  readonly #bufferSize: number
+  readonly #signal: AbortSignal | undefined
+  readonly #onLeave: (member: Member) => void
+  readonly #queue: GroupMessage[] = []
+  readonly #asked: { resolve(result: IteratorResult<GroupMessage, undefined>): void; reject(error: unknown): void }[] = []
+  #ending: { readonly error: unknown; readonly isFailure: boolean } | null = null
+  /** Messages that it has and that are not settled. */
+  #heldCount = 0
+
+  constructor(bufferSize: number, signal: AbortSignal | undefined, onLeave: (member: Member) => void) {
+    this.#bufferSize = bufferSize
+    this.#signal = signal
+    this.#onLeave = onLeave
+    signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  get canTake(): boolean {
+    return this.#ending === null && this.#heldCount < this.#bufferSize
+  }
+
+  push(message: GroupMessage): void {
+    this.#heldCount++
+    const asked = this.#asked.shift()
+    if (asked === undefined) this.#queue.push(message)
+    else asked.resolve({ value: message, done: false })
+  }
+
+  /** It is settled, or somebody else gets it. */
+  takeBack(message: GroupMessage): void {
+    this.#heldCount--
+    const index = this.#queue.indexOf(message)
+    if (index >= 0) this.#queue.splice(index, 1)
+  }
+
+  next(): Promise<IteratorResult<GroupMessage, undefined>> {
+    const message = this.#queue.shift()
+    if (message !== undefined) return Promise.resolve({ value: message, done: false })
+    return new Promise((resolve, reject) => {
+      this.#asked.push({ resolve, reject })
+      if (this.#ending !== null) this.#answerEnded(this.#ending)
+    })
+  }
+
+  /** Ends it: nobody asks the group for more. */
+  end(error: unknown, isFailure: boolean): void {
+    if (this.#ending !== null) return
+    this.#ending = { error, isFailure }
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.#queue.length = 0
+    this.#answerEnded(this.#ending)
+    this.#onLeave(this)
+  }
+
+  async return(): Promise<IteratorResult<GroupMessage, undefined>> {
+    this.end(null, false)
+    return { value: undefined, done: true }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.end(null, false)
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  readonly #onAbort = (): void => this.end(this.#signal!.reason, true)
+
+  #answerEnded({ error, isFailure }: { readonly error: unknown; readonly isFailure: boolean }): void {
+    for (const { resolve, reject } of this.#asked.splice(0)) {
+      if (isFailure) reject(error)
+      else resolve({ value: undefined, done: true })
+    }
+  }
+}

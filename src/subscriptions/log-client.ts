@@ -1,0 +1,52 @@
+import { StreamNotFoundError } from '../core/errors.ts'
+import type { AppendAck, ExpectedRevision, JsonValue, NewEvent, RecordedEvent } from '../core/events.ts'
+import type { EventReading } from '../streams/event-reading.ts'
+import type { ReadStreamOptions } from '../streams/stream-reader.ts'
+
+/** What followers ask of the store, handed in by the front desk. They may append to streams that begin with `$`. */
+export interface LogClient {
+  append(
+    stream: string,
+    events: NewEvent | readonly NewEvent[],
+    options?: { readonly expectedRevision?: ExpectedRevision },
+  ): Promise<AppendAck>
+  readStream(stream: string, options: ReadStreamOptions): EventReading<{ type: string; data: unknown }>
+}
+
+/** A note that a follower left for itself: the last event of its stream. */
+export interface Note<T> {
+  readonly value: T
+  readonly revision: number
+}
+
+/** @returns null when the stream does not exist. */
+export async function lastNote<T>(client: LogClient, stream: string): Promise<Note<T> | null> {
+  const event = await lastEvent(client, stream)
+  return event === null ? null : { value: event.data as T, revision: event.revision }
+}
+
+/**
+ * Writes the next note, if the last one is the one that its writer knows of.
+ * @param last its revision, null before the first.
+ * @returns the note's revision.
+ * @throws WrongExpectedRevisionError when somebody else has the same name and has written, too
+ */
+export async function writeNote(
+  client: LogClient,
+  stream: string,
+  type: string,
+  value: JsonValue,
+  last: number | null,
+): Promise<number> {
+  const ack = await client.append(stream, { type, data: value }, { expectedRevision: last ?? 'no_stream' })
+  return ack.lastRevision!
+}
+
+async function lastEvent(client: LogClient, stream: string): Promise<RecordedEvent | null> {
+  try {
+    for await (const event of client.readStream(stream, { direction: 'backwards', maxCount: 1 })) return event
+  } catch (error) {
+    if (!(error instanceof StreamNotFoundError)) throw error
+  }
+  return null
+}

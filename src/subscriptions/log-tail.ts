@@ -1,0 +1,80 @@
+import type { Clock } from '../core/clock.ts'
+import type { LogPosition } from '../core/positions.ts'
+import type { Checkpoint } from '../log/checkpoint.ts'
+
+/** How often a store that is open for reading looks whether there is more, while someone waits. */
+const LOOK_INTERVAL_MS = 10
+
+/**
+ * The end of what is published, and who waits there. It follows the checkpoint once for all of them: a reader that is busy, or
+ * far behind, is not woken and costs nothing.
+ */
+export class LogTail {
+  readonly #published: Checkpoint
+  readonly #clock: Clock
+  readonly #look: (() => Promise<void>) | null
+  readonly #waiting = new Set<(error?: unknown) => void>()
+  readonly #unfollow: () => void
+  #isLooking = false
+  #isClosed = false
+
+  /** @param look brings the checkpoint up to date, in a store that follows another process; null where it moves by itself. */
+  constructor(published: Checkpoint, clock: Clock, look: (() => Promise<void>) | null) {
+    this.#published = published
+    this.#clock = clock
+    this.#look = look
+    this.#unfollow = published.follow(() => this.#wake())
+  }
+
+  get position(): LogPosition {
+    return this.#published.position
+  }
+
+  /** The store is closed, or being closed: nobody waits any more. */
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  /** Brings the position up to date, where that has to be asked for. */
+  async refresh(): Promise<void> {
+    await this.#look?.()
+  }
+
+  /**
+   * Calls `wake` once: when the position has moved, when the store is closed, or with the error that looking for more ended in.
+   * @returns a function that ends the wait.
+   */
+  wait(wake: (error?: unknown) => void): () => void {
+    this.#waiting.add(wake)
+    this.#lookLater()
+    return () => this.#waiting.delete(wake)
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#unfollow()
+    this.#wake()
+  }
+
+  #wake(error?: unknown): void {
+    if (this.#waiting.size === 0) return
+    const woken = [...this.#waiting]
+    this.#waiting.clear()
+    for (const wake of woken) wake(error)
+  }
+
+  #lookLater(): void {
+    const look = this.#look
+    if (look === null || this.#isLooking || this.#isClosed) return
+    this.#isLooking = true
+    const done = (error?: unknown): void => {
+      this.#isLooking = false
+      if (error !== undefined) this.#wake(error)
+      if (this.#waiting.size > 0) this.#lookLater()
+    }
+    this.#clock.after(LOOK_INTERVAL_MS, () => {
+      if (this.#isClosed || this.#waiting.size === 0) done()
+      else look().then(() => done(), done)
+    })
+  }
+}

@@ -1,0 +1,62 @@
+import { StreamNotFoundError } from '../core/errors.ts'
+import type { RecordedEvent } from '../core/events.ts'
+import type { LogClient } from './log-client.ts'
+
+/** What stands in the stream of parked messages: which event, and why. */
+export interface ParkedNote {
+  readonly stream: string
+  readonly revision: number
+  readonly position: number
+  readonly retryCount: number
+  readonly reason: string
+}
+
+/** Where a group puts what it could not handle: a stream that names the events, `$group-parked-<name>`. */
+export class Parking {
+  readonly #client: LogClient
+  readonly #stream: string
+
+  constructor(client: LogClient, stream: string) {
+    this.#client = client
+    this.#stream = stream
+  }
+
+  async park({ stream, revision, position }: RecordedEvent, retryCount: number, reason: string): Promise<void> {
+    const note: ParkedNote = { stream, revision, position, retryCount, reason }
+    await this.#client.append(this.#stream, { type: '$group-parked', data: { ...note } })
+  }
+
+  /** How many were ever parked. */
+  async count(): Promise<number> {
+    for await (const { revision } of this.#read(this.#stream, { direction: 'backwards', maxCount: 1 })) return revision + 1
+    return 0
+  }
+
+  /** The events that were parked, from a place in the stream of parked messages on; null for one that is gone. */
+  async *parked(
+    from: number,
+    maxCount: number,
+  ): AsyncGenerator<{ readonly revision: number; readonly event: RecordedEvent | null }> {
+    for await (const { revision, data } of this.#read(this.#stream, { from, maxCount })) {
+      yield { revision, event: await this.#original(data as ParkedNote) }
+    }
+  }
+
+  async #original({ stream, revision }: ParkedNote): Promise<RecordedEvent | null> {
+    for await (const event of this.#read(stream, { from: revision, maxCount: 1 }))
+      return event.revision === revision ? event : null
+    return null
+  }
+
+  /** A stream that does not exist has no events. */
+  async *#read(
+    stream: string,
+    options: { readonly from?: number; readonly maxCount: number; readonly direction?: 'backwards' },
+  ): AsyncGenerator<RecordedEvent> {
+    try {
+      yield* this.#client.readStream(stream, options)
+    } catch (error) {
+      if (!(error instanceof StreamNotFoundError)) throw error
+    }
+  }
+}

@@ -1,0 +1,226 @@
+import { ReadOnlyStoreError, StoreClosedError, TailraceError } from '../core/errors.ts'
+import type { JsonValue, RecordedEvent } from '../core/events.ts'
+import { type EventFilter, EventSelection } from '../streams/event-filter.ts'
+import { Fold, type When } from './fold.ts'
+import { checkedCount, type FollowerDesk, notesStream } from './follower-desk.ts'
+import { lastNote, writeNote } from './log-client.ts'
+import type { LogCursor } from './log-cursor.ts'
+import { CursorSubscription } from './subscription.ts'
+
+type AnyEvent = { type: string; data: unknown }
+
+export interface ProjectionOptions<State, Event extends AnyEvent = AnyEvent> {
+  readonly name: string
+  /** Only these events; with reducers by type, events of these types. */
+  readonly filter?: EventFilter | undefined
+  /** The state before the first event, or what makes it. */
+  readonly initial: State | (() => State)
+  readonly when: When<State, Event>
+  /** Another number than that of the last checkpoint folds everything anew; 0. Change it with `when`. */
+  readonly version?: number | undefined
+  /** Events after which a checkpoint is written, besides the one at close; 1,000. */
+  readonly checkpointAfterCount?: number | undefined
+}
+
+/**
+ * A state that follows the log. It is saved with the place it belongs to, so each event counts once, whatever happens. One at a
+ * time may be open under a name.
+ */
+export interface Projection<State> {
+  readonly name: string
+  /**
+   * The state behind everything that was acknowledged before the call. It must be a JSON value, and must not be changed.
+   * @throws (rejects with) what a reducer threw, StoreClosedError, ReadFailedError, CorruptLogError
+   */
+  state(): Promise<State>
+  /** Folds everything anew, from the first event on. Resolves when it has caught up. */
+  rebuild(): Promise<void>
+  /** Saves the state now. */
+  checkpoint(): Promise<void>
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+interface ProjectionNote {
+  /** Everything below is in the state. */
+  readonly position: number
+  readonly version: number
+  readonly state: JsonValue
+}
+
+interface Waiter {
+  readonly position: number
+  resolve(): void
+  reject(error: unknown): void
+}
+
+export class OpenProjection<State> implements Projection<State> {
+  readonly name: string
+  readonly #desk: FollowerDesk
+  readonly #notes: string
+  readonly #fold: Fold<State>
+  readonly #selection: EventSelection
+  readonly #version: number
+  readonly #checkpointAfterCount: number
+  readonly #leaveDesk: () => void
+  #state: State
+  #cursor: LogCursor | null = null
+  #subscription: CursorSubscription | null = null
+  /** Everything below is in the state. */
+  #position = 0
+  #revision: number | null = null
+  #saving: Promise<void> = Promise.resolve()
+  #isStopping = false
+  #unsavedCount = 0
+  #waiters: Waiter[] = []
+  #running: Promise<void>
+  #failure: { readonly error: unknown } | null = null
+  #closing: Promise<void> | null = null
+
+  /** @throws InvalidArgumentError */
+  constructor(desk: FollowerDesk, options: ProjectionOptions<State>) {
+    this.name = options.name
+    this.#desk = desk
+    this.#notes = notesStream('projection', options.name)
+    this.#fold = new Fold(options.initial, options.when)
+    const { filter } = options
+    const isOpen = filter?.types === undefined && filter?.typePrefix === undefined
+    const types = isOpen && this.#fold.types !== undefined ? { types: this.#fold.types } : {}
+    this.#selection = new EventSelection({ ...filter, ...types }, false)
+    this.#version = checkedCount('version', options.version, 0, 0)
+    this.#checkpointAfterCount = checkedCount('checkpointAfterCount', options.checkpointAfterCount, 1000, 1)
+    this.#state = this.#fold.initial()
+    this.#leaveDesk = desk.enter(this.#notes, () => this.close())
+    this.#running = this.#start(() => this.#load())
+  }
+
+  async state(): Promise<State> {
+    await this.#desk.tail.refresh()
+    await this.#reached(this.#desk.tail.position)
+    return this.#state
+  }
+
+  async rebuild(): Promise<void> {
+    if (this.#closing !== null) throw new StoreClosedError()
+    await this.#stop()
+    this.#failure = null
+    this.#running = this.#start(() => this.#reset())
+    await this.#reached(this.#desk.tail.position)
+  }
+
+  async checkpoint(): Promise<void> {
+    if (this.#failure !== null) throw this.#failure.error
+    const note: ProjectionNote = { position: this.#position, version: this.#version, state: this.#state as JsonValue }
+    this.#unsavedCount = 0
+    // The state is serialised before anything is awaited; and one note after the other, for each rests on the one before.
+    const text = JSON.parse(JSON.stringify(note)) as JsonValue
+    const writing = this.#saving.then(async () => {
+      this.#revision = await writeNote(this.#desk.client, this.#notes, '$projection-checkpoint', text, this.#revision)
+    })
+    this.#saving = writing.catch(() => {})
+    await writing
+  }
+
+  /** The next checkpoint says the same and more; and where nothing can be written, a projection serves as well. */
+  async #save(): Promise<void> {
+    try {
+      await this.checkpoint()
+    } catch (error) {
+      if (!(error instanceof ReadOnlyStoreError || (error instanceof TailraceError && error.retryable))) throw error
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    await this.#stop()
+    try {
+      if (this.#unsavedCount > 0 && this.#failure === null) await this.#save()
+    } finally {
+      this.#failure ??= { error: new StoreClosedError() }
+      this.#tellWaiters()
+      this.#leaveDesk()
+    }
+  }
+
+  async #stop(): Promise<void> {
+    this.#isStopping = true
+    await this.#subscription?.return()
+    await this.#running
+    this.#isStopping = false
+  }
+
+  #start(begin: () => Promise<void>): Promise<void> {
+    return begin()
+      .then(() => this.#run())
+      .catch((error: unknown) => {
+        this.#failure = { error }
+        this.#tellWaiters()
+      })
+  }
+
+  async #load(): Promise<void> {
+    const note = await lastNote<ProjectionNote>(this.#desk.client, this.#notes)
+    this.#revision = note?.revision ?? null
+    if (note !== null && note.value.version === this.#version) {
+      this.#state = note.value.state as State
+      this.#position = note.value.position
+    } else if (note !== null) await this.#reset()
+  }
+
+  /** What was saved must not be gone on with, whatever happens before the next checkpoint. */
+  async #reset(): Promise<void> {
+    this.#state = this.#fold.initial()
+    this.#position = 0
+    await this.#save()
+  }
+
+  async #run(): Promise<void> {
+    if (this.#isStopping) return
+    const cursor = this.#desk.logCursor(this.#selection, this.#position)
+    this.#cursor = cursor
+    this.#subscription = new CursorSubscription(cursor, this.#desk.tail, { atEnd: position => this.#isAt(position) })
+    for await (const batch of this.#subscription.batches()) {
+      this.#take(batch)
+      if (this.#unsavedCount >= this.#checkpointAfterCount) await this.#save()
+    }
+  }
+
+  #take(batch: readonly RecordedEvent[]): void {
+    for (const event of batch) {
+      this.#state = this.#fold.next(this.#state, event)
+      this.#position = event.position + 1
+    }
+    this.#unsavedCount += batch.length
+    this.#isAt(this.#cursor!.position)
+  }
+
+  #isAt(position: number): void {
+    this.#position = Math.max(this.#position, position)
+    this.#tellWaiters()
+  }
+
+  #reached(position: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ position, resolve, reject })
+      this.#tellWaiters()
+    })
+  }
+
+  #tellWaiters(): void {
+    const failure = this.#failure
+    this.#waiters = this.#waiters.filter(({ position, resolve, reject }) => {
+      if (failure !== null) reject(failure.error)
+      else if (position <= this.#position) resolve()
+      else return true
+      return false
+    })
+  }
+}

@@ -1,0 +1,74 @@
+import { StreamNotFoundError } from '../core/errors.ts'
+import type { RecordedEvent } from '../core/events.ts'
+import type { LogPosition } from '../core/positions.ts'
+import type { EventSelection } from '../streams/event-filter.ts'
+import type { NextBatch } from '../streams/event-reading.ts'
+import type { StoredEvent } from '../streams/stored-event.ts'
+import type { StreamReader } from '../streams/stream-reader.ts'
+import type { Cursor } from './log-cursor.ts'
+
+/**
+ * A place in a stream. It asks the index what there is behind it, so that it passes over no record of another stream, neither
+ * while it catches up nor later.
+ */
+export class StreamCursor implements Cursor {
+  readonly #streams: StreamReader
+  readonly #stream: string
+  readonly #selection: EventSelection
+  /** A revision; or nothing yet: what stands behind a place in the log. */
+  #next: number | null
+  readonly #behind: LogPosition
+  #reading: NextBatch | null = null
+
+  /** @param from a revision, or null for the first event at or behind the position `behind`. */
+  constructor(streams: StreamReader, stream: string, selection: EventSelection, from: number | null, behind: LogPosition) {
+    this.#streams = streams
+    this.#stream = stream
+    this.#selection = selection
+    this.#next = from
+    this.#behind = behind
+  }
+
+  async read(): Promise<readonly RecordedEvent[] | null> {
+    try {
+      return await this.#read()
+    } catch (error) {
+      this.#reading = null
+      // A stream may be deleted, and may come back.
+      if (error instanceof StreamNotFoundError) return null
+      throw error
+    }
+  }
+
+  async #read(): Promise<readonly RecordedEvent[] | null> {
+    this.#next ??= await this.#revisionBehind()
+    for (;;) {
+      // A reading that was begun earlier ends where the stream ended then.
+      const isFresh = this.#reading === null
+      this.#reading ??= this.#streams.read(this.#stream, { from: this.#next }, nothing)
+      const batch = await this.#reading()
+      if (batch !== null) {
+        this.#next = batch.at(-1)!.revision + 1
+        return batch.filter(event => (event as StoredEvent).isIn(this.#selection))
+      }
+      this.#reading = null
+      if (isFresh) return null
+    }
+  }
+
+  /** Looks back from the end: what was appended since the cursor was made is little. */
+  async #revisionBehind(): Promise<number> {
+    const reading = this.#streams.read(this.#stream, { direction: 'backwards' }, nothing)
+    let revision = 0
+    for (let batch = await reading(); batch !== null; batch = await reading()) {
+      const before = batch.find(event => event.position < this.#behind)
+      if (before !== undefined) return before.revision + 1
+      revision = batch.at(-1)!.revision
+    }
+    return revision
+  }
+}
+
+function nothing(): null {
+  return null
+}

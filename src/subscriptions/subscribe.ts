@@ -1,0 +1,46 @@
+import { InvalidArgumentError } from '../core/errors.ts'
+import { encodeStreamName } from '../core/names.ts'
+import { type EventFilter, EventSelection } from '../streams/event-filter.ts'
+import { checkedFrom, checkSignal, type FollowerDesk } from './follower-desk.ts'
+import { CursorSubscription } from './subscription.ts'
+
+export interface SubscribeOptions {
+  /** The events of this stream alone; it need not exist yet. */
+  readonly stream?: string | undefined
+  /**
+   * Inclusive: the first event at or behind it. With `stream` a revision, otherwise a position; 'start' (default), or 'end' for
+   * what is committed from now on.
+   */
+  readonly from?: number | 'start' | 'end' | undefined
+  /** Exclusive: the first event behind this revision or position, such as the last one that was seen. */
+  readonly after?: number | undefined
+  /** Only these events. */
+  readonly filter?: EventFilter | undefined
+  /** Streams whose name begins with `$` are left out unless this is true, or one of them is `stream`. */
+  readonly includeSystem?: boolean | undefined
+  /** Ends the subscription: who waits for the next event gets the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** @throws InvalidArgumentError */
+export function subscribe(desk: FollowerDesk, options: SubscribeOptions): CursorSubscription {
+  const { stream, includeSystem, filter, signal } = options
+  checkSignal(signal)
+  const from = startOf(options)
+  const { tail } = desk
+  if (stream === undefined) {
+    const selection = new EventSelection(filter, includeSystem ?? false)
+    return new CursorSubscription(desk.logCursor(selection, checkedFrom(from, tail.position)), tail, { signal })
+  }
+  encodeStreamName(stream)
+  const revision = from === 'end' ? null : checkedFrom(from, 0)
+  return new CursorSubscription(desk.streamCursor(stream, filter, revision, tail.position), tail, { signal })
+}
+
+function startOf({ from, after }: SubscribeOptions): number | 'start' | 'end' | undefined {
+  if (after === undefined) return from
+  if (from !== undefined) throw new InvalidArgumentError('a subscription begins from or after, not both')
+  if (!Number.isSafeInteger(after) || after < 0)
+    throw new InvalidArgumentError(`after must be a whole number from 0, got ${String(after)}`)
+  return after + 1
+}

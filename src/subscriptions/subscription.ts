@@ -1,0 +1,240 @@
+import type { RecordedEvent } from '../core/events.ts'
+import type { LogPosition } from '../core/positions.ts'
+import type { Cursor } from './log-cursor.ts'
+import type { LogTail } from './log-tail.ts'
+
+type AnyEvent = { type: string; data: unknown }
+type Batch = readonly RecordedEvent[]
+
+/**
+ * Events from some place on, old ones and then new ones as they are committed, for as long as somebody asks. It has one place,
+ * whoever iterates. Leaving a loop over it ends it, and so do its signal, `return` and the closing of the store.
+ */
+export interface Subscription<Event extends AnyEvent = AnyEvent> extends AsyncIterableIterator<RecordedEvent<Event>> {
+  /** The same events in arrays, as they come from the log. */
+  batches(): AsyncIterableIterator<readonly RecordedEvent<Event>[]>
+  /**
+   * Resolves when, for the first time, everything published has been taken from here. Rejects with what ended the subscription
+   * before that. Somebody must iterate.
+   */
+  readonly caughtUp: Promise<void>
+  /** Ends it at once. */
+  return(): Promise<IteratorResult<RecordedEvent<Event>, undefined>>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export interface SubscriptionCalls {
+  readonly signal?: AbortSignal | undefined
+  /** Called when everything handed out has been taken and more is asked for. */
+  readonly beforeMore?: (() => Promise<void>) | null
+  /** Called each time when nothing is left: everything below the position was taken. */
+  readonly atEnd?: ((position: LogPosition) => void) | null
+}
+
+/** Batches in a row for which nobody else gets a turn; from files, each batch gives one. */
+const BATCHES_A_TURN = 16
+
+/**
+ * Pulls batches from a cursor, one at a time and only when asked; at the end of what is published it waits at the tail. There is
+ * no other way by which events arrive.
+ */
+export class CursorSubscription implements Subscription {
+  readonly #cursor: Cursor
+  readonly #tail: LogTail
+  readonly #signal: AbortSignal | undefined
+  readonly #beforeMore: (() => Promise<void>) | null
+  readonly #atEnd: ((position: LogPosition) => void) | null
+  #batch: Batch = []
+  #index = 0
+  #isFirst = true
+  #hasCaughtUp = false
+  #batchesInTurn = 0
+  #ending: { readonly error: unknown; readonly isFailure: boolean } | null = null
+  /** Asked and not answered. */
+  #asked: { readonly resolve: (batch: Batch | null) => void; readonly reject: (error: unknown) => void } | null = null
+  #unwait: (() => void) | null = null
+  /** Who asks while somebody else waits gets in line. */
+  #line: Promise<unknown> = Promise.resolve()
+  #lineLength = 0
+  readonly #caughtUp: { readonly promise: Promise<void>; readonly resolve: () => void; readonly reject: (e: unknown) => void }
+
+  constructor(cursor: Cursor, tail: LogTail, { signal, beforeMore = null, atEnd = null }: SubscriptionCalls = {}) {
+    this.#cursor = cursor
+    this.#tail = tail
+    this.#signal = signal
+    this.#beforeMore = beforeMore
+    this.#atEnd = atEnd
+    this.#caughtUp = settlable()
+    if (signal?.aborted) this.#onAbort()
+    else signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  get caughtUp(): Promise<void> {
+    return this.#caughtUp.promise
+  }
+
+  /** The next event that is at hand and was not handed out; undefined when the cursor stands there. */
+  get atHand(): RecordedEvent | undefined {
+    return this.#batch[this.#index]
+  }
+
+  next(): Promise<IteratorResult<RecordedEvent, undefined>> {
+    if (this.#index < this.#batch.length && this.#lineLength === 0)
+      return Promise.resolve({ value: this.#batch[this.#index++]!, done: false })
+    return this.#inLine(async () => {
+      if (this.#index >= this.#batch.length) {
+        const batch = await this.#ask()
+        if (batch === null) return { value: undefined, done: true }
+        this.#batch = batch
+        this.#index = 0
+      }
+      return { value: this.#batch[this.#index++]!, done: false }
+    })
+  }
+
+  batches(): AsyncIterableIterator<Batch> {
+    const end = async (): Promise<IteratorResult<Batch, undefined>> => {
+      this.#end(null, false)
+      return { value: undefined, done: true }
+    }
+    return {
+      next: () => this.#inLine(() => this.#nextBatch()),
+      return: end,
+      [Symbol.asyncIterator]() {
+        return this
+      },
+    }
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  async return(): Promise<IteratorResult<RecordedEvent, undefined>> {
+    this.#end(null, false)
+    return { value: undefined, done: true }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end(null, false)
+  }
+
+  /** What single events left of their batch comes first. */
+  async #nextBatch(): Promise<IteratorResult<Batch, undefined>> {
+    const rest = this.#index < this.#batch.length ? this.#batch.slice(this.#index) : null
+    this.#batch = []
+    const batch = rest ?? (await this.#ask())
+    return batch === null ? { value: undefined, done: true } : { value: batch, done: false }
+  }
+
+  #inLine<T>(turn: () => Promise<T>): Promise<T> {
+    this.#lineLength++
+    const result = this.#line.then(turn).finally(() => {
+      this.#lineLength--
+    })
+    this.#line = result.catch(() => {})
+    return result
+  }
+
+  /** Whatever comes first: events, or the end. */
+  #ask(): Promise<Batch | null> {
+    return new Promise<Batch | null>((resolve, reject) => {
+      this.#asked = { resolve, reject }
+      if (this.#ending !== null) this.#answerEnded()
+      else this.#pull().catch((error: unknown) => this.#end(error, true))
+    })
+  }
+
+  async #pull(): Promise<void> {
+    if (this.#isFirst) await this.#tail.refresh()
+    else await this.#beforeMore?.()
+    this.#isFirst = false
+    while (this.#ending === null) {
+      if (this.#tail.isClosed) {
+        this.#end(null, false)
+        return
+      }
+      const limit = this.#tail.position
+      const batch = await this.#read(limit)
+      if (batch !== null) {
+        if (++this.#batchesInTurn >= BATCHES_A_TURN) await this.#turn()
+        if (batch.length === 0) continue
+        if (this.#ending !== null) return
+        this.#answer(batch)
+        return
+      }
+      if (this.#tail.position > limit) continue
+      this.#catchUp()
+      this.#atEnd?.(limit)
+      await this.#moved()
+    }
+  }
+
+  async #read(limit: LogPosition): Promise<Batch | null> {
+    try {
+      return await this.#cursor.read(limit)
+    } catch (error) {
+      // The files of a store that is closed can't be read; that is no failure.
+      if (this.#tail.isClosed) return null
+      throw error
+    }
+  }
+
+  #moved(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#ending !== null || this.#tail.isClosed) resolve()
+      else this.#unwait = this.#tail.wait(error => (error === undefined ? resolve() : reject(error)))
+    })
+  }
+
+  /** From memory a batch takes no turn of the event loop: others are let in now and then. */
+  #turn(): Promise<void> {
+    this.#batchesInTurn = 0
+    return new Promise(resolve => setImmediate(resolve))
+  }
+
+  #catchUp(): void {
+    this.#batchesInTurn = 0
+    if (this.#hasCaughtUp || this.#tail.isClosed) return
+    this.#hasCaughtUp = true
+    this.#caughtUp.resolve()
+  }
+
+  readonly #onAbort = (): void => this.#end(this.#signal!.reason, true)
+
+  #end(error: unknown, isFailure: boolean): void {
+    if (this.#ending !== null) return
+    this.#ending = { error, isFailure }
+    this.#batch = []
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.#unwait?.()
+    if (!this.#hasCaughtUp) {
+      this.#caughtUp.reject(isFailure ? error : new DOMException('the subscription ended before it had caught up', 'AbortError'))
+    }
+    this.#answerEnded()
+  }
+
+  #answer(batch: Batch): void {
+    const asked = this.#asked
+    this.#asked = null
+    asked?.resolve(batch)
+  }
+
+  #answerEnded(): void {
+    const asked = this.#asked
+    this.#asked = null
+    if (this.#ending!.isFailure) asked?.reject(this.#ending!.error)
+    else asked?.resolve(null)
+  }
+}
+
+function settlable() {
+  let resolve!: () => void
+  let reject!: (error: unknown) => void
+  const promise = new Promise<void>((...settlers) => {
+    ;[resolve, reject] = settlers
+  })
+  // Nobody has to wait for it.
+  promise.catch(() => {})
+  return { promise, resolve, reject }
+}

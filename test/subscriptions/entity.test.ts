@@ -1,0 +1,143 @@
+import { describe, expect, test } from 'vitest'
+import type { RecordedEvent } from '../../src/core/events.ts'
+import { MemoryDisk } from '../../src/disk/memory-disk.ts'
+import { all, appendEach, openStore, order, orders, rejectionOf, SMALL_CHUNKS, upTo, withStore } from '../store/words.ts'
+import { numberOf } from './words.ts'
+
+/** Sums up numbers, and tells what it was asked to fold. */
+function summing() {
+  const folded: number[] = []
+  const when = (sum: number, event: RecordedEvent) => {
+    folded.push(numberOf(event))
+    return sum + numberOf(event)
+  }
+  return { folded, when }
+}
+
+const initial = 0
+
+describe('an entity', () => {
+  test('folds only what is new (E29)', async () => {
+    await withStore({}, async store => {
+      const { folded, when } = summing()
+      const entity = store.entity('account-1', when, { initial })
+      await store.append('account-1', orders(10))
+      await store.append('account-2', orders(10))
+      expect(await entity.get()).toBe(45)
+      expect(folded.splice(0)).toEqual(upTo(10))
+      expect(await entity.get()).toBe(45)
+      expect(folded).toEqual([])
+      await store.append('account-1', [order(100), order(200)])
+      expect(await entity.get()).toBe(345)
+      expect(folded).toEqual([100, 200])
+      expect(entity.revision).toBe(11)
+    })
+  })
+
+  test('sees what others have committed before its next get (E29)', async () => {
+    await withStore({}, async store => {
+      const [one, other] = [summing(), summing()]
+      const entities = [one, other].map(({ when }) => store.entity('account-1', when, { initial }))
+      for (const number of upTo(20)) {
+        await store.append('account-1', order(number), { expectedRevision: entities[0]!.revision ?? 'no_stream' })
+        for (const entity of entities) expect(await entity.get()).toBe((number * (number + 1)) / 2)
+      }
+    })
+  })
+
+  test('of a stream that does not exist is what it is initially', async () => {
+    await withStore({}, async store => {
+      const entity = store.entity('account-1', summing().when, { initial })
+      expect(await entity.get()).toBe(0)
+      expect(entity.revision).toBeNull()
+    })
+  })
+
+  test('goes on from a snapshot after a restart: the tail alone is folded (E28)', async () => {
+    const disk = new MemoryDisk()
+    const store = await openStore(disk, SMALL_CHUNKS)
+    await appendEach(store, 'account-1', orders(120))
+    await store.entity('account-1', summing().when, { initial }).get()
+    await appendEach(store, 'account-1', orders(10, 120))
+    await store.close()
+    const again = await openStore(disk, SMALL_CHUNKS)
+    const { folded, when } = summing()
+    expect(await again.entity('account-1', when, { initial }).get()).toBe((130 * 129) / 2)
+    expect(folded).toEqual(upTo(10).map(number => 120 + number))
+    await again.close()
+  })
+
+  test('without snapshots is the same, only later (E28)', async () => {
+    await withStore({}, async store => {
+      await appendEach(store, 'account-1', orders(300))
+      const { folded, when } = summing()
+      expect(await store.entity('account-1', when, { initial }).get()).toBe((300 * 299) / 2)
+      expect(await store.exists('$snapshot-account-1')).toBe(true)
+      expect(await store.entity('account-1', when, { initial, snapshotAfterCount: 0 }).get()).toBe((300 * 299) / 2)
+      expect(await store.entity('account-1', when, { initial, version: 2, snapshotAfterCount: 1000 }).get()).toBe((300 * 299) / 2)
+      expect(folded).toHaveLength(900)
+    })
+  })
+
+  test('saves a snapshot after so many events, and none larger than it may be (E28)', async () => {
+    await withStore({}, async store => {
+      const append = (state: string, event: RecordedEvent) => `${state}${'x'.repeat(numberOf(event))}`
+      const small = store.entity('small', append, { initial: '', snapshotAfterCount: 3 })
+      const large = store.entity('large', append, { initial: '', snapshotAfterCount: 3, maxSnapshotBytes: 100 })
+      for (const _ of upTo(10)) {
+        for (const entity of [small, large]) {
+          await store.append(entity.stream, order(20))
+          await entity.get()
+        }
+      }
+      expect(await store.head('$snapshot-small')).toBe(2)
+      expect(await store.head('$snapshot-large')).toBe(0)
+      const fresh = store.entity('large', append, { initial: '' })
+      expect(await fresh.get()).toHaveLength(200)
+    })
+  })
+
+  test('asked several times at once folds each event once', async () => {
+    await withStore({}, async store => {
+      const { folded, when } = summing()
+      const entity = store.entity('account-1', when, { initial })
+      await store.append('account-1', orders(5))
+      expect(await Promise.all(upTo(5).map(() => entity.get()))).toEqual([10, 10, 10, 10, 10])
+      expect(folded).toEqual(upTo(5))
+    })
+  })
+
+  test('whose reducer throws begins anew with the next get', async () => {
+    await withStore({}, async store => {
+      let isBroken = true
+      const push = (state: number[], event: RecordedEvent) => {
+        if (isBroken && state.length === 2) throw new Error('no third')
+        state.push(numberOf(event))
+        return undefined
+      }
+      const entity = store.entity<number[]>('account-1', push, { initial: () => [] })
+      await store.append('account-1', orders(4))
+      expect(await rejectionOf(entity.get())).toMatchObject({ message: 'no third' })
+      isBroken = false
+      expect(await entity.get()).toEqual(upTo(4))
+    })
+  })
+
+  test('is served in a store that is open for reading, where no snapshot can be saved', async () => {
+    const disk = new MemoryDisk()
+    const writer = await openStore(disk)
+    await appendEach(writer, 's', orders(150))
+    await writer.close()
+    const reader = await openStore(disk, { readOnly: true })
+    expect(await reader.entity('s', summing().when, { initial }).get()).toBe((150 * 149) / 2)
+    await reader.close()
+  })
+
+  test('keeps its snapshots where unfiltered readers do not see them', async () => {
+    await withStore({}, async store => {
+      await appendEach(store, 's', orders(100))
+      await store.entity('s', summing().when, { initial }).get()
+      expect(await all(store.readAll())).toHaveLength(100)
+    })
+  })
+})

@@ -1,0 +1,447 @@
+import { describe, expect, test } from 'vitest'
+import { MemoryDisk } from '../../src/disk/memory-disk.ts'
+import type { EventStore } from '../../src/store/event-store.ts'
+import type { GroupMember, GroupMessage } from '../../src/subscriptions/group-member.ts'
+import type { GroupOptions } from '../../src/subscriptions/group-options.ts'
+import { all, appendEach, openStore, order, orders, rejectionOf, SMALL_CHUNKS, upTo } from '../store/words.ts'
+import { ManualClock, settle } from '../support/manual-clock.ts'
+import { stateOf } from '../support/promises.ts'
+import { Random } from '../support/random.ts'
+import { numberOf } from './words.ts'
+
+/** A store with a clock that the test moves, and a group in it. */
+async function scene(options: GroupOptions = {}, disk = new MemoryDisk()) {
+  const clock = new ManualClock()
+  const store = await openStore(disk, { ...SMALL_CHUNKS, clock, durability: 'os' })
+  const group = store.group('workers', options)
+  return { disk, clock, store, group }
+}
+
+async function receive(member: GroupMember, count: number): Promise<GroupMessage[]> {
+  const messages: GroupMessage[] = []
+  while (messages.length < count) messages.push((await member.next()).value!)
+  return messages
+}
+
+const numbersOf = (messages: readonly GroupMessage[]) => messages.map(({ event }) => numberOf(event))
+
+async function isQuiet(member: GroupMember): Promise<boolean> {
+  return (await stateOf(member.next())) === 'pending'
+}
+
+async function parkedIn(store: EventStore): Promise<unknown[]> {
+  const filter = { streams: ['$parked-workers'] }
+  return (await all(store.readAll({ includeSystem: true, filter }))).map(event => event.data)
+}
+
+describe('a group', () => {
+  test('gives each event to one member, old ones and new ones (KurrentDB 61)', async () => {
+    const { store, group } = await scene()
+    await appendEach(store, 's', orders(10))
+    const [one, other] = [group.join({ bufferSize: 100 }), group.join({ bufferSize: 100 })]
+    await appendEach(store, 's', orders(10, 10))
+    const messages = [...(await receive(one, 10)), ...(await receive(other, 10))]
+    expect(numbersOf(messages).sort((a, b) => a - b)).toEqual(upTo(20))
+    for (const message of messages) message.ack()
+    expect(group.stats()).toMatchObject({ members: 2, waiting: 0, outstanding: 0, acked: 20 })
+    await store.close()
+  })
+
+  test('round-robin: one member after the other', async () => {
+    const { store, group } = await scene()
+    const members = upTo(3).map(() => group.join())
+    await appendEach(store, 's', orders(9))
+    const received = await Promise.all(members.map(member => receive(member, 3)))
+    expect(received.map(numbersOf)).toEqual([
+      [0, 3, 6],
+      [1, 4, 7],
+      [2, 5, 8],
+    ])
+    await store.close()
+  })
+
+  test('single: one member, and the next only when that can take no more', async () => {
+    const { store, group } = await scene({ strategy: 'single' })
+    const [one, other] = [group.join({ bufferSize: 4 }), group.join({ bufferSize: 4 })]
+    await appendEach(store, 's', orders(3))
+    expect(numbersOf(await receive(one, 3))).toEqual([0, 1, 2])
+    expect(await isQuiet(other)).toBe(true)
+    await store.close()
+  })
+
+  test('single: when it leaves, another one takes over', async () => {
+    const { store, group } = await scene({ strategy: 'single' })
+    const [one, other] = [group.join({ bufferSize: 4 }), group.join({ bufferSize: 4 })]
+    await appendEach(store, 's', orders(4))
+    const [first] = await receive(one, 2)
+    first!.ack()
+    await one.return()
+    expect(numbersOf(await receive(other, 3)).sort()).toEqual([1, 2, 3])
+    await store.close()
+  })
+
+  test('pinned: all of a stream goes to one member, in order', async () => {
+    const { store, group } = await scene({ strategy: 'pinned' })
+    const members = upTo(3).map(() => group.join({ bufferSize: 100 }))
+    for (const turn of upTo(60)) await store.append(`s-${turn % 12}`, order(turn))
+    const owners = new Map<string, number>()
+    let count = 0
+    for (const [index, member] of members.entries()) {
+      const seen = new Map<string, number>()
+      for (let message = member.next(); (await stateOf(message)) === 'resolved'; message = member.next()) {
+        const { event } = (await message).value!
+        expect(owners.get(event.stream) ?? index).toBe(index)
+        expect(event.revision).toBe(seen.get(event.stream) ?? 0)
+        owners.set(event.stream, index)
+        seen.set(event.stream, event.revision + 1)
+        count++
+      }
+    }
+    expect(count).toBe(60)
+    expect(new Set(owners.values()).size).toBe(3)
+    await store.close()
+  })
+
+  test('pinned: a stream whose member can take no more waits, others go on', async () => {
+    const { store, group } = await scene({ strategy: 'pinned' })
+    const members = upTo(2).map(() => group.join({ bufferSize: 2 }))
+    await store.append('busy', orders(5))
+    await settle()
+    for (const turn of upTo(20)) await store.append(`s-${turn}`, order(turn))
+    await settle()
+    expect(group.stats().outstanding).toBe(4)
+    const waiting = members.map(member => member.next())
+    const first = (await Promise.all(waiting)).map(({ value }) => value!)
+    expect(first.map(({ event }) => event.stream)).toContain('busy')
+    await store.close()
+  })
+
+  test('gives a member no more than it can take, until it settles one', async () => {
+    const { store, group } = await scene()
+    const member = group.join({ bufferSize: 2 })
+    await appendEach(store, 's', orders(4))
+    const [first] = await receive(member, 2)
+    const third = member.next()
+    expect(await stateOf(third)).toBe('pending')
+    first!.ack()
+    expect(numberOf((await third).value!.event)).toBe(2)
+    await store.close()
+  })
+
+  test('holds no more messages than its buffers', async () => {
+    const { store } = await scene()
+    await appendEach(store, 's', orders(200))
+    const group = store.group('readers', { historyBufferSize: 20, liveBufferSize: 30 })
+    await settle()
+    expect(group.stats().waiting).toBe(20)
+    const member = group.join({ bufferSize: 1000 })
+    for (const message of await receive(member, 200)) message.ack()
+    await member.return()
+    await appendEach(store, 's', orders(100, 200))
+    await settle()
+    expect(group.stats().waiting).toBe(30)
+    await store.close()
+  })
+
+  test('over one stream, or with a filter, gives what is meant', async () => {
+    const { store } = await scene()
+    for (const turn of upTo(10)) await store.append(`s-${turn % 2}`, order(turn))
+    const ofStream = store.group('of stream', { stream: 's-1', from: 2 }).join()
+    expect(numbersOf(await receive(ofStream, 3))).toEqual([5, 7, 9])
+    const filtered = store.group('filtered', { filter: { streams: ['s-0'] } }).join()
+    expect(numbersOf(await receive(filtered, 5))).toEqual([0, 2, 4, 6, 8])
+    await store.close()
+  })
+
+  test('from the end begins there, and remembers where that was', async () => {
+    for (const stream of [undefined, 's']) {
+      const { disk, store, group } = await scene({ stream, from: 'end' })
+      await appendEach(store, 's', orders(3))
+      await settle()
+      await store.close()
+      const again = await scene({ stream, from: 'end' }, disk)
+      await again.store.append('s', order(3))
+      expect(numbersOf(await receive(again.group.join(), 4))).toEqual([0, 1, 2, 3])
+      expect(group.stats().acked).toBe(0)
+      await again.store.close()
+    }
+  })
+
+  test('takes no more members than it may have', async () => {
+    const { store, group } = await scene({ maxSubscriberCount: 2 })
+    const one = group.join()
+    group.join()
+    expect(() => group.join()).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+    await one.return()
+    group.join()
+    await store.close()
+  })
+
+  test('is open once under a name', async () => {
+    const { store, group } = await scene()
+    expect(() => store.group('workers')).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+    await group.close()
+    const again = store.group('workers')
+    expect(() => group.join()).toThrow(expect.objectContaining({ code: 'STORE_CLOSED' }))
+    await again.close()
+    await store.close()
+  })
+})
+
+describe('a message', () => {
+  test('that is not settled in time goes to another member; a late answer has no effect', async () => {
+    const { clock, store, group } = await scene()
+    const [slow, other] = [group.join({ bufferSize: 1 }), group.join({ bufferSize: 1 })]
+    await store.append('s', order(0))
+    const [message] = await receive(slow, 1)
+    clock.advance(29_999)
+    expect(group.stats().timedOut).toBe(0)
+    clock.advance(1)
+    const [again] = await receive(other, 1)
+    expect(again).toMatchObject({ retryCount: 1, isReplay: false })
+    message!.ack()
+    expect(group.stats()).toMatchObject({ outstanding: 1, acked: 0, timedOut: 1 })
+    again!.ack()
+    again!.nack('park')
+    expect(group.stats()).toMatchObject({ outstanding: 0, acked: 1, parked: 0 })
+    await store.close()
+  })
+
+  test('that waits unread at a slow member is taken from it when its time is over', async () => {
+    const { clock, store, group } = await scene()
+    const slow = group.join()
+    await store.append('s', order(0))
+    await settle()
+    clock.advance(30_000)
+    const [message] = await receive(slow, 1)
+    expect(message!.retryCount).toBe(1)
+    expect(await isQuiet(slow)).toBe(true)
+    await store.close()
+  })
+
+  test('is retried until it was retried too often, then parked', async () => {
+    const { store, group } = await scene({ maxRetryCount: 3 })
+    const member = group.join()
+    await store.append('s', order(0))
+    for (const retryCount of upTo(4)) {
+      const [message] = await receive(member, 1)
+      expect(message!.retryCount).toBe(retryCount)
+      message!.nack('retry', 'no luck')
+    }
+    await settle()
+    expect(group.stats()).toMatchObject({ retried: 3, parked: 1, outstanding: 0, waiting: 0 })
+    expect(await parkedIn(store)).toMatchObject([{ stream: 's', revision: 0, retryCount: 3, reason: 'no luck' }])
+    expect(await group.parkedCount()).toBe(1)
+    await store.close()
+  })
+
+  test('is retried 10 times by default, by timeouts as by answers', async () => {
+    const { clock, store, group } = await scene()
+    const member = group.join()
+    await store.append('s', order(0))
+    for (const _ of upTo(11)) {
+      await receive(member, 1)
+      clock.advance(30_000)
+    }
+    await settle()
+    expect(group.stats()).toMatchObject({ retried: 10, timedOut: 11, parked: 1 })
+    await store.close()
+  })
+
+  test('can be parked at once, or skipped', async () => {
+    const { store, group } = await scene()
+    const member = group.join()
+    await appendEach(store, 's', orders(2))
+    const [one, other] = await receive(member, 2)
+    one!.nack('park', 'poison')
+    other!.nack('skip')
+    await settle()
+    expect(group.stats()).toMatchObject({ parked: 1, skipped: 1, outstanding: 0 })
+    await store.close()
+  })
+
+  test('answered with stop ends its member; others get what it had', async () => {
+    const { store, group } = await scene()
+    const [one, other] = [group.join(), group.join({ bufferSize: 100 })]
+    await appendEach(store, 's', orders(6))
+    const [first] = await receive(one, 1)
+    first!.nack('stop')
+    expect(await one.next()).toMatchObject({ done: true })
+    expect(numbersOf(await receive(other, 6)).sort()).toEqual(upTo(6))
+    expect(group.stats()).toMatchObject({ members: 1, retried: 0 })
+    await store.close()
+  })
+
+  test('of a member that leaves goes to the others, without counting as retried', async () => {
+    const { store, group } = await scene()
+    const controller = new AbortController()
+    const one = group.join({ signal: controller.signal })
+    await appendEach(store, 's', orders(5))
+    await receive(one, 2)
+    const reason = new Error('shutting down')
+    const waiting = group.join({ signal: controller.signal, bufferSize: 1 })
+    controller.abort(reason)
+    expect(await rejectionOf(one.next())).toBe(reason)
+    expect(await rejectionOf(waiting.next())).toBe(reason)
+    const messages = await receive(group.join(), 5)
+    expect(numbersOf(messages).sort()).toEqual(upTo(5))
+    expect(messages.every(message => message.retryCount === 0)).toBe(true)
+    await store.close()
+  })
+})
+
+describe('parked messages', () => {
+  test('are given out again when somebody says so', async () => {
+    const { store, group } = await scene()
+    const member = group.join()
+    await appendEach(store, 's', orders(4))
+    for (const message of await receive(member, 4)) message.nack('park')
+    await settle()
+    expect(await group.replayParked({ maxCount: 3 })).toBe(3)
+    const again = await receive(member, 3)
+    expect(numbersOf(again)).toEqual([0, 1, 2])
+    expect(again.every(message => message.isReplay && message.retryCount === 0)).toBe(true)
+    for (const message of again) message.ack()
+    expect(await group.parkedCount()).toBe(1)
+    expect(await group.replayParked()).toBe(1)
+    expect(await group.replayParked()).toBe(0)
+    await store.close()
+  })
+
+  test('that fail again are parked again', async () => {
+    const { store, group } = await scene()
+    const member = group.join()
+    await store.append('s', order(7))
+    ;(await receive(member, 1))[0]!.nack('park')
+    await settle()
+    await group.replayParked()
+    ;(await receive(member, 1))[0]!.nack('park', 'again')
+    await settle()
+    expect(await group.parkedCount()).toBe(1)
+    expect(await group.replayParked()).toBe(1)
+    expect(numbersOf(await receive(member, 1))).toEqual([7])
+    await store.close()
+  })
+
+  test('that were given out again and not settled before a restart are given out once more', async () => {
+    const { disk, store, group } = await scene()
+    const member = group.join()
+    await appendEach(store, 's', orders(3))
+    for (const message of await receive(member, 3)) message.nack('park')
+    await settle()
+    await group.replayParked()
+    const [first] = await receive(member, 2)
+    first!.ack()
+    await store.close()
+    const again = await scene({}, disk)
+    expect(await again.group.parkedCount()).toBe(2)
+    await again.group.replayParked()
+    expect(numbersOf(await receive(again.group.join(), 2))).toEqual([1, 2])
+    await again.store.close()
+  })
+})
+
+describe('the checkpoint of a group', () => {
+  const notes = async (store: EventStore) => (await store.head('$group-workers')) ?? -1
+
+  test('is written some time after a message was settled, if there are enough (KurrentDB: 1 s, 5)', async () => {
+    const { clock, store, group } = await scene()
+    const member = group.join()
+    await appendEach(store, 's', orders(9))
+    const messages = await receive(member, 9)
+    for (const message of messages.slice(0, 4)) message.ack()
+    clock.advance(5000)
+    await settle()
+    expect(await notes(store)).toBe(-1)
+    messages[4]!.ack()
+    clock.advance(999)
+    await settle()
+    expect(await notes(store)).toBe(-1)
+    clock.advance(1)
+    await settle()
+    expect(await notes(store)).toBe(0)
+    await store.close()
+  })
+
+  test('is written at once when many were settled', async () => {
+    const { store, group } = await scene({ maxCheckPointCount: 20 })
+    const member = group.join({ bufferSize: 100 })
+    await appendEach(store, 's', orders(50))
+    for (const message of await receive(member, 20)) message.ack()
+    await settle()
+    expect(await notes(store)).toBe(0)
+    await store.close()
+  })
+
+  test('names the lowest event that is not settled: after a restart everything from there on comes again', async () => {
+    const { disk, store, group } = await scene()
+    const member = group.join()
+    await appendEach(store, 's', orders(8))
+    const messages = await receive(member, 8)
+    for (const index of [0, 1, 3, 5]) messages[index]!.ack()
+    await store.close()
+    const again = await scene({}, disk)
+    expect(numbersOf(await receive(again.group.join(), 6))).toEqual([2, 3, 4, 5, 6, 7])
+    await again.store.close()
+  })
+
+  test('is written at close, and then nothing that was settled comes again', async () => {
+    for (const stream of [undefined, 's']) {
+      const { disk, store, group } = await scene({ stream })
+      const member = group.join()
+      await appendEach(store, 's', orders(8))
+      for (const message of await receive(member, 3)) message.ack()
+      await store.close()
+      const again = await scene({ stream }, disk)
+      expect(numbersOf(await receive(again.group.join(), 5))).toEqual([3, 4, 5, 6, 7])
+      await again.store.close()
+    }
+  })
+
+  test('over many lives that end anywhere: every event is settled in the end, none is lost (seed group)', async () => {
+    const random = new Random('group')
+    const strategies = ['round-robin', 'single', 'pinned'] as const
+    const disk = new MemoryDisk()
+    const settled = new Set<number>()
+    for (const life of upTo(20)) {
+      const isLast = life === 19
+      const store = await openStore(new MemoryDisk(disk.snapshot()), SMALL_CHUNKS)
+      await store.close()
+      const real = await openStore(disk, { ...SMALL_CHUNKS, durability: 'os' })
+      if (!isLast) await Promise.all(orders(30, 30 * life).map((event, index) => real.append(`s-${index % 4}`, event)))
+      const group = real.group('workers', { strategy: random.pick(strategies), maxRetryCount: 1000, maxCheckPointCount: 7 })
+      const members = upTo(3).map(() => group.join({ bufferSize: 1 + random.int(8) }))
+      const work = members.map(async member => {
+        for await (const message of member) {
+          if (random.chance(0.2) && !isLast) message.nack('retry')
+          else {
+            settled.add(numberOf(message.event))
+            message.ack()
+          }
+        }
+      })
+      for (const _ of upTo(isLast ? 100 : random.int(20))) await settle(2)
+      await real.close()
+      await Promise.all(work)
+    }
+    expect([...settled].sort((one, other) => one - other)).toEqual(upTo(19 * 30))
+  })
+})
+
+describe('a call that is wrong', () => {
+  test.each([
+    [{ strategy: 'fair' }],
+    [{ maxRetries: 3 }],
+    [{ maxRetryCount: -1 }],
+    [{ messageTimeoutMs: 0 }],
+    [{ liveBufferSize: 0.5 }],
+    [{ minCheckPointCount: 10, maxCheckPointCount: 5 }],
+    [{ filter: { streams: [] } }],
+    [{ stream: '' }],
+    [{ from: -3 }],
+  ])('%j is an InvalidArgumentError', async options => {
+    const store = await openStore()
+    expect(() => store.group('workers', options as never)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+    await store.close()
+  })
+})

@@ -1,0 +1,184 @@
+import { describe, expect, test } from 'vitest'
+import type { RecordedEvent } from '../../src/core/events.ts'
+import { MemoryDisk } from '../../src/disk/memory-disk.ts'
+import type { EventStore } from '../../src/store/event-store.ts'
+import { all, appendEach, openStore, order, orders, rejectionOf, SMALL_CHUNKS, sized, upTo, withStore } from '../store/words.ts'
+import { Random } from '../support/random.ts'
+import { numberOf } from './words.ts'
+
+interface Totals {
+  count: number
+  sum: number
+}
+
+const totals = (seen: number[] = []) => ({
+  name: 'totals',
+  initial: { count: 0, sum: 0 },
+  when: {
+    OrderPlaced: ({ count, sum }: Totals, event: RecordedEvent) => {
+      seen.push(numberOf(event))
+      return { count: count + 1, sum: sum + numberOf(event) }
+    },
+  },
+})
+
+const sumOf = (count: number) => ({ count, sum: upTo(count).reduce((sum, number) => sum + number, 0) })
+const checkpoints = async (store: EventStore) => (await store.head('$projection-totals')) ?? -1
+
+describe('a projection', () => {
+  test('gives the state behind everything that was acknowledged before', async () => {
+    await withStore(SMALL_CHUNKS, async store => {
+      const projection = store.project(totals())
+      expect(await projection.state()).toEqual(sumOf(0))
+      for (const number of upTo(50)) {
+        await store.append(`s-${number % 3}`, order(number))
+        await store.append('other', sized(100))
+        expect(await projection.state()).toEqual(sumOf(number + 1))
+      }
+    })
+  })
+
+  test('goes on from its checkpoint after a restart: each event counts once', async () => {
+    const disk = new MemoryDisk()
+    const first = await openStore(disk, SMALL_CHUNKS)
+    const seen: number[] = []
+    await appendEach(first, 's', orders(60))
+    expect(await first.project(totals(seen)).state()).toEqual(sumOf(60))
+    await first.close()
+    const again = await openStore(disk, SMALL_CHUNKS)
+    await appendEach(again, 's', orders(20, 60))
+    expect(await again.project(totals(seen)).state()).toEqual(sumOf(80))
+    expect(seen).toEqual(upTo(80))
+    await again.close()
+  })
+
+  test('counts each event once, wherever its store dies (seed projection)', async () => {
+    const random = new Random('projection')
+    const disk = new MemoryDisk()
+    let image = disk.snapshot()
+    for (const life of upTo(15)) {
+      const lives = new MemoryDisk(image)
+      const store = await openStore(lives, SMALL_CHUNKS)
+      const projection = store.project({ ...totals(), checkpointAfterCount: 1 + random.int(20) })
+      await appendEach(store, 's', orders(10, 10 * life))
+      if (random.chance(0.5)) await projection.state()
+      expect(await projection.state()).toEqual(sumOf(10 * (life + 1)))
+      image = lives.snapshot()
+      await store.close()
+    }
+  })
+
+  test('saves its state after so many events', async () => {
+    await withStore({}, async store => {
+      const projection = store.project({ ...totals(), checkpointAfterCount: 10 })
+      for (const number of upTo(35)) {
+        await store.append('s', order(number))
+        await projection.state()
+      }
+      expect(await checkpoints(store)).toBe(2)
+      const [last] = (await all(
+        store.readStream('$projection-totals', { direction: 'backwards', maxCount: 1 }),
+      )) as RecordedEvent[]
+      expect(last?.data).toMatchObject({ version: 0, state: sumOf(30) })
+      await projection.close()
+      expect(await checkpoints(store)).toBe(3)
+    })
+  })
+
+  test('can be built anew', async () => {
+    await withStore({}, async store => {
+      const seen: number[] = []
+      const projection = store.project(totals(seen))
+      await appendEach(store, 's', orders(5))
+      await projection.state()
+      await projection.rebuild()
+      expect(seen).toEqual([...upTo(5), ...upTo(5)])
+      expect(await projection.state()).toEqual(sumOf(5))
+    })
+  })
+
+  test('is built anew when its version is another one, once', async () => {
+    const disk = new MemoryDisk()
+    const lives: number[][] = []
+    for (const version of [1, 2, 2]) {
+      const store = await openStore(disk)
+      const seen: number[] = []
+      if (lives.length === 0) await appendEach(store, 's', orders(4))
+      expect(await store.project({ ...totals(seen), version }).state()).toEqual(sumOf(4))
+      lives.push(seen)
+      await store.close()
+    }
+    expect(lives).toEqual([upTo(4), upTo(4), []])
+  })
+
+  test('with one reducer for all events sees what its filter means', async () => {
+    await withStore({}, async store => {
+      for (const turn of upTo(6)) await store.append(`s-${turn % 2}`, order(turn))
+      const projection = store.project<string[]>({
+        name: 'names',
+        filter: { streams: ['s-1'] },
+        initial: () => [],
+        when: (state, event) => {
+          state.push(`${event.stream}/${event.revision}`)
+          return undefined
+        },
+      })
+      expect(await projection.state()).toEqual(['s-1/0', 's-1/1', 's-1/2'])
+    })
+  })
+
+  test('whose reducer throws says so, and can be built anew', async () => {
+    await withStore({}, async store => {
+      let isBroken = true
+      const projection = store.project({
+        name: 'fragile',
+        initial: 0,
+        when: (count: number) => {
+          if (isBroken && count === 2) throw new Error('three is too many')
+          return count + 1
+        },
+      })
+      await appendEach(store, 's', orders(4))
+      expect(await rejectionOf(projection.state())).toMatchObject({ message: 'three is too many' })
+      isBroken = false
+      await projection.rebuild()
+      expect(await projection.state()).toBe(4)
+    })
+  })
+
+  test('is open once under a name, and not after it was closed', async () => {
+    await withStore({}, async store => {
+      const projection = store.project(totals())
+      expect(() => store.project(totals())).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+      await projection.close()
+      expect(await rejectionOf(projection.state())).toMatchObject({ code: 'STORE_CLOSED' })
+      expect(await store.project(totals()).state()).toEqual(sumOf(0))
+    })
+  })
+
+  test('serves in a store that is open for reading, too', async () => {
+    const disk = new MemoryDisk()
+    const writer = await openStore(disk)
+    await appendEach(writer, 's', orders(7))
+    await writer.close()
+    const reader = await openStore(disk, { readOnly: true })
+    expect(await reader.project({ ...totals(), checkpointAfterCount: 1 }).state()).toEqual(sumOf(7))
+    await reader.close()
+  })
+
+  test.each([
+    [{ name: '' }],
+    [{ when: {} }],
+    [{ when: { OrderPlaced: 7 } }],
+    [{ when: undefined }],
+    [{ version: -1 }],
+    [{ checkpointAfterCount: 0 }],
+    [{ filter: { types: [] } }],
+  ])('with %j is an InvalidArgumentError', async wrong => {
+    await withStore({}, async store => {
+      expect(() => store.project({ ...totals(), ...wrong } as never)).toThrow(
+        expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+      )
+    })
+  })
+})

@@ -1,0 +1,85 @@
+import { describe, expect, test } from 'vitest'
+import { appendEach, openStore, order, orders, SMALL_CHUNKS, sized, upTo } from '../store/words.ts'
+import { ManualClock, settle } from '../support/manual-clock.ts'
+import { stateOf } from '../support/promises.ts'
+import { SimulatedDisk } from '../support/simulated-disk.ts'
+import { takeNumbers } from './words.ts'
+
+/** A writer, and a reader that follows it; both clocks go on when the test says so. */
+async function writerAndReader() {
+  const disk = new SimulatedDisk()
+  const clock = new ManualClock()
+  const writer = await openStore(disk, { ...SMALL_CHUNKS, clock })
+  const readerClock = new ManualClock()
+  const pass = async () => {
+    await settle()
+    clock.advance(5)
+    await settle()
+    readerClock.advance(10)
+    await settle()
+  }
+  await pass()
+  const reader = await openStore(disk, { readOnly: true, clock: readerClock })
+  const end = async () => {
+    await reader.close()
+    await writer.close()
+  }
+  return { writer, reader, readerClock, pass, end }
+}
+
+describe('a subscription to a store that another process writes', () => {
+  test('gives what is there and then what comes, over roll-overs, without being asked to look', async () => {
+    const { writer, reader, pass, end } = await writerAndReader()
+    await appendEach(writer, 's', orders(20))
+    await pass()
+    const subscription = reader.subscribe({ filter: { streams: ['s'] } })
+    expect(await takeNumbers(subscription, 20)).toEqual(upTo(20))
+    for (const turn of upTo(10)) {
+      const taking = takeNumbers(subscription, 20)
+      await settle()
+      await appendEach(writer, 's', orders(20, 20 * (turn + 1)))
+      await writer.append('big', sized(2500))
+      await pass()
+      expect(await taking).toEqual(upTo(20).map(number => 20 * (turn + 1) + number))
+    }
+    await end()
+  })
+
+  test('to one stream, too', async () => {
+    const { writer, reader, pass, end } = await writerAndReader()
+    const taking = takeNumbers(reader.subscribe({ stream: 's' }), 2)
+    await settle()
+    await writer.append('other', order(9))
+    await writer.append('s', orders(2))
+    await pass()
+    expect(await taking).toEqual([0, 1])
+    await end()
+  })
+
+  test('looks only while somebody waits', async () => {
+    const { writer, reader, readerClock, pass, end } = await writerAndReader()
+    await writer.append('s', orders(2))
+    await pass()
+    const subscription = reader.subscribe()
+    expect(await takeNumbers(subscription, 2)).toEqual([0, 1])
+    expect(readerClock.timerCount).toBe(0)
+    const next = subscription.next()
+    await settle()
+    expect(readerClock.timerCount).toBe(1)
+    await subscription.return()
+    expect(await next).toMatchObject({ done: true })
+    await pass()
+    expect(readerClock.timerCount).toBe(0)
+    await end()
+  })
+
+  test('ends when its store is closed, while the writer goes on', async () => {
+    const { writer, reader, end } = await writerAndReader()
+    const next = reader.subscribe().next()
+    expect(await stateOf(next)).toBe('pending')
+    await reader.close()
+    expect(await next).toMatchObject({ done: true })
+    await writer.append('s', order(0))
+    await end()
+  })
+})
