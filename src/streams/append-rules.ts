@@ -52,15 +52,15 @@ export class AppendRules implements AppendCheck {
   prefetch(append: AppendMessage): Promise<void> | null {
     const { terms } = append
     const head = append.head as CachedHead
-    if (terms === null && head.isKnown && (append.suppliedId === undefined || this.#ids.isReady(head, append.suppliedId)))
-      return null
+    if (terms === null && head.isKnown && append.suppliedId === undefined) return null
     const waiting: Promise<void>[] = []
     for (const part of partsOf(append)) {
       const partHead = part.head as CachedHead
       const loading = partHead.isKnown ? null : this.#loader.load(partHead)
       if (loading !== null) waiting.push(loading)
-      const id = part.events[0]?.suppliedId
-      if (id !== undefined && !this.#ids.isReady(partHead, id)) waiting.push(this.#ids.prepare(partHead, idsOf(part.events)))
+      const isRetriable = part.events.length > 0 && part.events[0]!.suppliedId !== undefined
+      const preparing = isRetriable ? this.#ids.prepare(partHead, idsOf(part.events)) : null
+      if (preparing !== null) waiting.push(preparing)
     }
     if (terms !== null && terms.condition !== null) {
       this.#recent.watch(terms.condition)

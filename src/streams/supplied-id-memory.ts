@@ -1,3 +1,4 @@
+import { EVENT_ID_SIZE } from '../core/event-id.ts'
 import type { LogPosition, Revision } from '../core/positions.ts'
 import type { EncodableEvent } from '../format/record-encoding.ts'
 import type { LogReader } from '../log/log-reader.ts'
@@ -22,25 +23,28 @@ export class SuppliedIdMemory {
     this.#published = published
   }
 
-  /** Whether `find` can tell without reading. */
-  isReady(head: CachedHead, id: Uint8Array): boolean {
-    return this.#window !== null && (this.#window.count === 0 || this.#window.unnamed(id, head.hash).length === 0)
+  /**
+   * Makes `find` able to tell without reading: loads the window, and the names of the streams whose events could be taken for
+   * these.
+   * @returns null when that needed no waiting.
+   */
+  prepare(head: CachedHead, ids: readonly (Uint8Array | undefined)[]): Promise<void> | null {
+    if (this.#window === null) {
+      this.#loading ??= this.#load()
+      if (this.#loading !== null) return this.#loading.then(() => this.#nameAll(head, ids))
+    }
+    const window = this.#window!
+    const isKnown = window.count === 0 || !ids.some(id => id !== undefined && window.unnamed(id, head.hash).length > 0)
+    return isKnown ? null : this.#nameAll(head, ids)
   }
 
-  /** Loads the window, and the names of the streams whose events could be taken for these. */
-  async prepare(head: CachedHead, ids: readonly (Uint8Array | undefined)[]): Promise<void> {
-    if (this.#window === null) {
-      this.#loading ??= this.#load().finally(() => {
-        this.#loading = null
-      })
-      await this.#loading
-    }
+  async #nameAll(head: CachedHead, ids: readonly (Uint8Array | undefined)[]): Promise<void> {
+    const window = this.#window!
     for (const id of ids) {
       if (id === undefined) continue
-      for (const position of this.#window?.unnamed(id, head.hash) ?? []) {
+      for (const position of window.unnamed(id, head.hash)) {
         const place = await prepareAt(this.#log, position as LogPosition, this.#published())
-        const stream = place === null ? '' : streamNameAt(place.window, place.offset)
-        this.#window?.name(id, head.hash, position, stream)
+        window.name(id, head.hash, position, place === null ? '' : streamNameAt(place.window, place.offset))
       }
     }
   }
@@ -69,20 +73,33 @@ export class SuppliedIdMemory {
     this.#window?.drop(id, streamHash, revision)
   }
 
-  async #load(): Promise<void> {
-    const lists: SuppliedIdList[] = []
+  /** The newest ids that the index has, as many as a window holds. @returns null when they were in memory. */
+  #load(): Promise<void> | null {
+    const lists: (SuppliedIdList | Promise<SuppliedIdList>)[] = []
     let count = 0
     for (const part of [...this.#index.parts()].reverse()) {
-      if (count >= KEPT_ID_COUNT) break
       const wanted = Math.min(part.suppliedIdCount, KEPT_ID_COUNT - count)
       if (wanted === 0) continue
-      lists.push(await part.suppliedIds(part.suppliedIdCount - wanted, wanted))
+      lists.push(part.suppliedIds(part.suppliedIdCount - wanted, wanted))
       count += wanted
     }
+    if (lists.some(list => list instanceof Promise)) {
+      return Promise.all(lists)
+        .then(loaded => this.#fill(loaded))
+        .finally(() => {
+          this.#loading = null
+        })
+    }
+    this.#fill(lists as SuppliedIdList[])
+    return null
+  }
+
+  /** @param lists newest first. */
+  #fill(lists: SuppliedIdList[]): void {
     const window = new IdWindow()
     for (const { ids, streamHashes, revisions, positions } of lists.reverse()) {
       for (let i = 0; i < positions.length; i++) {
-        window.add(ids, i * 16, undefined, streamHashes[i]!, revisions[i]!, positions[i]!)
+        window.add(ids, i * EVENT_ID_SIZE, undefined, streamHashes[i]!, revisions[i]!, positions[i]!)
       }
     }
     this.#window = window
