@@ -1,5 +1,5 @@
 import type { ActiveRun } from './active-run.ts'
-import { compareNames, hashOrder } from './hash-order.ts'
+import { hashOrder } from './hash-order.ts'
 import type { StreamCursor, TypeCursor } from './index-part.ts'
 import type { NameTable } from './name-table.ts'
 import type { TimeSlices } from './time-slices.ts'
@@ -113,10 +113,4 @@ export class ActiveTypeCursor extends NameCursor implements TypeCursor {
   get lastPosition(): number {
     return this.#lastPositions[this.slot]!
   }
-}
-
-/** Whether two cursors stand at the same name, or which one comes first. */
-export function compareCursors(one: StreamCursor | TypeCursor, other: StreamCursor | TypeCursor): number {
-  if (one.hash !== other.hash) return one.hash >>> 0 < other.hash >>> 0 ? -1 : 1
-  return compareNames(one.nameBytes, one.nameOffset, one.nameSize, other.nameBytes, other.nameOffset, other.nameSize)
 }

@@ -57,6 +57,22 @@ export function compareNames(
   return oneSize - otherSize
 }
 
+/** A name and its hash, where a cursor stands. */
+export interface HashedName {
+  readonly hash: number
+  readonly nameBytes: Uint8Array
+  readonly nameOffset: number
+  readonly nameSize: number
+}
+
+/** 0 when both stand at the same name, else which one comes first. */
+export function compareHashedNames(one: HashedName, other: HashedName): number {
+  const oneHash = one.hash >>> 0
+  const otherHash = other.hash >>> 0
+  if (oneHash !== otherHash) return oneHash < otherHash ? -1 : 1
+  return compareNames(one.nameBytes, one.nameOffset, one.nameSize, other.nameBytes, other.nameOffset, other.nameSize)
+}
+
 function digitOf(hash: number, shift: number): number {
   return (hash >>> shift) & (DIGIT_COUNT - 1)
 }
