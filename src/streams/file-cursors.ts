@@ -1,6 +1,13 @@
 import { ByteWindow, readU48 } from '../format/byte-window.ts'
-import { entryNameOffset, entryNameSize } from '../format/index-layout.ts'
-import { INDEX_PAGE_SIZE, nextPageOf, slotCountOf, slotHashAt, slotOffsetAt } from '../format/index-pages.ts'
+import {
+  entryHasHoles,
+  entryNameOffset,
+  entryNameSize,
+  firstRevisionOf,
+  inlineCountOf,
+  inlineOffsetOf,
+} from '../format/index-layout.ts'
+import { CELL_SIZE, INDEX_PAGE_SIZE, nextPageOf, slotCountOf, slotHashAt, slotOffsetAt } from '../format/index-pages.ts'
 import { type FileRun, RunCells, runAt } from './file-run.ts'
 import type { IndexFile } from './index-file.ts'
 import type { StreamCursor, TypeCursor } from './index-part.ts'
@@ -126,34 +133,48 @@ export class FileStreamCursor extends SlotCursor implements StreamCursor {
   }
 
   get firstRevision(): number {
-    return this.run.firstRevision
+    return firstRevisionOf(this.current!.view, this.offset)
   }
 
   get lastRevision(): number {
-    return this.run.lastRevision
+    return this.#isShortAndDense ? this.firstRevision + this.eventCount - 1 : this.#wholeRun().lastRevision
   }
 
   get eventCount(): number {
-    return this.run.eventCount
+    const inlineCount = inlineCountOf(this.current!.view, this.offset)
+    return inlineCount > 0 ? inlineCount : this.#wholeRun().eventCount
   }
 
   get lastPosition(): number {
-    return this.run.lastPosition
-  }
-
-  private get run(): FileRun {
-    this.#run ??= runAt(this.current!.view, this.offset, NO_NAME, this.hash)
-    return this.#run
+    return this.#isShortAndDense ? this.#inlinePosition(this.eventCount - 1) : this.#wholeRun().lastPosition
   }
 
   copyEvents(from: number, count: number, positions: Float64Array, revisions: Float64Array | null): void | Promise<void> {
-    const { run } = this
+    if (this.#isShortAndDense) {
+      for (let i = 0; i < count; i++) positions[i] = this.#inlinePosition(from + i)
+      if (revisions !== null) for (let i = 0; i < count; i++) revisions[i] = this.firstRevision + from + i
+      return
+    }
+    const run = this.#wholeRun()
     if (run.inlinePositions === null) return this.#copyLong(run, from, count, positions, revisions)
     for (let i = 0; i < count; i++) positions[i] = run.inlinePositions[from + i]!
-    if (revisions === null) return
-    for (let i = 0; i < count; i++) {
-      revisions[i] = run.inlineRevisions === null ? run.firstRevision + from + i : run.inlineRevisions[from + i]!
-    }
+    if (revisions !== null) for (let i = 0; i < count; i++) revisions[i] = run.inlineRevisions![from + i]!
+  }
+
+  /** Most are, and need no object. */
+  get #isShortAndDense(): boolean {
+    const { view } = this.current!
+    return inlineCountOf(view, this.offset) > 0 && !entryHasHoles(view, this.offset)
+  }
+
+  #inlinePosition(index: number): number {
+    const { view } = this.current!
+    return readU48(view, inlineOffsetOf(view, this.offset) + index * CELL_SIZE)
+  }
+
+  #wholeRun(): FileRun {
+    this.#run ??= runAt(this.current!.view, this.offset, NO_NAME, this.hash)
+    return this.#run
   }
 
   async #copyLong(

@@ -52,11 +52,14 @@ export class MergedNames<C extends NameCursor> {
   #choose(): void {
     const { current } = this
     const live = this.#live
-    current.length = 0
+    if (live.length === 1 && current.length === 1 && current[0] === live[0]) return
+    while (current.length > 0) current.pop()
     for (let i = 0; i < live.length; i++) {
-      const order = current.length === 0 ? -1 : compareHashedNames(live[i]!, current[0]!)
-      if (order < 0) current.length = 0
-      if (order <= 0) current.push(live[i]!)
+      const cursor = live[i]!
+      const order = current.length === 0 ? 0 : compareHashedNames(cursor, current[0]!)
+      if (order > 0) continue
+      if (order < 0) while (current.length > 0) current.pop()
+      current.push(cursor)
     }
   }
 }
