@@ -1,5 +1,5 @@
 import type { ActiveRun } from './active-run.ts'
-import { compareNames, hashOrder } from './hash-order.ts'
+import { type HashOrder, hashOrder } from './hash-order.ts'
 import type { StreamCursor, TypeCursor } from './index-part.ts'
 import type { NameTable } from './name-table.ts'
 import type { TimeSlices } from './time-slices.ts'
@@ -14,38 +14,34 @@ export interface StreamSlots {
   copyEvents(run: ActiveRun, from: number, count: number, positions: Float64Array, revisions: Float64Array | null): void
 }
 
-/** Walks names in order of their hash. */
+/** Walks names in order of their hash. What is known of a name is fetched once: it lies all over the memory. */
 class NameCursor {
   readonly #names: NameTable
-  readonly #order: Uint32Array
+  readonly #order: HashOrder
   #next = 0
   protected slot = -1
+  readonly nameBytes: Uint8Array
+  hash = 0
+  nameOffset = 0
+  nameSize = 0
 
-  constructor(names: NameTable, order: Uint32Array) {
+  constructor(names: NameTable, order: HashOrder) {
     this.#names = names
     this.#order = order
+    this.nameBytes = names.bytes
   }
 
   protected advance(): boolean {
-    if (this.#next === this.#order.length) return false
-    this.slot = this.#order[this.#next++]!
+    const { slots, hashes } = this.#order
+    const next = this.#next
+    if (next === slots.length) return false
+    const slot = slots[next]!
+    this.slot = slot
+    this.hash = hashes[next]!
+    this.nameOffset = this.#names.offsetOf(slot)
+    this.nameSize = this.#names.sizeOf(slot)
+    this.#next = next + 1
     return true
-  }
-
-  get hash(): number {
-    return this.#names.hashOf(this.slot)
-  }
-
-  get nameBytes(): Uint8Array {
-    return this.#names.bytes
-  }
-
-  get nameOffset(): number {
-    return this.#names.offsetOf(this.slot)
-  }
-
-  get nameSize(): number {
-    return this.#names.sizeOf(this.slot)
   }
 }
 
@@ -53,8 +49,12 @@ class NameCursor {
 export class ActiveStreamCursor extends NameCursor implements StreamCursor {
   readonly #slots: StreamSlots
   #run: ActiveRun | null = null
+  firstRevision = 0
+  lastRevision = 0
+  eventCount = 0
+  lastPosition = 0
 
-  private constructor(slots: StreamSlots, names: NameTable, order: Uint32Array) {
+  private constructor(slots: StreamSlots, names: NameTable, order: HashOrder) {
     super(names, order)
     this.#slots = slots
   }
@@ -65,27 +65,23 @@ export class ActiveStreamCursor extends NameCursor implements StreamCursor {
 
   next(): boolean {
     this.#run = null
-    while (this.advance()) if (this.eventCount > 0) return true
+    while (this.advance()) {
+      this.eventCount = this.#slots.eventCountAt(this.slot)
+      if (this.eventCount === 0) continue
+      this.firstRevision = this.#slots.firstRevisionAt(this.slot)
+      this.lastRevision = this.#slots.lastRevisionAt(this.slot)
+      this.lastPosition = this.#slots.lastPositionAt(this.slot)
+      return true
+    }
     return false
   }
 
-  get firstRevision(): number {
-    return this.#slots.firstRevisionAt(this.slot)
-  }
-
-  get lastRevision(): number {
-    return this.#slots.lastRevisionAt(this.slot)
-  }
-
-  get eventCount(): number {
-    return this.#slots.eventCountAt(this.slot)
-  }
-
-  get lastPosition(): number {
-    return this.#slots.lastPositionAt(this.slot)
-  }
-
   copyEvents(from: number, count: number, positions: Float64Array, revisions: Float64Array | null): void {
+    if (this.eventCount === 1 && count === 1) {
+      positions[0] = this.lastPosition
+      if (revisions !== null) revisions[0] = this.lastRevision
+      return
+    }
     this.#run ??= this.#slots.runAt(this.slot)
     this.#slots.copyEvents(this.#run, from, count, positions, revisions)
   }
@@ -97,7 +93,7 @@ export class ActiveStreamCursor extends NameCursor implements StreamCursor {
 export class ActiveTypeCursor extends NameCursor implements TypeCursor {
   readonly #lastPositions: Float64Array
 
-  private constructor(lastPositions: Float64Array, names: NameTable, order: Uint32Array) {
+  private constructor(lastPositions: Float64Array, names: NameTable, order: HashOrder) {
     super(names, order)
     this.#lastPositions = lastPositions
   }
@@ -113,10 +109,4 @@ export class ActiveTypeCursor extends NameCursor implements TypeCursor {
   get lastPosition(): number {
     return this.#lastPositions[this.slot]!
   }
-}
-
-/** Whether two cursors stand at the same name, or which one comes first. */
-export function compareCursors(one: StreamCursor | TypeCursor, other: StreamCursor | TypeCursor): number {
-  if (one.hash !== other.hash) return one.hash >>> 0 < other.hash >>> 0 ? -1 : 1
-  return compareNames(one.nameBytes, one.nameOffset, one.nameSize, other.nameBytes, other.nameOffset, other.nameSize)
 }

@@ -1,4 +1,5 @@
 import type { LogPosition, Revision } from '../core/positions.ts'
+import type { HashedName } from './hash-order.ts'
 import type { TimeSlices } from './time-slices.ts'
 
 /** One stream's events within one part, as they were when it was found. Callers hand it back to the part that made it. */
@@ -34,14 +35,9 @@ export const KEPT_ID_COUNT = 262_144
  * Walks the streams of a part in the order of `hash >>> 0`, then of their name bytes. The fields speak of one stream, until
  * the next call of `next`.
  */
-export interface StreamCursor {
+export interface StreamCursor extends HashedName {
   /** Goes to the next stream, the first one at first; false when there is none. */
   next(): boolean | Promise<boolean>
-  readonly hash: number
-  /** Here stands the name: at `nameOffset`, `nameSize` bytes. */
-  readonly nameBytes: Uint8Array
-  readonly nameOffset: number
-  readonly nameSize: number
   readonly firstRevision: number
   readonly lastRevision: number
   readonly eventCount: number
@@ -56,12 +52,8 @@ export interface StreamCursor {
 }
 
 /** Walks the event types of a part in the order of `hash >>> 0`, then of their bytes. */
-export interface TypeCursor {
+export interface TypeCursor extends HashedName {
   next(): boolean | Promise<boolean>
-  readonly hash: number
-  readonly nameBytes: Uint8Array
-  readonly nameOffset: number
-  readonly nameSize: number
   /** Of the last event of this type in the part. */
   readonly lastPosition: number
 }
