@@ -12,13 +12,13 @@ import { createLog, repairLog } from '../log/recovery.ts'
 import { AppendRules } from '../streams/append-rules.ts'
 import { ConditionCheck } from '../streams/condition-check.ts'
 import { HeadLoader } from '../streams/head-loader.ts'
-import { PartsInMemory } from '../streams/parts-in-memory.ts'
 import { RetryCheck } from '../streams/retry-check.ts'
 import { StreamIndex } from '../streams/stream-index.ts'
 import { SuppliedIdMemory } from '../streams/supplied-id-memory.ts'
 import { StorageWriter } from '../writer/storage-writer.ts'
 import type { WriterListener } from '../writer/writer-listener.ts'
 import { Admission } from './admission.ts'
+import { openIndexFiles } from './index-files.ts'
 import { openError } from './open-error.ts'
 import type { CheckedOptions } from './options.ts'
 import { PendingAppends, writerFailed } from './pending-appends.ts'
@@ -75,8 +75,9 @@ async function wireFound(
   const log = new ChunkLog(disk, directory, clock, options.chunkSizeBytes, hint, state)
   const cache = new BlockCache(options.cacheBytes)
   const reader = new LogReader(log.chunks, log.recent, cache, log.stamp.seed)
-  const indexStart = LogPosition.start
-  const index = new StreamIndex(log.chunks, new PartsInMemory(), indexStart)
+  const files = await openIndexFiles({ disk, directory, storeId, chunks: log.chunks, reader, logEnd: log.end }, 'write', options)
+  opened.push(files)
+  const index = new StreamIndex(log.chunks, files, files.end)
   const published = () => chaser.published.position
   const loader = new HeadLoader(index, reader, published)
   const rules = new AppendRules(
@@ -111,7 +112,7 @@ async function wireFound(
     },
   }
   const writer = new StorageWriter(log, rules, listener, clock, options.durability, options.flushDelayMs)
-  const chaser = new StorageChaser(reader, writer.flushed, indexStart, [commits], error => writer.fail(error))
+  const chaser = new StorageChaser(reader, writer.flushed, files.end, [commits], error => writer.fail(error))
   chaser.published.follow(() => {
     pending.settle(chaser.published.position)
     log.release(chaser.published.position)
@@ -163,6 +164,9 @@ async function wireFound(
       await pending.answered()
       chaser.stop()
       try {
+        // The next open goes on from here. What has no place in the log by now must not get one in the index.
+        if (writer.failure === undefined) await files.add(index.active, log.end, 'partial').catch(() => {})
+        await files.close()
         await log.close()
       } finally {
         await lock.release()

@@ -47,7 +47,7 @@ export class ConditionCheck {
       condition.isRefuted = refuted
       return null
     }
-    return refuted.then(isRefuted => {
+    return this.#index.hold(refuted).then(isRefuted => {
       condition.isRefuted = isRefuted
     })
   }
@@ -91,6 +91,11 @@ export class ConditionCheck {
     return false
   }
 
+  /** A part that was merged away meanwhile is looked through instead. */
+  async #hasTypeIn(part: IndexPart, types: readonly Uint8Array[], after: LogPosition): Promise<boolean> {
+    return !this.#index.parts().includes(part) || this.#index.hold(Promise.resolve(this.#hasType([part], 0, types, 0, after)))
+  }
+
   #hasStream(condition: ConditionTerms, streams: readonly string[], after: LogPosition): boolean | Promise<boolean> {
     for (let i = 0; i < streams.length; i++) {
       const name = encodeStreamName(streams[i])
@@ -122,7 +127,7 @@ export class ConditionCheck {
   /** Positions of the stream's events behind `after` and below `limit`. */
   async #placesBehind(name: Uint8Array, after: LogPosition, limit: LogPosition): Promise<LogPosition[]> {
     const runs = (await this.#index.runs(name, hashOf(name, 0, name.length))).filter(({ lastPosition }) => lastPosition > after)
-    const places = await new StreamEvents(runs).forwards(0, Number.POSITIVE_INFINITY)
+    const places = await this.#index.hold(new StreamEvents(runs).forwards(0, Number.POSITIVE_INFINITY))
     return places.map(({ position }) => position).filter(position => position > after && position < limit)
   }
 
@@ -152,7 +157,7 @@ export class ConditionCheck {
     const limit = this.#published().position
     const events: RecordedEvent[] = []
     for (const part of this.#index.parts()) {
-      if (part.end <= after || !(await this.#hasType([part], 0, types!, 0, after))) continue
+      if (part.end <= after || !(await this.#hasTypeIn(part, types!, after))) continue
       const from = await this.#log.boundaryFrom(Math.max(part.start, after) as LogPosition, limit)
       const end = Math.min(part.end, limit) as LogPosition
       for (let next = from; next < end; ) {

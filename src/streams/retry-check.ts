@@ -52,11 +52,11 @@ export class RetryCheck {
     const cached = head as CachedHead
     const stream = new StreamEvents(await this.#index.runs(cached.nameBytes, cached.hash))
     const count = events.length
-    if (standing !== 'stale') return whole(await stream.forwards(standing, count), standing, count)
+    if (standing !== 'stale') return whole(await this.#index.hold(stream.forwards(standing, count)), standing, count)
     // A stream that was deleted begins again where it was truncated.
     const starts = typeof expected === 'number' ? [expected + 1] : [0, cached.committedRetention?.metadata.truncateBefore ?? 0]
     for (const start of new Set(starts)) {
-      const places = whole(await stream.forwards(start, count), start, count)
+      const places = whole(await this.#index.hold(stream.forwards(start, count)), start, count)
       if (places !== null && (await this.#are(places, events))) return places
     }
     return null

@@ -19,19 +19,20 @@ export interface ChunkBounds {
 export interface PartKeeper {
   /** Oldest first, without a gap; another array whenever one of them changes. */
   readonly parts: readonly IndexPart[]
-  /** `part` covers its chunk to the end, and everything in it is durable. Resolves when `parts` covers it. */
-  keep(part: ActiveIndex): Promise<void>
+  /** `part` covers its chunk up to its end, and everything in it is durable: `parts` has it from now on. */
+  add(part: ActiveIndex, end: LogPosition, kind: 'complete'): Promise<void>
+  /** The parts as they are now; they can be asked until they are released. */
+  retain(): readonly IndexPart[]
+  release(parts: readonly IndexPart[]): void
 }
 
 /**
  * Which events each stream has, and where. Fed by the chaser, so it knows exactly what is committed. The log is covered by
- * parts: files, oldest first, then in memory what completed chunks have no file for yet, then the active chunk.
+ * parts: those of completed chunks, oldest first, then what is being filled.
  */
 export class StreamIndex implements CommitListener {
   readonly #chunks: ChunkBounds
   readonly #keeper: PartKeeper
-  /** Completed; their files are being written. Oldest first. */
-  #waiting: ActiveIndex[] = []
   #active: ActiveIndex
   /** Where the active chunk ends. */
   #cutAt: LogPosition
@@ -62,12 +63,16 @@ export class StreamIndex implements CommitListener {
   parts(): readonly IndexPart[] {
     const kept = this.#keeper.parts
     if (kept !== this.#kept) {
-      const end = kept.at(-1)?.end ?? LogPosition.start
-      this.#waiting = this.#waiting.filter(part => part.start >= end)
-      this.#all = [...kept, ...this.#waiting, this.#active]
+      this.#all = [...kept, this.#active]
       this.#kept = kept
     }
     return this.#all
+  }
+
+  /** Whoever asks parts by and by holds them meanwhile: a merge may replace them. */
+  hold<T>(asking: Promise<T>): Promise<T> {
+    const held = this.#keeper.retain()
+    return asking.finally(() => this.#keeper.release(held))
   }
 
   /** Committed events that were not scavenged. */
@@ -92,7 +97,8 @@ export class StreamIndex implements CommitListener {
 
   /** The stream's events in each part that has some, oldest part first. */
   runs(name: Uint8Array, hash: number): StreamRun[] | Promise<StreamRun[]> {
-    return this.#collect(this.parts(), 0, name, hash, [])
+    const runs = this.#collect(this.parts(), 0, name, hash, [])
+    return runs instanceof Promise ? this.hold(runs) : runs
   }
 
   #collect(
@@ -118,7 +124,8 @@ export class StreamIndex implements CommitListener {
   /** The newest run: it tells where the stream ends. */
   lastRun(name: Uint8Array, hash: number): StreamRun | null | Promise<StreamRun | null> {
     const parts = this.parts()
-    return this.#newest(parts, parts.length - 1, name, hash)
+    const run = this.#newest(parts, parts.length - 1, name, hash)
+    return run instanceof Promise ? this.hold(run) : run
   }
 
   #newest(
@@ -202,12 +209,12 @@ export class StreamIndex implements CommitListener {
   #cut(position: number): void {
     while (position >= this.#cutAt) {
       const done = this.#active
-      done.coverTo(this.#cutAt)
-      this.#active = new ActiveIndex(this.#cutAt)
-      this.#cutAt = this.#chunks.find(this.#cutAt).end
-      this.#waiting.push(done)
+      const end = this.#cutAt
+      this.#active = new ActiveIndex(end)
+      this.#cutAt = this.#chunks.find(end).end
+      // A failure is told where files are kept; the part stays in memory.
+      this.#keeper.add(done, end, 'complete').catch(() => {})
       this.#kept = null
-      void this.#keeper.keep(done)
     }
   }
 }

@@ -128,11 +128,11 @@ export class StreamReader {
     if (available <= 0) return false
     const parts = this.#index.parts()
     if (reading.parts !== parts) {
-      reading.parts = parts
       reading.events = new StreamEvents(await this.#index.runs(reading.name, reading.hash))
+      reading.parts = parts
     }
     const count = Math.min(PLACE_COUNT, reading.left, available)
-    const found = backwards ? await reading.events.backwards(next, count) : await reading.events.forwards(next, count)
+    const found = await this.#index.hold(backwards ? reading.events.backwards(next, count) : reading.events.forwards(next, count))
     reading.places = found.filter(({ revision }) => revision >= first && revision <= last)
     reading.placeIndex = 0
     const end = found.at(-1)
