@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { all, appendEach, DIRECTORY, numbers, openStore, orders, positions, SMALL_CHUNKS, sized, upTo } from '../store/words.ts'
 import { settle } from '../support/manual-clock.ts'
+import { operationsOnChunks } from '../support/operation-log.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { rooms } from './scenes.ts'
 
@@ -134,7 +135,7 @@ describe('a roll-over', () => {
     // Every flush has made something durable: none was for bytes that had been flushed with the roll-over already.
     let synced = 0
     let written = 0
-    for (const entry of disk.log) {
+    for (const entry of operationsOnChunks(disk.log)) {
       if (entry.kind === 'write' || entry.kind === 'writeDurably') written++
       if (entry.kind !== 'datasync') continue
       expect(written, `datasync ${synced} covers nothing`).toBeGreaterThan(0)

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { MIB } from '../../src/core/limits.ts'
 import { DIRECTORY, openStore, order, orders, revisions, sized, upTo } from '../store/words.ts'
 import { ManualClock, settle } from '../support/manual-clock.ts'
+import { operationsOnChunks } from '../support/operation-log.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 
 const FIRST = `${DIRECTORY}/000000.chunk`
@@ -41,7 +42,7 @@ describe('zeros ahead of the tail', () => {
     for (const number of upTo(60)) await Promise.all([store.append('s', sized(20_000)), store.append('s', order(number))])
     await store.close()
     const ends = new Map<number, number>()
-    for (const entry of disk.log) {
+    for (const entry of operationsOnChunks(disk.log)) {
       if (entry.kind === 'write' || entry.kind === 'writeDurably') {
         const end = ends.get(entry.inode) ?? 0
         expect(entry.offset, 'a write behind the end would leave a hole').toBeLessThanOrEqual(end)

@@ -38,3 +38,10 @@ export interface Recording {
 export function filesOf(content: DiskContent): [path: string, bytes: Uint8Array][] {
   return [...content].filter(([path]) => !path.endsWith('/'))
 }
+
+/** What was done to chunk files, and nothing else. */
+export function operationsOnChunks(log: readonly LogEntry[]): LogEntry[] {
+  const chunks = new Set<number>()
+  for (const entry of log) if (entry.kind === 'create' && entry.path.includes('.chunk')) chunks.add(entry.inode)
+  return log.filter(entry => 'inode' in entry && chunks.has(entry.inode))
+}
