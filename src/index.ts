@@ -38,3 +38,6 @@ export type { GroupOptions, GroupStrategy } from './subscriptions/group-options.
 export type { Projection, ProjectionOptions } from './subscriptions/projection.ts'
 export type { SubscribeOptions } from './subscriptions/subscribe.ts'
 export type { Subscription } from './subscriptions/subscription.ts'
+export type { ProduceAck, Topic, TopicOptions, TopicReadOptions } from './subscriptions/topic.ts'
+export type { PartitionLag, TopicGroup, TopicMember } from './subscriptions/topic-group.ts'
+export type { NewRecord, TopicRecord } from './subscriptions/topic-record.ts'

@@ -18,6 +18,7 @@ import type { GroupOptions } from '../subscriptions/group-options.ts'
 import { OpenProjection, type Projection, type ProjectionOptions } from '../subscriptions/projection.ts'
 import { type SubscribeOptions, subscribe } from '../subscriptions/subscribe.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
+import { type PartitionedTopic, type Topic, type TopicOptions, topicOf } from '../subscriptions/topic.ts'
 import { type AppendOptions, type CommitOptions, fromHouse, type HouseAppendOptions } from './admission.ts'
 import { openForReading } from './open-for-reading.ts'
 import { openForWriting } from './open-for-writing.ts'
@@ -50,6 +51,7 @@ export class EventStore {
   readonly #streams: StreamReader
   readonly #all: AllReader
   readonly #followers: FollowerDesk
+  readonly #topics = new Map<string, PartitionedTopic>()
   #closing: Promise<void> | null = null
 
   private constructor(rooms: Rooms, clock: Clock) {
@@ -171,6 +173,15 @@ export class EventStore {
   entity<State>(stream: string, when: When<State>, options: EntityOptions<State> = {}): Entity<State> {
     this.#refuseIfClosed()
     return new FoldedEntity(this.#followers.client, stream, when, options)
+  }
+
+  /**
+   * Records in partitions: by key, with offsets, and groups that share them.
+   * @throws InvalidArgumentError, StoreClosedError
+   */
+  topic(name: string, options: TopicOptions = {}): Topic {
+    this.#refuseIfClosed()
+    return topicOf(this.#topics, this.#followers, name, options, stream => this.head(stream))
   }
 
   /** The stream's last revision, or null when it does not exist. */

@@ -27,11 +27,11 @@ const NOT_DECODED = Symbol('not decoded')
 
 /** An event as it stands in a batch: its fields are decoded when they are first asked for. */
 export class StoredEvent implements RecordedEvent {
-  readonly stream: string
   readonly #window: ByteWindow
   readonly #offset: number
   readonly #storeId: Uint8Array
   readonly #isShared: boolean
+  #stream: string | undefined
   #type: string | undefined
   #data: unknown = NOT_DECODED
 
@@ -45,7 +45,12 @@ export class StoredEvent implements RecordedEvent {
     this.#offset = offset
     this.#storeId = storeId
     this.#isShared = isShared
-    this.stream = stream ?? streamNameAt(window, offset)
+    this.#stream = stream
+  }
+
+  get stream(): string {
+    this.#stream ??= streamNameAt(this.#window, this.#offset)
+    return this.#stream
   }
 
   get revision(): Revision {

@@ -1,0 +1,243 @@
+import { InvalidArgumentError } from '../core/errors.ts'
+import { checkSignal, type FollowerDesk, notesStream } from './follower-desk.ts'
+import { lastNote, writeNote } from './log-client.ts'
+import { MergedCursor } from './merged-cursor.ts'
+import { CursorSubscription } from './subscription.ts'
+import { recordOf, type TopicRecord } from './topic-record.ts'
+
+/** The partitions of a topic, as its groups see them. */
+export interface Partitions {
+  readonly name: string
+  readonly partitions: number
+  streamOf(partition: number): string
+  ends(): Promise<number[]>
+  check(): Promise<unknown>
+}
+
+export interface PartitionLag {
+  readonly partition: number
+  /** The next offset that is not committed. */
+  readonly committed: number
+  /** The offset that the next record will have. */
+  readonly end: number
+  readonly lag: number
+}
+
+/** Those who share the partitions of a topic: each partition belongs to one member at a time. Offsets are kept in the store. */
+export interface TopicGroup {
+  readonly name: string
+  /** Partitions are shared out anew: whoever gets one begins at its committed offset. */
+  join(options?: { readonly signal?: AbortSignal | undefined }): TopicMember
+  /** How far each partition is behind. */
+  lag(): Promise<PartitionLag[]>
+}
+
+/** Reads its partitions, old records and then new ones, each partition in order. Leaving the loop over it leaves the group. */
+export interface TopicMember extends AsyncIterableIterator<TopicRecord> {
+  /** The partitions that it has now. */
+  readonly partitions: readonly number[]
+  /**
+   * Everything handed out so far from partitions that it still has is done with. Resolves when that is durable.
+   * @throws (rejects with) what an append rejects with
+   */
+  commit(): Promise<void>
+  return(): Promise<IteratorResult<TopicRecord, undefined>>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+interface OffsetsNote {
+  /** For each partition the next offset that is not committed. */
+  readonly offsets: readonly number[]
+}
+
+interface Committed {
+  readonly offsets: readonly number[]
+  readonly revision: number | null
+}
+
+export class GroupOfTopic implements TopicGroup {
+  readonly name: string
+  readonly #desk: FollowerDesk
+  readonly #topic: Partitions
+  readonly #notes: string
+  readonly #members: PartitionReader[] = []
+  #committed: Promise<Committed> | null = null
+
+  /** @throws InvalidArgumentError */
+  constructor(desk: FollowerDesk, topic: Partitions, name: string) {
+    if (typeof name !== 'string' || name === '')
+      throw new InvalidArgumentError(`the name of a group must be a text, got ${JSON.stringify(name)}`)
+    this.name = name
+    this.#desk = desk
+    this.#topic = topic
+    // A topic's name may hold anything: its length keeps two of them apart.
+    this.#notes = notesStream('topic-group', `${topic.name.length}-${topic.name}-${name}`)
+  }
+
+  join({ signal }: { readonly signal?: AbortSignal | undefined } = {}): TopicMember {
+    checkSignal(signal)
+    const open = (partitions: readonly number[], done: ReadonlyMap<number, number>) => this.#open(partitions, done)
+    const commit = (done: ReadonlyMap<number, number>) => this.#commit(done)
+    const member = new PartitionReader(this.#topic, signal, open, commit, left => {
+      const index = this.#members.indexOf(left)
+      if (index >= 0) this.#members.splice(index, 1)
+      this.#shareOut()
+    })
+    if (signal?.aborted) return member
+    this.#members.push(member)
+    this.#shareOut()
+    return member
+  }
+
+  async lag(): Promise<PartitionLag[]> {
+    const ends = await this.#topic.ends()
+    const { offsets } = await this.#progress()
+    return ends.map((end, partition) => {
+      const committed = offsets[partition] ?? 0
+      return { partition, committed, end, lag: Math.max(0, end - committed) }
+    })
+  }
+
+  #shareOut(): void {
+    const shares = this.#members.map((): number[] => [])
+    if (shares.length === 0) return
+    for (let partition = 0; partition < this.#topic.partitions; partition++) shares[partition % shares.length]!.push(partition)
+    for (const [index, member] of this.#members.entries()) member.assign(shares[index]!)
+  }
+
+  /** @param done where the member itself has come to, in partitions that it keeps. */
+  async #open(partitions: readonly number[], done: ReadonlyMap<number, number>): Promise<CursorSubscription> {
+    await this.#topic.check()
+    const { offsets } = await this.#progress()
+    const cursors = partitions.map(partition => {
+      const offset = done.get(partition) ?? offsets[partition] ?? 0
+      return this.#desk.streamCursor(this.#topic.streamOf(partition), undefined, offset, 0)
+    })
+    return new CursorSubscription(new MergedCursor(cursors), this.#desk.tail)
+  }
+
+  /** One at a time: each rests on the revision of the one before. */
+  async #commit(done: ReadonlyMap<number, number>): Promise<void> {
+    this.#committed = this.#progress().then(async committed => {
+      const offsets = Array.from({ length: this.#topic.partitions }, (_, partition) =>
+        Math.max(committed.offsets[partition] ?? 0, done.get(partition) ?? 0),
+      )
+      if (offsets.every((offset, partition) => offset === (committed.offsets[partition] ?? 0))) return committed
+      const { client } = this.#desk
+      const revision = await writeNote(client, this.#notes, '$topic-group-committed', { offsets }, committed.revision)
+      return { offsets, revision }
+    })
+    await this.#progress()
+  }
+
+  async #progress(): Promise<Committed> {
+    this.#committed ??= lastNote<OffsetsNote>(this.#desk.client, this.#notes).then(note => ({
+      offsets: note?.value.offsets ?? [],
+      revision: note?.revision ?? null,
+    }))
+    const looking = this.#committed
+    try {
+      return await looking
+    } catch (error) {
+      // What stands there now is looked up again.
+      if (this.#committed === looking) this.#committed = null
+      throw error
+    }
+  }
+}
+
+type OpenPartitions = (partitions: readonly number[], done: ReadonlyMap<number, number>) => Promise<CursorSubscription>
+
+/** A member: reads the partitions it has, until they are shared out anew. */
+class PartitionReader implements TopicMember {
+  readonly #partitionOf: ReadonlyMap<string, number>
+  readonly #signal: AbortSignal | undefined
+  readonly #open: OpenPartitions
+  readonly #commit: (done: ReadonlyMap<number, number>) => Promise<void>
+  readonly #onLeave: (member: PartitionReader) => void
+  #partitions: readonly number[] = []
+  /** Null when the partitions were shared out anew. */
+  #reading: Promise<CursorSubscription> | null = null
+  /** For each partition it has: the offset behind the last record handed out. */
+  readonly #done = new Map<number, number>()
+  #hasLeft = false
+
+  constructor(
+    topic: Partitions,
+    signal: AbortSignal | undefined,
+    open: OpenPartitions,
+    commit: (done: ReadonlyMap<number, number>) => Promise<void>,
+    onLeave: (member: PartitionReader) => void,
+  ) {
+    this.#partitionOf = new Map(
+      Array.from({ length: topic.partitions }, (_, partition) => [topic.streamOf(partition), partition] as const),
+    )
+    this.#signal = signal
+    this.#open = open
+    this.#commit = commit
+    this.#onLeave = onLeave
+    signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  get partitions(): readonly number[] {
+    return this.#partitions
+  }
+
+  assign(partitions: readonly number[]): void {
+    if (partitions.join() === this.#partitions.join()) return
+    this.#partitions = partitions
+    for (const partition of this.#done.keys()) if (!partitions.includes(partition)) this.#done.delete(partition)
+    this.#stopReading()
+  }
+
+  async next(): Promise<IteratorResult<TopicRecord, undefined>> {
+    for (;;) {
+      this.#signal?.throwIfAborted()
+      if (this.#hasLeft) return { value: undefined, done: true }
+      this.#reading ??= this.#open(this.#partitions, new Map(this.#done))
+      const reading = this.#reading
+      const { value: event } = await (await reading).next()
+      // What was on its way when the partitions were shared out anew belongs to somebody else.
+      if (reading !== this.#reading) continue
+      if (event === undefined) return { value: undefined, done: true }
+      const partition = this.#partitionOf.get(event.stream)!
+      this.#done.set(partition, event.revision + 1)
+      return { value: recordOf(event, partition), done: false }
+    }
+  }
+
+  commit(): Promise<void> {
+    return this.#commit(new Map(this.#done))
+  }
+
+  async return(): Promise<IteratorResult<TopicRecord, undefined>> {
+    this.#leave()
+    return { value: undefined, done: true }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#leave()
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  readonly #onAbort = (): void => this.#leave()
+
+  #leave(): void {
+    if (this.#hasLeft) return
+    this.#hasLeft = true
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.#partitions = []
+    this.#done.clear()
+    this.#stopReading()
+    this.#onLeave(this)
+  }
+
+  #stopReading(): void {
+    const reading = this.#reading
+    this.#reading = null
+    reading?.then(subscription => subscription.return()).catch(() => {})
+  }
+}

@@ -1,0 +1,32 @@
+import type { JsonValue, RecordedEvent } from '../core/events.ts'
+
+/** What is produced. */
+export interface NewRecord {
+  /** Records of one key go to one partition, in order; without a key, to one partition after the other. */
+  readonly key?: string | undefined
+  readonly value: Uint8Array | JsonValue
+  readonly headers?: { readonly [name: string]: string } | undefined
+}
+
+/** A record as it stands in its partition. */
+export interface TopicRecord {
+  readonly partition: number
+  /** Its place in the partition, from 0, without gaps. */
+  readonly offset: number
+  readonly timestamp: Date
+  readonly key: string | null
+  readonly value: unknown
+  readonly headers: { readonly [name: string]: string }
+}
+
+/** The metadata of a record's event. */
+export interface RecordMetadata {
+  readonly key: string | null
+  readonly headers: { readonly [name: string]: string }
+}
+
+export function recordOf(event: RecordedEvent, partition: number): TopicRecord {
+  // Anyone may append to the stream of a partition.
+  const { key = null, headers = {} } = (event.metadata ?? {}) as Partial<RecordMetadata>
+  return { partition, offset: event.revision, timestamp: event.created, key, value: event.data, headers }
+}

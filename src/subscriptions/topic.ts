@@ -1,0 +1,192 @@
+import { InvalidArgumentError, StoreClosedError } from '../core/errors.ts'
+import type { NewEvent } from '../core/events.ts'
+import type { LogPosition } from '../core/positions.ts'
+import { checkedCount, checkSignal, type FollowerDesk, notesStream } from './follower-desk.ts'
+import { lastNote, writeNote } from './log-client.ts'
+import { stableHash } from './stable-hash.ts'
+import { CursorSubscription } from './subscription.ts'
+import { GroupOfTopic, type TopicGroup } from './topic-group.ts'
+import { type NewRecord, type RecordMetadata, recordOf, type TopicRecord } from './topic-record.ts'
+
+export interface TopicOptions {
+  /** How many partitions the topic has. Fixed by the first record; 1. */
+  readonly partitions?: number | undefined
+}
+
+/** Where a record went. */
+export interface ProduceAck {
+  readonly partition: number
+  readonly offset: number
+  readonly position: LogPosition
+}
+
+export interface TopicReadOptions {
+  /** The offset to begin with, inclusive; 'start' (default), or 'end' for what is produced from now on. */
+  readonly from?: number | 'start' | 'end' | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Records in partitions. A partition is a stream, `topic-<name>-<partition>`, so everything that reads streams reads it; an offset
+ * is a revision.
+ */
+export interface Topic {
+  readonly name: string
+  /** @throws (rejects with) InvalidArgumentError when the topic has another number of partitions; what an append rejects with */
+  produce(record: NewRecord): Promise<ProduceAck>
+  /** The partition that records of this key go to, for ever. */
+  partitionOf(key: string): number
+  /** The records of one partition from an offset on, old ones and then new ones. */
+  read(partition: number, options?: TopicReadOptions): AsyncIterableIterator<TopicRecord>
+  /** For each partition the offset that its next record will have. */
+  ends(): Promise<number[]>
+  /** Those who share the partitions under a name. */
+  group(name: string): TopicGroup
+}
+
+interface TopicNote {
+  readonly partitions: number
+}
+
+/**
+ * One topic of a name: those who join its groups must find each other.
+ * @throws InvalidArgumentError
+ */
+export function topicOf(
+  known: Map<string, PartitionedTopic>,
+  desk: FollowerDesk,
+  name: string,
+  options: TopicOptions,
+  headOf: (stream: string) => Promise<number | null>,
+): PartitionedTopic {
+  const topic = known.get(name)
+  if (topic === undefined) {
+    const made = new PartitionedTopic(desk, name, options, headOf)
+    known.set(name, made)
+    return made
+  }
+  if (options.partitions !== undefined && options.partitions !== topic.partitions)
+    throw new InvalidArgumentError(`topic '${name}' is open with ${topic.partitions} partitions, not ${options.partitions}`)
+  return topic
+}
+
+export class PartitionedTopic implements Topic {
+  readonly name: string
+  readonly partitions: number
+  readonly #desk: FollowerDesk
+  readonly #headOf: (stream: string) => Promise<number | null>
+  readonly #notes: string
+  readonly #groups = new Map<string, GroupOfTopic>()
+  #opening: Promise<void> | null = null
+  #isOpen = false
+  #nextPartition = 0
+
+  /** @throws InvalidArgumentError */
+  constructor(desk: FollowerDesk, name: string, options: TopicOptions, headOf: (stream: string) => Promise<number | null>) {
+    this.name = name
+    this.#notes = notesStream('topic', name)
+    this.partitions = checkedCount('partitions', options.partitions, 1, 1)
+    this.#desk = desk
+    this.#headOf = headOf
+  }
+
+  async produce({ key, value, headers = {} }: NewRecord): Promise<ProduceAck> {
+    if (key !== undefined && typeof key !== 'string')
+      throw new InvalidArgumentError(`key must be a text, got ${JSON.stringify(key)}`)
+    const partition = key === undefined ? this.#nextPartition++ % this.partitions : this.partitionOf(key)
+    const metadata: RecordMetadata = { key: key ?? null, headers }
+    let event: NewEvent = { type: 'record', data: value, metadata: { ...metadata } }
+    if (!this.#isOpen) {
+      // It is serialised inside the call, like everything that is appended.
+      if (!(value instanceof Uint8Array)) event = structuredClone(event)
+      await this.#open()
+    }
+    const ack = await this.#desk.client.append(this.streamOf(partition), event)
+    return { partition, offset: ack.firstRevision!, position: ack.position }
+  }
+
+  partitionOf(key: string): number {
+    return stableHash(key) % this.partitions
+  }
+
+  read(partition: number, { from, signal }: TopicReadOptions = {}): AsyncIterableIterator<TopicRecord> {
+    checkSignal(signal)
+    this.#checkPartition(partition)
+    const revision = from === 'end' ? null : checkedCount('from', from === 'start' ? undefined : from, 0, 0)
+    const { tail } = this.#desk
+    const cursor = this.#desk.streamCursor(this.streamOf(partition), undefined, revision, tail.position)
+    return recordsOf(new CursorSubscription(cursor, tail, { signal }), partition, () => this.check())
+  }
+
+  async ends(): Promise<number[]> {
+    await this.check()
+    const partitions = Array.from({ length: this.partitions }, (_, partition) => partition)
+    return Promise.all(partitions.map(async partition => ((await this.#headOf(this.streamOf(partition))) ?? -1) + 1))
+  }
+
+  group(name: string): TopicGroup {
+    if (this.#desk.tail.isClosed) throw new StoreClosedError()
+    const known = this.#groups.get(name)
+    if (known !== undefined) return known
+    const group = new GroupOfTopic(this.#desk, this, name)
+    this.#groups.set(name, group)
+    return group
+  }
+
+  streamOf(partition: number): string {
+    return `topic-${this.name}-${partition}`
+  }
+
+  #checkPartition(partition: unknown): void {
+    if (!Number.isSafeInteger(partition) || (partition as number) < 0 || (partition as number) >= this.partitions)
+      throw new InvalidArgumentError(`partition must be from 0 to ${this.partitions - 1}, got ${String(partition)}`)
+  }
+
+  /** @throws (rejects with) InvalidArgumentError when the topic has another number of partitions */
+  async check(): Promise<boolean> {
+    const note = await lastNote<TopicNote>(this.#desk.client, this.#notes)
+    if (note !== null && note.value.partitions !== this.partitions)
+      throw new InvalidArgumentError(`topic '${this.name}' has ${note.value.partitions} partitions, not ${this.partitions}`)
+    return note !== null
+  }
+
+  /** The number of partitions is written down before the first record: a key must not change its partition. */
+  #open(): Promise<void> {
+    this.#opening ??= this.check()
+      .then(async isKnown => {
+        if (!isKnown) await writeNote(this.#desk.client, this.#notes, '$topic', { partitions: this.partitions }, null)
+        // Those who wait come first.
+        setImmediate(() => {
+          this.#isOpen = true
+        })
+      })
+      .catch((error: unknown) => {
+        this.#opening = null
+        throw error
+      })
+    return this.#opening
+  }
+}
+
+function recordsOf(
+  subscription: CursorSubscription,
+  partition: number,
+  check: () => Promise<unknown>,
+): AsyncIterableIterator<TopicRecord> {
+  let checking: Promise<unknown> | null = null
+  return {
+    async next() {
+      checking ??= check()
+      await checking
+      const { value } = await subscription.next()
+      return value === undefined ? { value: undefined, done: true } : { value: recordOf(value, partition), done: false }
+    },
+    async return() {
+      await subscription.return()
+      return { value: undefined, done: true }
+    },
+    [Symbol.asyncIterator]() {
+      return this
+    },
+  }
+}
