@@ -82,6 +82,12 @@ export class StreamReader {
     while (revisions.left > 0) {
       const position = revisions.positions[revisions.next]! as LogPosition
       const place = this.#log.recordInMemory(position) ?? (await this.#log.loadRecord(position, limit))
+      if (place === null) {
+        // Dropped by a scavenge since the index was asked.
+        revisions.next += revisions.step
+        revisions.left--
+        continue
+      }
       const size = sizeOf(place.window.view, place.offset)
       if (window === null) window = ByteWindow.allocate(Math.max(size, Math.min(BATCH_SIZE, size * revisions.left)))
       else if (used + size > window.size) break
@@ -91,7 +97,7 @@ export class StreamReader {
       revisions.next += revisions.step
       revisions.left--
     }
-    return events
+    return events.length > 0 ? events : null
   }
 }
 
