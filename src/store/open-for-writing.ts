@@ -116,6 +116,7 @@ async function wireFound(
   return {
     storeId,
     recovery,
+    chunks: log.chunks,
     index,
     reader,
     cache,

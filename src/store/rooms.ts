@@ -1,6 +1,7 @@
 import type { StorageChaser } from '../chaser/storage-chaser.ts'
 import type { AppendAck, NewEvent } from '../core/events.ts'
 import type { BlockCache } from '../log/block-cache.ts'
+import type { ChunkSequence } from '../log/chunk-sequence.ts'
 import type { LogReader } from '../log/log-reader.ts'
 import type { StreamIndex } from '../streams/stream-index.ts'
 import type { StorageWriter } from '../writer/storage-writer.ts'
@@ -24,6 +25,7 @@ export interface Recovery {
 export interface Rooms {
   readonly storeId: Uint8Array
   readonly recovery: Recovery
+  readonly chunks: ChunkSequence
   readonly index: StreamIndex
   readonly reader: LogReader
   readonly cache: BlockCache
