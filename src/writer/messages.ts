@@ -6,7 +6,7 @@ import type { StreamHead } from './stream-head.ts'
 import type { Verdict } from './verdict.ts'
 
 /** Everything that the storage writer accepts. */
-export type WriterMessage = AppendMessage | StopMessage
+export type WriterMessage = AppendMessage | CompleteMessage | StopMessage
 
 /**
  * One append, from the queue until it settles. It is its own first event, so that the common append is one object.
@@ -90,6 +90,14 @@ function sizeInLog(first: EncodableEvent, rest: readonly EncodableEvent[], strea
   if (rest.length === 0) return size
   for (const event of rest) size += prepareSize(event, streamSize)
   return size + COMMIT_RECORD_SIZE
+}
+
+/** Complete the active chunk, full or not, unless it has no records; then call `completed`, with the error if that failed. */
+export interface CompleteMessage {
+  readonly kind: 'complete'
+  readonly size: 0
+  readonly isFlushable: false
+  readonly completed: (error: unknown) => void
 }
 
 /** Finish what waits in front of it, prove the log, then call `stopped`. */
