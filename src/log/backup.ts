@@ -9,6 +9,8 @@ import { scanChunk } from './chunk-scan.ts'
 import type { ChunkSequence } from './chunk-sequence.ts'
 
 const COPY_SIZE = 16 * BLOCK_SIZE
+/** Of records that are checked one by one between two turns of the event loop. */
+const CHECK_SIZE = 2 * BLOCK_SIZE
 /** Synced in pieces: one sync of a whole chunk would hold up the writer's, which may share the disk with it. */
 const SYNC_SIZE = 4 * MIB
 
@@ -134,9 +136,18 @@ class Backup {
   /** Before the active chunk is copied: its bytes are whole records, up to the end. */
   async #checkRecords({ chunk, dataSize }: Source): Promise<void> {
     const end = LogPosition.plus(chunk.start, dataSize)
-    const { position, damage } = await scanChunk(chunk, chunk.firstRecord, end, () => {})
-    if (position < end)
-      throw new CorruptLogError(chunk.path, position, `no record (${damage}), though everything before ${end} is flushed`)
+    let checked = chunk.firstRecord
+    for (let wanted = CHECK_SIZE; checked < end; ) {
+      const stop = Math.min(end, checked + wanted) as LogPosition
+      const { position, damage } = await scanChunk(chunk, checked, stop, () => {})
+      if (position < stop && stop === end) {
+        throw new CorruptLogError(chunk.path, position, `no record (${damage}), though everything before ${end} is flushed`)
+      }
+      // The last record of a piece is checked with the next one, which may have to be larger.
+      wanted = position > checked ? CHECK_SIZE : 2 * wanted
+      checked = position
+      await new Promise(resolve => setImmediate(resolve))
+    }
   }
 
   async #read(chunk: ChunkFile, target: Uint8Array, offset: number): Promise<void> {

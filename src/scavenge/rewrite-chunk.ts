@@ -28,7 +28,7 @@ import { ChunkJudgement } from './chunk-judgement.ts'
 import { type Judge, Verdict } from './judge.ts'
 
 /** What is read and worked through between two turns of the event loop. */
-const READ_SIZE = 256 * KIB
+const READ_SIZE = 128 * KIB
 
 export interface RewriteResult {
   /** Of the file. */
