@@ -33,6 +33,7 @@ export class ChunkInspection implements SurveyVisitor {
     prepares: 0,
     commits: 0,
     proofs: 0,
+    stubs: 0,
     damages: 0,
     recordBytes: 0,
     damagedBytes: 0,
@@ -89,12 +90,14 @@ export class ChunkInspection implements SurveyVisitor {
 
   record(record: ScannedRecord): void {
     const { totals } = this
-    const { position, size } = record
+    const { size } = record
+    const place = this.#survey.position
     totals.recordBytes += size
-    this.#mark(position, position + size, 'records')
+    this.#mark(place, place + size, 'records')
     const type = typeOf(record.window.view, record.offset)
     if (type === RecordType.prepare) totals.prepares++
     else if (type === RecordType.commit) totals.commits++
+    else if (type === RecordType.stub) totals.stubs++
     else totals.proofs++
     const isFirst = !this.#assembly.isAmidAppend
     this.#assembly.record(record)
@@ -189,6 +192,7 @@ export class ChunkInspection implements SurveyVisitor {
       header: head.damage ?? 'ok',
       guessedFrom: frame?.guessedFrom ?? null,
       number: header?.number ?? null,
+      generation: header?.generation ?? null,
       start: frame?.start ?? null,
       chunkSize: header?.chunkSize ?? null,
       storeId: frame?.storeId ? idText(frame.storeId) : null,

@@ -118,7 +118,8 @@ async function inspectStore(disk: Disk, path: string, filter: InspectionFilter, 
   const id = storeId === null ? null : idText(storeId)
   sink.show({ kind: 'store', path, id, chunks: store.chunks.length, hinted: hint?.position ?? null, holderPid, notes })
   for (const damage of damages) sink.show({ kind: 'damage', damage })
-  const sum = { prepares: 0, commits: 0, proofs: 0, damages: damages.length, recordBytes: 0, damagedBytes: 0, zeroBytes: 0 }
+  const none = { prepares: 0, commits: 0, proofs: 0, stubs: 0, recordBytes: 0, damagedBytes: 0, zeroBytes: 0 }
+  const sum = { ...none, damages: damages.length }
   let chunkCount = 0
   let left = filter.limit
   for (const index of store.chunks.keys()) {

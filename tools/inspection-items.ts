@@ -1,3 +1,4 @@
+import type { ByteWindow } from '#engine/format/byte-window.ts'
 import {
   createdMsOf,
   dataEndOf,
@@ -12,6 +13,7 @@ import {
   revisionOf,
   typeOf,
 } from '#engine/format/log-record.ts'
+import { stubEventTypeAt, stubHeadAt } from '#engine/format/stub.ts'
 import type { ScannedRecord } from '#engine/log/chunk-scan.ts'
 import type { StoredEvent } from '#engine/streams/stored-event.ts'
 import { base64 } from './event-line.ts'
@@ -48,6 +50,8 @@ export interface ChunkItem {
   /** Where position and store id come from, when the header can't say. */
   readonly guessedFrom: string | null
   readonly number: number | null
+  /** How often the chunk was rewritten. */
+  readonly generation: number | null
   readonly start: number | null
   readonly chunkSize: number | null
   readonly storeId: string | null
@@ -61,7 +65,8 @@ export interface ChunkItem {
 
 export interface RecordItem {
   readonly kind: 'record'
-  readonly type: 'prepare' | 'commit' | 'proof'
+  /** A stub stands for an event that is gone, and names what must be remembered of it: its stream, its type. */
+  readonly type: 'prepare' | 'commit' | 'proof' | 'stub'
   readonly position: number
   readonly size: number
   /** Only whole records are shown as records. */
@@ -90,6 +95,7 @@ export interface Totals {
   readonly prepares: number
   readonly commits: number
   readonly proofs: number
+  readonly stubs: number
   readonly damages: number
   readonly recordBytes: number
   readonly damagedBytes: number
@@ -115,6 +121,8 @@ export function recordItem(record: ScannedRecord, storeId: Uint8Array | null, is
       return { ...item, type: 'commit', firstPrepare: firstPrepareOf(view, offset), eventCount: eventCountOf(view, offset) }
     case RecordType.proof:
       return { ...item, type: 'proof' }
+    case RecordType.stub:
+      return { ...item, type: 'stub', ...stubNames(window, offset) }
     default:
   }
   const flags = flagsOf(view, offset)
@@ -133,6 +141,15 @@ export function recordItem(record: ScannedRecord, storeId: Uint8Array | null, is
     metadataSize: metadataSizeOf(view, offset),
     commit: flags & PrepareFlag.committed ? 'alone' : isFirst ? 'begins' : 'goes on',
     ...(withData ? payloads(event) : {}),
+  }
+}
+
+function stubNames(window: ByteWindow, offset: number): Pick<RecordItem, 'stream' | 'revision' | 'eventType'> {
+  const head = stubHeadAt(window, offset)
+  const eventType = stubEventTypeAt(window, offset)
+  return {
+    ...(head === null ? {} : { stream: Buffer.from(head.stream).toString(), revision: head.revision }),
+    ...(eventType === null ? {} : { eventType: Buffer.from(eventType).toString() }),
   }
 }
 

@@ -71,7 +71,7 @@ function chunkLines(item: ChunkItem): string[] {
   const lines = ['', `${printable(item.file)}: ${item.size} bytes, ${place}${span}`]
   lines.push(
     header === 'ok'
-      ? `  header  ok: chunk ${item.number} of store ${item.storeId}, created ${item.created}`
+      ? `  header  ok: chunk ${item.number} of store ${item.storeId}, created ${item.created}${rewrittenText(item)}`
       : `  header  ${header}${guessedFrom === null ? '' : `; place and store taken from ${guessedFrom}`}`,
   )
   if (footer === 'ok') {
@@ -82,13 +82,23 @@ function chunkLines(item: ChunkItem): string[] {
   return lines
 }
 
+function rewrittenText({ generation }: ChunkItem): string {
+  return generation === null || generation === 0 ? '' : `, rewritten ${generation === 1 ? 'once' : `${generation} times`}`
+}
+
 function recordLines(item: RecordItem): string[] {
   const head = `${cell(item.position, 12)}  ${item.type.padEnd(7)} ${cell(item.size, 8)}  ${item.checksum.padEnd(8)}`
   if (item.type === 'commit')
     return [`${head}  ${' '.repeat(8)}  commits ${count(item.eventCount!, 'event')} from ${item.firstPrepare}`]
   if (item.type === 'proof') return [`${head}  ${' '.repeat(8)}  everything before ${item.proves ?? 0} is durable`]
+  if (item.type === 'stub') return [`${head}  ${stubText(item)}`]
   const names = `${printable(item.eventType!).padEnd(20)}  ${printable(item.stream!)}`
   return [`${head}  ${cell(item.revision!, 8)}  ${item.commit!.padEnd(7)}  ${names}`, ...payloadLines(item)]
+}
+
+function stubText({ stream, revision, eventType }: RecordItem): string {
+  const name = stream === undefined ? '' : `  ${printable(stream)}`
+  return `${cell(revision ?? '', 8)}  ${'gone'.padEnd(7)}  ${printable(eventType ?? '').padEnd(20)}${name}`.trimEnd()
 }
 
 function payloadLines({ data, dataBase64, metadata, metadataBase64 }: RecordItem): string[] {
@@ -113,8 +123,9 @@ function chunkEndLines(item: ChunkEndItem): string[] {
   return lines
 }
 
-function recordCounts(totals: { prepares: number; commits: number; proofs: number }): string {
-  return `${count(totals.prepares, 'prepare')}, ${count(totals.commits, 'commit')}, ${count(totals.proofs, 'proof')}`
+function recordCounts(totals: { prepares: number; commits: number; proofs: number; stubs: number }): string {
+  const stubs = totals.stubs === 0 ? '' : `, ${count(totals.stubs, 'stub')}`
+  return `${count(totals.prepares, 'prepare')}, ${count(totals.commits, 'commit')}, ${count(totals.proofs, 'proof')}${stubs}`
 }
 
 function cell(value: number | string, width: number): string {

@@ -2,9 +2,10 @@ import { ACK_SLICE_COUNT, MIB } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
 import { unreachable } from '../core/unreachable.ts'
 import { ByteWindow } from '../format/byte-window.ts'
-import { flagsOf, PrepareFlag, RecordType, sizeOf, typeOf } from '../format/log-record.ts'
+import { flagsOf, PrepareFlag, positionOf, RecordType, sizeOf, typeOf } from '../format/log-record.ts'
 import { Checkpoint } from '../log/checkpoint.ts'
 import type { LogReader } from '../log/log-reader.ts'
+import type { RecordBatch } from '../log/record-batch.ts'
 import { CommitAck, type CommitListener } from './commit-ack.ts'
 
 const READ_SIZE = MIB
@@ -129,8 +130,9 @@ export class StorageChaser {
     while (this.#position < limit && !this.#isStopped) {
       const batch = await this.#reader.readForward(this.#position, limit, READ_SIZE)
       if (batch === null) this.#position = limit
+      else if (hasGaps(batch)) this.#followEach(batch)
       else {
-        this.#position = this.#reader.skipGap(this.#position)
+        this.#position = positionOf(batch.window.view, batch.offsets[0]!)
         // A batch may end amid an append, whose prepares must stand one behind the other: such an append is read again.
         this.#follow(batch.window, batch.offsets[0]!, batch.next, Number.POSITIVE_INFINITY)
         if (this.#pendingCount > 0) {
@@ -176,6 +178,7 @@ export class StorageChaser {
           this.#publish(window, (position + size) as LogPosition)
           break
         case RecordType.proof:
+        case RecordType.stub:
           break
         default:
           unreachable(type)
@@ -184,6 +187,15 @@ export class StorageChaser {
       position += size
     }
     this.#position = position as LogPosition
+  }
+
+  /** Records of a compact chunk: each prepare is its own commit. */
+  #followEach({ window, offsets }: RecordBatch): void {
+    for (const offset of offsets) {
+      this.#position = positionOf(window.view, offset)
+      const end = LogPosition.plus(this.#position, sizeOf(window.view, offset))
+      this.#follow(window, offset, end, Number.POSITIVE_INFINITY)
+    }
   }
 
   #publish(window: ByteWindow, end: LogPosition): void {
@@ -198,4 +210,11 @@ export class StorageChaser {
     this.#pendingCount = 0
     for (const listener of this.#listeners) listener.committed(ack)
   }
+}
+
+/** Whether the records' positions are not one behind the other. */
+function hasGaps({ window: { view }, offsets }: RecordBatch): boolean {
+  const first = offsets[0]!
+  const last = offsets.at(-1)!
+  return positionOf(view, last) - positionOf(view, first) !== last - first
 }

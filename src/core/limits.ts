@@ -23,6 +23,12 @@ export const BLOCK_SIZE = 64 * KIB
 export const SLAB_SIZE = MIB
 /** The writer takes at most this much from its queue before it looks at the clock. */
 export const SLICE_SIZE = MIB
+/** In 'memory', encoding waits when more than this has not been written. */
+export const MAX_UNWRITTEN_SIZE = 32 * MIB
+/** While a sync runs, the next group is handed to the file once it has this size. */
+export const WRITE_AHEAD_SIZE = MIB / 4
+/** In 'os', how often written bytes are synced. */
+export const OS_SYNC_DELAY_MS = 1000
 /** Acks published before the event loop gets a turn. */
 export const ACK_SLICE_COUNT = 1024
 

@@ -1,10 +1,12 @@
 /**
- * What a completed chunk ends with: a CRC-32 for each 64 KiB block of header and records, then 64 bytes about them.
+ * What a completed chunk ends with: a CRC-32 for each 64 KiB block of header and records, then 64 bytes about them. In a compact
+ * chunk, one that was rewritten without its dead records, a block directory stands between the two.
  * Byte table: docs/format.md, "Chunk footer". No byte of a completed file is uncovered: the blocks cover header and records,
- * the footer's checksum covers the block table and the footer.
+ * the footer's checksum covers the tables and the footer.
  */
 import { BLOCK_SIZE } from '../core/limits.ts'
 import type { LogPosition } from '../core/positions.ts'
+import { BLOCK_ENTRY_SIZE, BlockDirectory } from './block-directory.ts'
 import { readU64, writeU64 } from './byte-window.ts'
 import { checksumBytes } from './checksum.ts'
 import { STORE_ID_SIZE } from './chunk-header.ts'
@@ -13,6 +15,7 @@ export const CHUNK_FOOTER_SIZE = 64
 
 const MAGIC = Buffer.from('TRFOOTER')
 const FOOTER_VERSION = 1
+const COMPACT_FOOTER_VERSION = 2
 
 const OFFSET_VERSION = 8
 const OFFSET_BLOCK_COUNT = 12
@@ -20,6 +23,7 @@ const OFFSET_DATA_SIZE = 16
 const OFFSET_START = 24
 const OFFSET_EVENT_COUNT = 32
 const OFFSET_STORE_ID = 40
+const OFFSET_END_DISTANCE = 56
 const OFFSET_CHECKSUM = CHUNK_FOOTER_SIZE - 4
 
 export interface ChunkFooter {
@@ -31,6 +35,8 @@ export interface ChunkFooter {
   readonly eventCount: number
   readonly storeId: Uint8Array
   readonly blockChecksums: Uint32Array
+  /** Where the records of a compact chunk are; null in a chunk as the writer left it, where position and offset agree. */
+  readonly directory: BlockDirectory | null
 }
 
 export function blockCountOf(dataSize: number): number {
@@ -43,32 +49,37 @@ export function footerReserve(chunkSize: number): number {
 }
 
 export function encodeChunkFooter(footer: ChunkFooter): Buffer {
-  const tableSize = footer.blockChecksums.length * 4
+  const { directory } = footer
+  const blockCount = footer.blockChecksums.length
+  const tableSize = blockCount * (directory === null ? 4 : 4 + BLOCK_ENTRY_SIZE)
   const bytes = Buffer.alloc(tableSize + CHUNK_FOOTER_SIZE)
   const view = new DataView(bytes.buffer, bytes.byteOffset)
   footer.blockChecksums.forEach((checksum, block) => {
     view.setUint32(block * 4, checksum, true)
   })
+  directory?.encode(view, blockCount * 4)
   bytes.set(MAGIC, tableSize)
-  view.setUint32(tableSize + OFFSET_VERSION, FOOTER_VERSION, true)
-  view.setUint32(tableSize + OFFSET_BLOCK_COUNT, footer.blockChecksums.length, true)
+  view.setUint32(tableSize + OFFSET_VERSION, directory === null ? FOOTER_VERSION : COMPACT_FOOTER_VERSION, true)
+  view.setUint32(tableSize + OFFSET_BLOCK_COUNT, blockCount, true)
   writeU64(view, tableSize + OFFSET_DATA_SIZE, footer.dataSize)
   writeU64(view, tableSize + OFFSET_START, footer.start)
   writeU64(view, tableSize + OFFSET_EVENT_COUNT, footer.eventCount)
   bytes.set(footer.storeId, tableSize + OFFSET_STORE_ID)
+  view.setUint32(tableSize + OFFSET_END_DISTANCE, directory?.endDistance ?? 0, true)
   view.setUint32(tableSize + OFFSET_CHECKSUM, checksumBytes(bytes.subarray(0, tableSize + OFFSET_CHECKSUM)), true)
   return bytes
 }
 
-/** How many bytes block table and footer have, told by the last 64 bytes of a file; null when they are no footer. */
+/** How many bytes tables and footer have, told by the last 64 bytes of a file; null when they are no footer. */
 export function footerSizeOf(last: Uint8Array, fileSize: number): number | null {
   if (last.length < CHUNK_FOOTER_SIZE || MAGIC.compare(last, 0, MAGIC.length) !== 0) return null
   const view = new DataView(last.buffer, last.byteOffset, last.byteLength)
-  const size = view.getUint32(OFFSET_BLOCK_COUNT, true) * 4 + CHUNK_FOOTER_SIZE
+  const entrySize = view.getUint32(OFFSET_VERSION, true) === COMPACT_FOOTER_VERSION ? 4 + BLOCK_ENTRY_SIZE : 4
+  const size = view.getUint32(OFFSET_BLOCK_COUNT, true) * entrySize + CHUNK_FOOTER_SIZE
   return size <= fileSize ? size : null
 }
 
-/** @param bytes block table and footer, exactly. @returns the footer, or what stands there instead. */
+/** @param bytes tables and footer, exactly. @returns the footer, or what stands there instead. */
 export function decodeChunkFooter(bytes: Uint8Array, fileSize: number): ChunkFooter | string {
   const tableSize = bytes.length - CHUNK_FOOTER_SIZE
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -76,11 +87,13 @@ export function decodeChunkFooter(bytes: Uint8Array, fileSize: number): ChunkFoo
     return 'a chunk footer with a wrong checksum'
   }
   const version = view.getUint32(tableSize + OFFSET_VERSION, true)
-  if (version !== FOOTER_VERSION) return `a chunk footer of version ${version}`
+  if (version !== FOOTER_VERSION && version !== COMPACT_FOOTER_VERSION) return `a chunk footer of version ${version}`
   const dataSize = readU64(view, tableSize + OFFSET_DATA_SIZE)
-  if (dataSize + bytes.length !== fileSize || blockCountOf(dataSize) * 4 !== tableSize)
+  const isCompact = version === COMPACT_FOOTER_VERSION
+  const blockCount = blockCountOf(dataSize)
+  if (dataSize + bytes.length !== fileSize || blockCount * (isCompact ? 4 + BLOCK_ENTRY_SIZE : 4) !== tableSize)
     return 'a chunk footer that does not fit its file'
-  const blockChecksums = new Uint32Array(tableSize / 4)
+  const blockChecksums = new Uint32Array(blockCount)
   for (let block = 0; block < blockChecksums.length; block++) blockChecksums[block] = view.getUint32(block * 4, true)
   return {
     start: readU64(view, tableSize + OFFSET_START) as LogPosition,
@@ -88,5 +101,8 @@ export function decodeChunkFooter(bytes: Uint8Array, fileSize: number): ChunkFoo
     eventCount: readU64(view, tableSize + OFFSET_EVENT_COUNT),
     storeId: new Uint8Array(bytes.subarray(tableSize + OFFSET_STORE_ID, tableSize + OFFSET_STORE_ID + STORE_ID_SIZE)),
     blockChecksums,
+    directory: isCompact
+      ? BlockDirectory.decode(view, blockCount * 4, blockCount, view.getUint32(tableSize + OFFSET_END_DISTANCE, true))
+      : null,
   }
 }

@@ -20,6 +20,7 @@ const OFFSET_CHECKSUM_ALGORITHM = 11
 const OFFSET_BLOCK_SIZE = 12
 const OFFSET_STORE_ID = 16
 const OFFSET_CHUNK_NUMBER = 32
+const OFFSET_GENERATION = 36
 const OFFSET_START = 40
 const OFFSET_CHUNK_SIZE = 48
 const OFFSET_CREATED = 56
@@ -28,6 +29,8 @@ const OFFSET_CHECKSUM = CHUNK_HEADER_SIZE - 4
 export interface ChunkHeader {
   readonly storeId: Uint8Array
   readonly number: ChunkNumber
+  /** How often the chunk was rewritten: 0 as the writer left it; above, it is compact, see chunk-footer.ts. */
+  readonly generation: number
   /** Position of the chunk's first byte; its first record stands CHUNK_HEADER_SIZE behind. */
   readonly start: LogPosition
   /** How many positions the chunk spans; the next chunk starts right behind. The file may be shorter. */
@@ -45,6 +48,7 @@ export function encodeChunkHeader(header: ChunkHeader): Buffer {
   view.setUint32(OFFSET_BLOCK_SIZE, BLOCK_SIZE, true)
   bytes.set(header.storeId, OFFSET_STORE_ID)
   view.setUint32(OFFSET_CHUNK_NUMBER, header.number, true)
+  view.setUint32(OFFSET_GENERATION, header.generation, true)
   writeU64(view, OFFSET_START, header.start)
   writeU64(view, OFFSET_CHUNK_SIZE, header.chunkSize)
   writeU48(view, OFFSET_CREATED, header.createdMs)
@@ -82,6 +86,7 @@ export function decodeChunkHeader(bytes: Uint8Array): ChunkHeader | string {
   return {
     storeId: new Uint8Array(bytes.subarray(OFFSET_STORE_ID, OFFSET_STORE_ID + STORE_ID_SIZE)),
     number: ChunkNumber.of(view.getUint32(OFFSET_CHUNK_NUMBER, true)),
+    generation: view.getUint32(OFFSET_GENERATION, true),
     start: start as LogPosition,
     chunkSize,
     createdMs: readU48(view, OFFSET_CREATED),

@@ -12,7 +12,7 @@ import type { LogPosition, Revision } from '../core/positions.ts'
 import { type ByteWindow, readU48, readU64 } from './byte-window.ts'
 import { checksumBytes, checksumRange } from './checksum.ts'
 
-export const RecordType = { prepare: 1, commit: 2, proof: 3 } as const
+export const RecordType = { prepare: 1, commit: 2, proof: 3, stub: 4 } as const
 export type RecordType = (typeof RecordType)[keyof typeof RecordType]
 
 /** Flags of a prepare. Bits not named here belong to features that this version does not know; a reader refuses them. */
@@ -27,12 +27,23 @@ export const PrepareFlag = {
 } as const
 const KNOWN_PREPARE_FLAGS = 31
 
+/** Flags of a stub: what it names. */
+export const StubFlag = {
+  /** The event was the last of its stream. */
+  stream: 1,
+  /** The event was the last of its type in the chunk. */
+  eventType: 2,
+} as const
+const KNOWN_STUB_FLAGS = 3
+
 /** Before the body: size, checksum, position, proof distance, type, field, flags. */
 export const RECORD_HEAD_SIZE = 24
 /** Everything of a prepare but id, stream name, event type, metadata and data. */
 export const PREPARE_OVERHEAD = 46
 export const COMMIT_RECORD_SIZE = 36
 export const PROOF_RECORD_SIZE = 28
+/** Everything of a stub but stream name and event type. */
+export const STUB_OVERHEAD = 36
 export const MIN_RECORD_SIZE = PROOF_RECORD_SIZE
 
 /** Proof distance of a record that proves nothing: the distance did not fit, or nothing was proven yet. */
@@ -51,6 +62,8 @@ export const OFFSET_METADATA_SIZE = 38
 export const OFFSET_PREPARE_BODY = 42
 export const OFFSET_FIRST_PREPARE_DISTANCE = 24
 export const OFFSET_EVENT_COUNT = 28
+export const OFFSET_STUB_REVISION = 26
+export const OFFSET_STUB_BODY = 32
 
 /** What the checksums of a store's records begin with. */
 export function checksumSeed(storeId: Uint8Array): number {
@@ -91,6 +104,36 @@ export function checkRecord(
   return checkContent(window, offset, damage, seed)
 }
 
+/**
+ * The same in a compact chunk, where nobody knows which position comes next: it must be from `from` on and below `to`.
+ * The record's own position is `positionOf`.
+ */
+export function checkCompactRecord(
+  window: ByteWindow,
+  offset: number,
+  limit: number,
+  from: LogPosition,
+  to: LogPosition,
+  seed: number,
+): number | RecordDamage {
+  const size = checkCompactFrame(window, offset, limit, from, to)
+  return typeof size === 'number' ? checkContent(window, offset, size, seed) : size
+}
+
+/** The frame alone, and the position: for bytes whose block's checksum has spoken for them. */
+export function checkCompactFrame(
+  window: ByteWindow,
+  offset: number,
+  limit: number,
+  from: LogPosition,
+  to: LogPosition,
+): number | RecordDamage {
+  const size = checkFrame(window, offset, limit)
+  if (typeof size !== 'number') return size
+  const position = readU64(window.view, offset + OFFSET_POSITION)
+  return position >= from && position + size <= to ? size : 'wrong position'
+}
+
 /** The frame alone: both sizes are there, agree and fit. */
 export function checkFrame(window: ByteWindow, offset: number, limit: number): number | RecordDamage {
   const { view } = window
@@ -118,6 +161,11 @@ export function checkContent(window: ByteWindow, offset: number, size: number, s
     case RecordType.proof:
       if (flags !== 0) return 'unknown flags'
       return size === PROOF_RECORD_SIZE ? size : 'fields exceed the record'
+    case RecordType.stub:
+      if (flags & ~KNOWN_STUB_FLAGS) return 'unknown flags'
+      return size === STUB_OVERHEAD + streamSizeOf(view, offset) + eventTypeSizeOf(view, offset)
+        ? size
+        : 'fields exceed the record'
     default:
       return 'unknown type'
   }

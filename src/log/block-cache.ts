@@ -12,7 +12,7 @@ export interface CachedBlock {
  * more may be put in. A block is never handed to a user: records are copied out.
  */
 export class BlockCache {
-  /** By the log position of the block; in the order of their last use. */
+  /** By `ChunkFile.cacheKeyOf`; in the order of their last use. */
   readonly #blocks = new Map<number, CachedBlock>()
   readonly #maxCount: number
   hits = 0
@@ -26,21 +26,21 @@ export class BlockCache {
     return this.#blocks.size * BLOCK_SIZE
   }
 
-  get(position: number): CachedBlock | undefined {
-    const block = this.#blocks.get(position)
+  get(key: number): CachedBlock | undefined {
+    const block = this.#blocks.get(key)
     if (block === undefined) {
       this.misses++
       return undefined
     }
     this.hits++
-    this.#blocks.delete(position)
-    this.#blocks.set(position, block)
+    this.#blocks.delete(key)
+    this.#blocks.set(key, block)
     return block
   }
 
-  put(position: number, block: CachedBlock): void {
+  put(key: number, block: CachedBlock): void {
     if (this.#maxCount === 0) return
-    this.#blocks.set(position, block)
+    this.#blocks.set(key, block)
     if (this.#blocks.size > this.#maxCount) {
       const oldest = this.#blocks.keys().next()
       if (!oldest.done) this.#blocks.delete(oldest.value)

@@ -15,7 +15,7 @@ import { CHUNK_HEADER_SIZE, type ChunkHeader, decodeChunkHeader, encodeChunkHead
 import { PROOF_RECORD_SIZE } from '../format/log-record.ts'
 
 const CHUNK_NAME = /^(\d{6,10})\.chunk$/
-const TEMPORARY_SUFFIX = '.tmp'
+export const TEMPORARY_SUFFIX = '.tmp'
 
 export function chunkFileName(number: ChunkNumber): string {
   return `${String(number).padStart(6, '0')}.chunk`
@@ -39,7 +39,15 @@ export function chunkCapacity(chunkSize: number): number {
   return chunkSize - CHUNK_HEADER_SIZE - PROOF_RECORD_SIZE - footerReserve(chunkSize)
 }
 
-/** One file of the log: header, records, and a footer once it is completed. It knows nothing of what the records say. */
+/** Cached blocks of compact chunks have keys below zero: no position, and no two files that stood for one chunk share any. */
+let nextCacheKey = -1
+
+/**
+ * One file of the log: header, records, and a footer once it is completed. It knows nothing of what the records say.
+ *
+ * A completed chunk may be replaced by a compact one. Who reads it holds it meanwhile: the file is closed when the sequence, its
+ * first holder, and all readers have let go.
+ */
 export class ChunkFile {
   readonly header: ChunkHeader
   readonly path: string
@@ -48,6 +56,8 @@ export class ChunkFile {
   #footer: ChunkFooter | null
   /** The file is filled up to here: with records, then with zeros. Writes below it do not change the size of the file. */
   #filledSize: number
+  readonly #cacheKey: number
+  #holderCount = 1
   #readCount = 0
   #onUnread: (() => void) | null = null
 
@@ -57,6 +67,16 @@ export class ChunkFile {
     this.file = file
     this.#footer = footer
     this.#filledSize = filledSize
+    if (header.generation === 0) this.#cacheKey = header.start
+    else {
+      nextCacheKey -= header.chunkSize
+      this.#cacheKey = nextCacheKey
+    }
+  }
+
+  /** A rewritten chunk whose file is whole and durable, and bears its name. */
+  static compact(header: ChunkHeader, path: string, file: DiskFile, footer: ChunkFooter, fileSize: number): ChunkFile {
+    return new ChunkFile(header, path, file, footer, fileSize)
   }
 
   /**
@@ -114,7 +134,7 @@ export class ChunkFile {
     const number = ChunkNumber.next(previous.header.number)
     const path = joinPath(directory, chunkFileName(number))
     const file = await disk.open(path, mode)
-    const header: ChunkHeader = { ...previous.header, number, start: previous.end, chunkSize: MAX_CHUNK_SIZE }
+    const header: ChunkHeader = { ...previous.header, number, generation: 0, start: previous.end, chunkSize: MAX_CHUNK_SIZE }
     return new ChunkFile(header, path, file, null, await file.size())
   }
 
@@ -125,6 +145,37 @@ export class ChunkFile {
     } finally {
       if (--this.#readCount === 0) this.#onUnread?.()
     }
+  }
+
+  /** Keeps the file open until `release`, also when it is replaced. Only for who found it in the sequence or holds it. */
+  retain(): this {
+    this.#holderCount++
+    return this
+  }
+
+  /** The last one to let go closes the file. An error of that concerns nobody: the file is not written any more. */
+  release(): void {
+    if (--this.#holderCount === 0) this.close().catch(() => {})
+  }
+
+  /** Holds the chunk while `use` runs. */
+  async held<Result>(use: () => Promise<Result>): Promise<Result> {
+    this.retain()
+    try {
+      return await use()
+    } finally {
+      this.release()
+    }
+  }
+
+  /** Rewritten without its dead records: positions have gaps, and offsets are found with the block directory. */
+  get isCompact(): boolean {
+    return this.header.generation > 0
+  }
+
+  /** What the block cache knows the block at `offset` by. */
+  cacheKeyOf(offset: number): number {
+    return this.#cacheKey + offset
   }
 
   /** Completed: has its footer, is never written again. */
@@ -157,13 +208,15 @@ export class ChunkFile {
 
   /** Behind the last record of a completed chunk. */
   get dataEnd(): LogPosition | null {
-    return this.#footer === null ? null : LogPosition.plus(this.header.start, this.#footer.dataSize)
+    if (this.#footer === null) return null
+    return LogPosition.plus(this.header.start, this.#footer.directory?.endDistance ?? this.#footer.dataSize)
   }
 
   get filledSize(): number {
     return this.#filledSize
   }
 
+  /** Where `position` is in the file of a chunk that is not compact. */
   offsetOf(position: LogPosition): number {
     return position - this.header.start
   }
@@ -208,7 +261,8 @@ export class ChunkFile {
   /** Writes the footer behind the records, which must be durable already: a whole footer proves them. */
   async writeFooter(dataEnd: LogPosition, eventCount: number, blockChecksums: Uint32Array): Promise<ChunkFooter> {
     const dataSize = this.offsetOf(dataEnd)
-    const footer: ChunkFooter = { start: this.start, dataSize, eventCount, storeId: this.header.storeId, blockChecksums }
+    const { start, storeId } = this.header
+    const footer: ChunkFooter = { start, dataSize, eventCount, storeId, blockChecksums, directory: null }
     const bytes = encodeChunkFooter(footer)
     await this.file.write(bytes, dataSize)
     await this.file.truncate(dataSize + bytes.length)
@@ -262,5 +316,6 @@ async function readFooter(file: DiskFile, size: number, header: ChunkHeader): Pr
   await file.read(bytes, size - footerSize)
   const footer = decodeChunkFooter(bytes, size)
   if (typeof footer === 'string') return null
+  if ((footer.directory !== null) !== header.generation > 0) return null
   return footer.start === header.start && Buffer.compare(footer.storeId, header.storeId) === 0 ? footer : null
 }

@@ -320,6 +320,11 @@ export class ChunkLog {
     await this.flush()
   }
 
+  /** Whether the active chunk has no record. */
+  get isEmpty(): boolean {
+    return this.#end === this.#active.firstRecord
+  }
+
   get endsWithProof(): boolean {
     return this.#endsWithProof
   }

@@ -25,6 +25,15 @@ export class ChunkSequence {
     this.#chunks.push(chunk)
   }
 
+  /** Puts a rewritten chunk in the place of the one with its number, and lets go of that. */
+  replace(chunk: ChunkFile): void {
+    const index = chunk.header.number - this.#chunks[0]!.header.number
+    const old = this.#chunks[index]
+    assert(old?.isComplete && old.start === chunk.start && old.header.generation < chunk.header.generation)
+    this.#chunks[index] = chunk
+    old.release()
+  }
+
   /** The chunk whose range of positions holds `position`; the last one for positions behind it. */
   find(position: LogPosition): ChunkFile {
     const chunks = this.#chunks

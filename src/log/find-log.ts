@@ -131,6 +131,9 @@ async function findEnd(
   let next: ChunkFile | null = null
   if (damagedHeader === null && opened.length > 1 && !opened.at(-2)!.isComplete && (await isEmptyChunk(last)))
     next = opened.pop()!
+  // Such a file got its name with its footer: without one it is damaged, and no torn tail.
+  const footless = opened.find(chunk => chunk.header.generation > 0 && !chunk.isComplete)
+  if (footless !== undefined) throw new CorruptLogError(footless.path, footless.start, 'a rewritten chunk without a whole footer')
   const unfinished = opened.slice(0, -1).find(chunk => !chunk.isComplete)
   if (unfinished !== undefined) {
     if (mode === 'read' && (await isCompleteByNow(unfinished))) return 'rolled over'
@@ -245,6 +248,9 @@ class AppendTracker {
         break
       case RecordType.proof:
         if (this.#pendingCount === 0) this.#whole(end, true)
+        break
+      case RecordType.stub:
+        // Stands only in compact chunks, which are complete.
         break
       default:
         unreachable(type)

@@ -8,6 +8,7 @@ import {
   checkRecord,
   claimedPositionAt,
   MIN_RECORD_SIZE,
+  positionOf,
   type RecordDamage,
   sizeBefore,
   sizeOf,
@@ -15,22 +16,9 @@ import {
 import type { BlockCache } from './block-cache.ts'
 import type { ChunkFile } from './chunk-file.ts'
 import type { ChunkSequence } from './chunk-sequence.ts'
+import { compactRecordInMemory, loadCompactRecord, readCompactBackward, readCompactForward } from './compact-reading.ts'
 import type { RecentBytes, Slab } from './recent-bytes.ts'
-
-/** Whole, verified records in memory of their own: the holder may keep them and hand them on. */
-export interface RecordBatch {
-  readonly window: ByteWindow
-  /** Where the records begin in the window, in reading order. */
-  readonly offsets: readonly number[]
-  /** Where to read on: behind the last record forwards, at the last record backwards. */
-  readonly next: LogPosition
-}
-
-/** A verified record inside memory that others use, too: copy it before anything is awaited. */
-export interface RecordPlace {
-  readonly window: ByteWindow
-  readonly offset: number
-}
+import type { RecordBatch, RecordPlace } from './record-batch.ts'
 
 /**
  * Reads records, forwards, backwards and one by one: from recent bytes when it can, from the files otherwise. Completed
@@ -77,6 +65,20 @@ export class LogReader {
     const slab = this.#recent.find(start)
     if (slab !== undefined) return this.#copyForward(slab, start, limit, maxSize)
     const chunk = this.#chunks.find(start)
+    if (!chunk.isCompact) return chunk.held(() => this.#readChunkForward(chunk, start, limit, maxSize))
+    if (start >= chunk.dataEnd!) return null
+    // There is none in it when `start` lies within its last record.
+    return (
+      (await chunk.held(() => readCompactForward(chunk, start, limit, maxSize))) ?? this.readForward(chunk.end, limit, maxSize)
+    )
+  }
+
+  async #readChunkForward(
+    chunk: ChunkFile,
+    start: LogPosition,
+    limit: LogPosition,
+    maxSize: number,
+  ): Promise<RecordBatch | null> {
     const end = this.#endInFile(chunk, start, limit)
     if (start >= end) return null
     for (let wanted = maxSize; ; wanted *= 2) {
@@ -101,12 +103,27 @@ export class LogReader {
   async readBackward(before: LogPosition, maxSize: number): Promise<RecordBatch | null> {
     let chunk = this.#chunks.find(before)
     let end = Math.min(before, chunk.dataEnd ?? before) as LogPosition
-    while (end <= chunk.firstRecord) {
-      const previous = this.#chunks.before(chunk)
-      if (previous === undefined) return null
-      chunk = previous
-      end = chunk.dataEnd!
+    for (;;) {
+      while (end <= chunk.firstRecord) {
+        const previous = this.#chunks.before(chunk)
+        if (previous === undefined) return null
+        chunk = previous
+        end = chunk.dataEnd!
+      }
+      const found = await this.#readChunkBackward(chunk, end, maxSize)
+      if (found !== null) return found
+      end = chunk.firstRecord
     }
+  }
+
+  /** @returns null when the chunk is compact and has no record before `end`. */
+  #readChunkBackward(chunk: ChunkFile, end: LogPosition, maxSize: number): Promise<RecordBatch | null> {
+    return chunk.held(() =>
+      chunk.isCompact ? readCompactBackward(chunk, end, maxSize) : this.#readPlainBackward(chunk, end, maxSize),
+    )
+  }
+
+  async #readPlainBackward(chunk: ChunkFile, end: LogPosition, maxSize: number): Promise<RecordBatch> {
     for (let wanted = maxSize; ; wanted *= 2) {
       const start = Math.max(chunk.firstRecord, end - wanted) as LogPosition
       const { window, offset, size, verified } = await this.#readRangeOrRecent(chunk, start, end)
@@ -128,13 +145,14 @@ export class LogReader {
     }
   }
 
-  /** The record at `position` if its bytes are in memory already. */
+  /** The record at `position` if its bytes are in memory already; null also for a record that is gone. */
   recordInMemory(position: LogPosition): RecordPlace | null {
     const slab = this.#recent.find(position)
     if (slab !== undefined) return { window: slab.window, offset: position - slab.start }
     const chunk = this.#chunks.find(position)
+    if (chunk.isCompact) return compactRecordInMemory(chunk, position, this.#cache)
     const offset = chunk.offsetOf(position)
-    const block = this.#cache.get(chunk.start + offset - (offset % BLOCK_SIZE))
+    const block = this.#cache.get(chunk.cacheKeyOf(offset - (offset % BLOCK_SIZE)))
     if (block === undefined) return null
     const at = offset % BLOCK_SIZE
     const size = this.#check(block.verified, block.window, at, block.window.size, position)
@@ -144,22 +162,29 @@ export class LogReader {
   /**
    * The record at `position`, read from its file and through the cache.
    * @param limit bytes at or behind it are not read.
+   * @returns null when it is gone: a scavenge has dropped it, whether it left a stub or not.
    * @throws CorruptLogError, ReadFailedError
    */
-  async loadRecord(position: LogPosition, limit: LogPosition): Promise<RecordPlace> {
+  loadRecord(position: LogPosition, limit: LogPosition): Promise<RecordPlace | null> {
     const chunk = this.#chunks.find(position)
+    return chunk.held(() =>
+      chunk.isCompact ? loadCompactRecord(chunk, position, this.#cache) : this.#loadPlainRecord(chunk, position, limit),
+    )
+  }
+
+  async #loadPlainRecord(chunk: ChunkFile, position: LogPosition, limit: LogPosition): Promise<RecordPlace> {
     const offset = chunk.offsetOf(position)
     const blockOffset = offset - (offset % BLOCK_SIZE)
     const end = this.#endInFile(chunk, position, limit)
     const stop = Math.min(end, chunk.start + blockOffset + BLOCK_SIZE) as LogPosition
     const block = await this.#readRange(chunk, LogPosition.plus(chunk.start, blockOffset), stop)
     if (block.offset === 0 && block.window.size === BLOCK_SIZE && block.size === BLOCK_SIZE)
-      this.#cache.put(chunk.start + blockOffset, block)
+      this.#cache.put(chunk.cacheKeyOf(blockOffset), block)
     const at = block.offset + (offset - blockOffset)
     const result = this.#check(block.verified, block.window, at, block.size, position)
     if (typeof result === 'number') return { window: block.window, offset: at }
     if (result !== 'cut off' || stop === end) throw this.#corrupt(chunk, position, result)
-    const batch = await this.readForward(position, end, 2 * BLOCK_SIZE)
+    const batch = await this.#readChunkForward(chunk, position, end, 2 * BLOCK_SIZE)
     if (batch === null) throw this.#corrupt(chunk, position, result)
     return { window: batch.window, offset: batch.offsets[0]! }
   }
@@ -171,6 +196,10 @@ export class LogReader {
     const slab = this.#recent.find(start)
     if (slab !== undefined) return boundaryInSlab(slab, start)
     const chunk = this.#chunks.find(start)
+    if (chunk.isCompact) {
+      const batch = await this.readForward(start, limit, 1)
+      return batch === null ? limit : positionOf(batch.window.view, batch.offsets[0]!)
+    }
     if (start === chunk.firstRecord || (await this.#isRecord(chunk, start, limit))) return start
     // It names no record: the records are walked from the beginning of the chunk.
     let at = chunk.firstRecord
@@ -187,7 +216,11 @@ export class LogReader {
   }
 
   /** Whether a record stands at `start`, which may be any place: nothing there is believed before its checksum. */
-  async #isRecord(chunk: ChunkFile, start: LogPosition, limit: LogPosition): Promise<boolean> {
+  #isRecord(chunk: ChunkFile, start: LogPosition, limit: LogPosition): Promise<boolean> {
+    return chunk.held(() => this.#isWholeRecord(chunk, start, limit))
+  }
+
+  async #isWholeRecord(chunk: ChunkFile, start: LogPosition, limit: LogPosition): Promise<boolean> {
     const end = this.#endInFile(chunk, start, limit)
     for (let wanted = BLOCK_SIZE; ; wanted = 2 * MAX_APPEND_SIZE) {
       const stop = Math.min(end, start + wanted) as LogPosition

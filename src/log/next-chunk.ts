@@ -63,6 +63,7 @@ export class NextChunk {
     this.#chunk = await ChunkFile.create(this.#disk, this.#directory, {
       storeId: active.header.storeId,
       number: ChunkNumber.next(active.header.number),
+      generation: 0,
       start: active.end,
       chunkSize: this.#chunkSize,
       createdMs: this.#clock.now(),

@@ -21,6 +21,7 @@ export async function createLog(disk: Disk, directory: string, clock: Clock, chu
   const chunk = await ChunkFile.create(disk, directory, {
     storeId: new Uint8Array(randomBytes(STORE_ID_SIZE)),
     number: ChunkNumber.of(0),
+    generation: 0,
     start: LogPosition.start,
     chunkSize,
     createdMs: clock.now(),
@@ -64,7 +65,8 @@ export async function repairLog(
     next = null
   }
   const completed = active.isComplete ? active : found.end === active.firstRecord ? found.chunks.before(active) : undefined
-  if (completed !== undefined && found.hinted <= completed.end) await rewriteFooter(completed)
+  // A compact chunk got its name when its footer was durable.
+  if (completed !== undefined && !completed.isCompact && found.hinted <= completed.end) await rewriteFooter(completed)
   if (active.isComplete) {
     const number = ChunkNumber.next(active.header.number)
     const chunk =
@@ -72,6 +74,7 @@ export async function repairLog(
       (await ChunkFile.create(disk, directory, {
         storeId: found.storeId,
         number,
+        generation: 0,
         start: active.end,
         chunkSize,
         createdMs: clock.now(),

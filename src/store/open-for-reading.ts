@@ -41,6 +41,7 @@ export async function openForReading(disk: Disk, directory: string, options: Che
       truncatedBytes: 0,
       ms: options.clock.monotonic() - startedMs,
     },
+    chunks,
     index,
     loader,
     reader,

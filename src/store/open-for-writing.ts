@@ -134,6 +134,7 @@ async function wireFound(
   return {
     storeId,
     recovery,
+    chunks: log.chunks,
     index,
     reader,
     cache,

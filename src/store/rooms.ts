@@ -1,6 +1,7 @@
 import type { StorageChaser } from '../chaser/storage-chaser.ts'
 import type { NewEvent, StreamCommit } from '../core/events.ts'
 import type { BlockCache } from '../log/block-cache.ts'
+import type { ChunkSequence } from '../log/chunk-sequence.ts'
 import type { LogReader } from '../log/log-reader.ts'
 import type { HeadLoader } from '../streams/head-loader.ts'
 import type { StreamIndex } from '../streams/stream-index.ts'
@@ -25,6 +26,7 @@ export interface Recovery {
 export interface Rooms {
   readonly storeId: Uint8Array
   readonly recovery: Recovery
+  readonly chunks: ChunkSequence
   readonly index: StreamIndex
   readonly loader: HeadLoader
   readonly reader: LogReader

@@ -20,7 +20,7 @@ import {
   suppliedIdOffsetOf,
   typeOf,
 } from '../format/log-record.ts'
-import type { RecordBatch } from '../log/log-reader.ts'
+import type { RecordBatch } from '../log/record-batch.ts'
 import type { EventSelection } from './event-filter.ts'
 
 const NOT_DECODED = Symbol('not decoded')

@@ -1,6 +1,7 @@
 import type { LogPosition, Revision } from '../core/positions.ts'
 import { RecordType, typeOf } from '../format/log-record.ts'
-import type { LogReader, RecordPlace } from '../log/log-reader.ts'
+import type { LogReader } from '../log/log-reader.ts'
+import type { RecordPlace } from '../log/record-batch.ts'
 import type { EventList, StreamRun } from './index-part.ts'
 
 /** Where one event stands. */

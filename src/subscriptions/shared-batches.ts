@@ -1,6 +1,7 @@
 import { KIB, MIB } from '../core/limits.ts'
 import type { LogPosition } from '../core/positions.ts'
-import type { LogReader, RecordBatch } from '../log/log-reader.ts'
+import type { LogReader } from '../log/log-reader.ts'
+import type { RecordBatch } from '../log/record-batch.ts'
 
 const BATCH_SIZE = 256 * KIB
 /** What is kept for readers that come a moment later, beside the newest batch, whatever its size. */

@@ -7,7 +7,7 @@ import type { StreamHead } from './stream-head.ts'
 import type { Verdict } from './verdict.ts'
 
 /** Everything that the storage writer accepts. */
-export type WriterMessage = AppendMessage | StopMessage
+export type WriterMessage = AppendMessage | CompleteMessage | StopMessage
 
 /**
  * One append, from the queue until it settles. It is its own first event, so that the common append is one object.
@@ -113,6 +113,14 @@ function partsSizeInLog({ parts }: AppendTerms, eventCount: number): number {
   let size = eventCount > 1 ? COMMIT_RECORD_SIZE : 0
   for (const { head, events } of parts) for (const event of events) size += prepareSize(event, head.nameBytes.length)
   return size
+}
+
+/** Complete the active chunk, full or not, unless it has no records; then call `completed`, with the error if that failed. */
+export interface CompleteMessage {
+  readonly kind: 'complete'
+  readonly size: 0
+  readonly isFlushable: false
+  readonly completed: (error: unknown) => void
 }
 
 /** Finish what waits in front of it, prove the log, then call `stopped`. */

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts'
-import { DiskFullError, isDiskFull, type TailraceError, WriterFailedError } from '../core/errors.ts'
-import { MIB, PROOF_DELAY_MS, SLICE_SIZE } from '../core/limits.ts'
+import { DiskFullError, isDiskFull, type TailraceError } from '../core/errors.ts'
+import { MAX_UNWRITTEN_SIZE, OS_SYNC_DELAY_MS, PROOF_DELAY_MS, SLICE_SIZE, WRITE_AHEAD_SIZE } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
 import { unreachable } from '../core/unreachable.ts'
 import { Checkpoint } from '../log/checkpoint.ts'
@@ -12,15 +12,9 @@ import type { Durability } from './durability.ts'
 import { FlushPolicy, type FlushTrigger } from './flush-policy.ts'
 import { FlushStatistics } from './flush-statistics.ts'
 import type { AppendMessage, WriterMessage } from './messages.ts'
+import { nextChunkRefusal } from './next-chunk-refusal.ts'
 import type { Verdict } from './verdict.ts'
 import type { WriterListener } from './writer-listener.ts'
-
-/** In 'memory', encoding waits when more than this has not been written. */
-const MAX_UNWRITTEN_SIZE = 32 * MIB
-/** While a sync runs, the next group is handed to the file once it has this size. */
-const WRITE_AHEAD_SIZE = MIB / 4
-/** In 'os', how often written bytes are synced. */
-const OS_SYNC_DELAY_MS = 1000
 
 /**
  * Stage 1: puts events in order and makes them durable. It takes what waits, in slices; checks, encodes and counts; and has
@@ -120,9 +114,10 @@ export class StorageWriter {
           if (message.isAborted) this.#listener.decided(message)
           else if (!this.#take(message)) return
           break
+        case 'complete':
         case 'stop':
           this.queue.shift()
-          void this.#hold(() => this.#stop(message.stopped))
+          void this.#hold(() => (message.kind === 'stop' ? this.#stop(message.stopped) : this.#complete(message.completed)))
           return
         default:
           unreachable(message)
@@ -138,7 +133,7 @@ export class StorageWriter {
     if (verdict !== null) this.#decide(append, verdict)
     else if (append.eventCount === 0) this.#decide(append, { kind: 'checked' })
     else if (!this.#log.fits(append.size)) {
-      void this.#hold(() => this.#rollOver())
+      void this.#hold(() => this.#rollOver(error => this.#rejectFront(error)))
       return false
     } else if (this.#durability === 'memory' && this.#log.end - this.#log.written > MAX_UNWRITTEN_SIZE) {
       void this.#hold(() => this.#drainWrites())
@@ -251,24 +246,27 @@ export class StorageWriter {
     return this.#log.write()
   }
 
-  /** Makes room for the append at the front of the queue; if that can't be done, rejects it. */
-  async #rollOver(): Promise<void> {
+  async #complete(completed: (error: unknown) => void): Promise<void> {
+    let refusal: unknown = null
+    if (!this.#log.isEmpty) await this.#rollOver(error => (refusal = error))
+    completed(this.#failure?.cause ?? refusal)
+  }
+
+  /** Goes to the next chunk, or says why it can't and stays in this one. */
+  async #rollOver(refuse: (error: TailraceError) => void): Promise<void> {
     await this.#drain()
     if (this.#failure !== null) return
     try {
       await this.#log.ensureNext()
     } catch (error) {
-      const what = isDiskFull(error)
-        ? new DiskFullError(`the disk is full, the next chunk cannot be made: ${String(error)}`, error)
-        : new WriterFailedError(`the next chunk cannot be made: ${String(error)}`, { retryable: true, cause: error })
-      return this.#rejectFront(what)
+      return refuse(nextChunkRefusal(error))
     }
     try {
       await this.#log.rollOver()
     } catch (error) {
       if (!this.#canUndo(error)) return this.fail(error)
       await this.#undo(error)
-      return this.#rejectFront(new DiskFullError(`the disk is full, the chunk cannot be completed: ${String(error)}`, error))
+      return refuse(new DiskFullError(`the disk is full, the chunk cannot be completed: ${String(error)}`, error))
     }
     this.#allFlushed()
   }
@@ -328,6 +326,7 @@ export class StorageWriter {
     this.#listener.failed(this.flushed.position, cause)
     for (let message = this.queue.shift(); message !== undefined; message = this.queue.shift()) {
       if (message.kind === 'stop') message.stopped()
+      else if (message.kind === 'complete') message.completed(cause)
     }
   }
 }

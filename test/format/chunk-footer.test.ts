@@ -12,7 +12,7 @@ import { STORE_ID } from './records.ts'
 
 function footerOf(dataSize: number): ChunkFooter {
   const blockChecksums = Uint32Array.from({ length: blockCountOf(dataSize) }, (_, block) => 0xfeed_0000 + block)
-  return { start: LogPosition.of(2 ** 40), dataSize, eventCount: 41, storeId: STORE_ID, blockChecksums }
+  return { start: LogPosition.of(2 ** 40), dataSize, eventCount: 41, storeId: STORE_ID, blockChecksums, directory: null }
 }
 
 describe('a chunk footer', () => {

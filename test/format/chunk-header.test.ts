@@ -9,6 +9,7 @@ import { STORE_ID } from './records.ts'
 const HEADER: ChunkHeader = {
   storeId: STORE_ID,
   number: ChunkNumber.of(7),
+  generation: 0,
   start: LogPosition.of(7 * 4096),
   chunkSize: 4096,
   createdMs: 1_700_000_000_000,

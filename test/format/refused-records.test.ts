@@ -82,7 +82,7 @@ describe('no record is', () => {
 })
 
 describe('a whole record is refused', () => {
-  test.each([0, 4, 5, 255])('as unsupported, not as damage, when its type is %d', type => {
+  test.each([0, 5, 6, 255])('as unsupported, not as damage, when its type is %d', type => {
     const damage = check(changed(prepare(), bytes => bytes.writeUInt8(type, 20)))
     expect(damage).toBe('unknown type')
     expect(isUnsupported(damage as RecordDamage)).toBe(true)

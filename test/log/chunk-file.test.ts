@@ -11,6 +11,7 @@ const at = LogPosition.of
 const header = (number = 2, chunkSize = 4096) => ({
   storeId: STORE_ID,
   number: ChunkNumber.of(number),
+  generation: 0,
   start: at(number * 4096),
   chunkSize,
   createdMs: 1_700_000_000_000,

@@ -12,7 +12,7 @@ const at = LogPosition.of
 async function chunks(count: number): Promise<ChunkFile[]> {
   const disk = new MemoryDisk()
   await disk.makeDirectory('/data')
-  const header = { storeId: STORE_ID, chunkSize: 4096, createdMs: 0 }
+  const header = { storeId: STORE_ID, generation: 0, chunkSize: 4096, createdMs: 0 }
   return Promise.all(
     upTo(count).map(number =>
       ChunkFile.create(disk, '/data', { ...header, number: ChunkNumber.of(number), start: at(number * 4096) }),

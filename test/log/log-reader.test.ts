@@ -133,7 +133,7 @@ describe('one record', () => {
     for (const { position, bytes } of log) {
       const slab = writing.reader.recordInMemory(position as LogPosition)
       expect(slab!.window.bytes.toString('latin1', slab!.offset, slab!.offset + bytes.length)).toBe(bytes)
-      const { window, offset } = await reading.reader.loadRecord(position as LogPosition, end as LogPosition)
+      const { window, offset } = (await reading.reader.loadRecord(position as LogPosition, end as LogPosition))!
       expect(window.bytes.toString('latin1', offset, offset + bytes.length)).toBe(bytes)
     }
   })

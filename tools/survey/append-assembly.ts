@@ -48,6 +48,7 @@ export class AppendAssembly<Item> {
         this.#commit(eventCountOf(view, offset), firstPrepareOf(view, offset), end)
         break
       case RecordType.proof:
+      case RecordType.stub:
         this.interrupt('has no commit record')
         this.end = end
         break

@@ -1,15 +1,28 @@
+import { MAX_CHUNK_SIZE } from '#engine/core/limits.ts'
 import { LogPosition } from '#engine/core/positions.ts'
 import type { Disk, DiskFile } from '#engine/disk/disk.ts'
 import { ByteWindow } from '#engine/format/byte-window.ts'
 import { blockCountOf, CHUNK_FOOTER_SIZE, type ChunkFooter } from '#engine/format/chunk-footer.ts'
 import { CHUNK_HEADER_SIZE, isZero } from '#engine/format/chunk-header.ts'
-import { checkFrame, checkRecord, checksumSeed, isUnsupported, provenBy, type RecordDamage } from '#engine/format/log-record.ts'
+import {
+  checkCompactRecord,
+  checkFrame,
+  checkRecord,
+  checksumSeed,
+  isUnsupported,
+  positionOf,
+  provenBy,
+  type RecordDamage,
+} from '#engine/format/log-record.ts'
 import type { ScannedRecord } from '#engine/log/chunk-scan.ts'
 import { type ChunkFrame, type ChunkHead, guessFrame, type KnownPlace, readChunkFooter, readChunkHead } from './chunk-frame.ts'
 import { claimsOf } from './record-fields.ts'
-import { findRecord, nonZeroEnd, searchRecords, WINDOW_SIZE } from './record-search.ts'
+import { findRecord, nonZeroEnd, type RecordSource, searchRecords, WINDOW_SIZE } from './record-search.ts'
 
-/** Bytes among the records that are none. */
+/**
+ * Bytes among the records that are none. Their position is that of their place in the file: where they would be if nothing had been
+ * rewritten.
+ */
 export interface Gap {
   readonly position: LogPosition
   /** Where the next whole record begins, or the end of the chunk's records. */
@@ -67,7 +80,10 @@ export class ChunkSurvey {
   footer: ChunkFooter | null
   footerDamage: string | null
   fileSize: number
-  /** Behind the last record that was visited; the next walk goes on here. */
+  /**
+   * The place of the record that is being visited, then behind it: the chunk's start plus the offset in the file. The next walk
+   * goes on here. In a compact chunk, places are not the positions that records have.
+   */
   position: LogPosition
   /** The furthest position that a visited record proves durable. */
   proven = LogPosition.start
@@ -78,6 +94,8 @@ export class ChunkSurvey {
   readonly #file: DiskFile
   readonly #bounds: SurveyBounds
   #provenBehind: LogPosition | null = null
+  /** In a compact chunk: behind the last record that was visited, in positions. */
+  #behind = LogPosition.start
 
   private constructor(
     file: DiskFile,
@@ -163,19 +181,21 @@ export class ChunkSurvey {
 
   /** Visits whole records. @returns what stands behind them, or null at the limit. */
   async #walkWhole(visitor: SurveyVisitor): Promise<BadPlace | null> {
-    const { start, seed } = this.#source
+    const { start } = this.#source
     let window = ByteWindow.allocate(WINDOW_SIZE)
     for (;;) {
       const wanted = Math.min(window.size, this.limit - this.position)
       const size = wanted > 0 ? await this.#file.read(window.bytes.subarray(0, wanted), this.position - start) : 0
       let offset = 0
-      let result = checkRecord(window, 0, size, this.position, seed)
+      let result = this.#check(window, 0, size)
       while (typeof result === 'number') {
         this.proven = Math.max(this.proven, provenBy(window.view, offset)) as LogPosition
-        visitor.record({ window, offset, position: this.position, size: result })
+        const position = positionOf(window.view, offset)
+        visitor.record({ window, offset, position, size: result })
+        this.#behind = LogPosition.plus(position, result)
         offset += result
         this.position = LogPosition.plus(this.position, result)
-        result = checkRecord(window, offset, size, this.position, seed)
+        result = this.#check(window, offset, size)
       }
       await visitor.pause(offset)
       if (this.position === this.limit) return null
@@ -190,6 +210,12 @@ export class ChunkSurvey {
       }
       if (offset === 0) window = ByteWindow.allocate(Math.min(window.size * 2, this.limit - this.position))
     }
+  }
+
+  #check(window: ByteWindow, offset: number, size: number): number | RecordDamage {
+    const { seed, compactEnd } = this.#source
+    if (compactEnd === null) return checkRecord(window, offset, size, this.position, seed)
+    return checkCompactRecord(window, offset, size, this.#behind, compactEnd, seed)
   }
 
   async #gapAt({ what, claims, frameSize }: BadPlace): Promise<Gap> {
@@ -228,6 +254,11 @@ export class ChunkSurvey {
     return nonZeroEnd(this.#source, from)
   }
 
+  /** Rewritten without dead records. */
+  get isCompact(): boolean {
+    return (this.head.header?.generation ?? 0) > 0 || (this.footer !== null && this.footer.directory !== null)
+  }
+
   /** Whether what stands behind the last record has exactly the size of a footer that can't be read. */
   get endsLikeFooter(): boolean {
     const dataSize = this.position - this.#source.start
@@ -242,8 +273,10 @@ export class ChunkSurvey {
     return this.#file.close()
   }
 
-  get #source(): { readonly file: DiskFile; readonly start: LogPosition; readonly seed: number } {
-    return { file: this.#file, start: this.frame?.start ?? LogPosition.start, seed: this.frame?.seed ?? 0 }
+  get #source(): RecordSource {
+    const start = this.frame?.start ?? LogPosition.start
+    const compactEnd = this.isCompact ? LogPosition.plus(start, this.head.header?.chunkSize ?? MAX_CHUNK_SIZE) : null
+    return { file: this.#file, start, seed: this.frame?.seed ?? 0, compactEnd }
   }
 }
 

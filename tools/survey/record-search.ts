@@ -12,20 +12,22 @@ export interface RecordSource {
   readonly file: DiskFile
   readonly start: LogPosition
   readonly seed: number
+  /** In a compact chunk, where the place of a record in the file does not tell its position: behind the last one. Else null. */
+  readonly compactEnd: LogPosition | null
 }
 
 /**
  * Looks for whole records at every byte: each place whose position field names itself and whose checksum holds. Works on a
  * file whose header is gone, which searchBehind of the engine, made for a ChunkFile, does not.
- * @param visit returns false to end the search.
+ * @param visit is given the record's place, too: the file's start plus the offset. Returns false to end the search.
  */
 export async function searchRecords(
   source: RecordSource,
   from: LogPosition,
   to: LogPosition,
-  visit: (record: ScannedRecord) => boolean,
+  visit: (record: ScannedRecord, place: LogPosition) => boolean,
 ): Promise<void> {
-  const { file, start, seed } = source
+  const { file, start } = source
   const window = ByteWindow.allocate(Math.max(MIN_RECORD_SIZE, Math.min(WINDOW_SIZE, to - from)))
   let position: number = from
   while (position < to) {
@@ -41,10 +43,11 @@ export async function searchRecords(
         offset += (offset & 3) === 0 && isZeroWord(window, offset + 4, size) ? 4 : 1
         continue
       }
-      if (offset + RECORD_HEAD_SIZE <= size && claimedPositionAt(window.view, offset) === position + offset) {
-        const record = await wholeRecord(source, window, offset, size, (position + offset) as LogPosition, to, seed)
+      const place = (position + offset) as LogPosition
+      if (offset + RECORD_HEAD_SIZE <= size && mayBeRecord(source, window, offset, place)) {
+        const record = await wholeRecord(source, window, offset, size, place, to)
         if (record !== null) {
-          if (!visit(record)) return
+          if (!visit(record, place)) return
           offset += record.size
           continue
         }
@@ -56,11 +59,11 @@ export async function searchRecords(
   }
 }
 
-/** The first whole record at or behind `from`, or null. */
+/** The place of the first whole record at or behind `from`, or null. */
 export async function findRecord(source: RecordSource, from: LogPosition, to: LogPosition): Promise<LogPosition | null> {
   let found: LogPosition | null = null
-  await searchRecords(source, from, to, record => {
-    found = record.position
+  await searchRecords(source, from, to, (_record, place) => {
+    found = place
     return false
   })
   return found
@@ -78,21 +81,26 @@ export async function nonZeroEnd(source: RecordSource, from: LogPosition): Promi
   return from
 }
 
+function mayBeRecord({ start, compactEnd }: RecordSource, { view }: ByteWindow, offset: number, place: LogPosition): boolean {
+  const claimed = claimedPositionAt(view, offset)
+  return compactEnd === null ? claimed === place : claimed > start && claimed < compactEnd
+}
+
 async function wholeRecord(
-  { file, start }: RecordSource,
+  { file, start, seed }: RecordSource,
   window: ByteWindow,
   offset: number,
   size: number,
-  position: LogPosition,
+  place: LogPosition,
   to: LogPosition,
-  seed: number,
 ): Promise<ScannedRecord | null> {
+  const position = claimedPositionAt(window.view, offset) as LogPosition
   const result = checkRecord(window, offset, size, position, seed)
   if (typeof result === 'number') return { window, offset, position, size: result }
   const claimedSize = window.view.getUint32(offset, true)
-  if (result !== 'cut off' || claimedSize > Math.min(MAX_APPEND_SIZE, to - position)) return null
+  if (result !== 'cut off' || claimedSize > Math.min(MAX_APPEND_SIZE, to - place)) return null
   const own = ByteWindow.allocate(claimedSize)
-  const filled = await file.read(own.bytes, position - start)
+  const filled = await file.read(own.bytes, place - start)
   const again = checkRecord(own, 0, filled, position, seed)
   return typeof again === 'number' ? { window: own, offset: 0, position, size: again } : null
 }

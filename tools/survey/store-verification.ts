@@ -1,6 +1,7 @@
 import { LogPosition, type Revision } from '#engine/core/positions.ts'
 import type { Disk } from '#engine/disk/disk.ts'
-import { revisionOf } from '#engine/format/log-record.ts'
+import { OFFSET_STUB_BODY, RecordType, revisionOf, typeOf } from '#engine/format/log-record.ts'
+import { stubHeadAt } from '#engine/format/stub.ts'
 import type { ScannedRecord } from '#engine/log/chunk-scan.ts'
 import { AppendAssembly } from './append-assembly.ts'
 import { wrongBlocks } from './block-check.ts'
@@ -65,6 +66,8 @@ export class StoreVerification implements StoreVisitor {
   #sizeBefore = 0
   #proven = LogPosition.start
   #tail: UnprovenTail | null = null
+  /** A chunk that was walked lacks events on purpose: streams may lack revisions from then on. */
+  #isScavenged = false
 
   /** @param onProgress called with the bytes verified so far. */
   constructor(disk: Disk, store: StoreSurvey, signal: AbortSignal, onProgress: (size: number) => void) {
@@ -107,6 +110,7 @@ export class StoreVerification implements StoreVisitor {
   async beginChunk(place: ChunkPlace, survey: ChunkSurvey, isLast: boolean): Promise<boolean> {
     this.#place = place
     this.#prepareCount = 0
+    this.#isScavenged ||= survey.isCompact
     this.#chunkDamageCount = this.#damages.count
     if (!(await this.#checkHead(survey, isLast))) return false
     // A misplaced chunk may lie before what was walked; that it is misplaced has been said already.
@@ -166,6 +170,7 @@ export class StoreVerification implements StoreVisitor {
   record(record: ScannedRecord): void {
     this.#assembly.record(record)
     if (isPrepare(record)) this.#prepareCount++
+    else this.#stub(record)
   }
 
   gap(gap: Gap): boolean {
@@ -185,7 +190,7 @@ export class StoreVerification implements StoreVisitor {
   #checkRevision({ stream, revision, position }: EventPlace): void {
     const last = this.#streams.lastRevision(stream)
     const expected = last + 1
-    if (revision !== expected) {
+    if (revision < expected || (revision > expected && !this.#isScavenged)) {
       const what =
         revision < expected
           ? `goes back from revision ${expected - 1} to ${revision}`
@@ -195,8 +200,17 @@ export class StoreVerification implements StoreVisitor {
     if (revision > last) this.#streams.advance(stream, revision)
   }
 
+  /** The head of a stream stays known when its event is gone. */
+  #stub({ window, offset, position }: ScannedRecord): void {
+    if (typeOf(window.view, offset) !== RecordType.stub) return
+    const head = stubHeadAt(window, offset)
+    if (head === null) return
+    const stream = this.#streams.numberOf(window.bytes, offset + OFFSET_STUB_BODY, head.stream.length)
+    this.#checkRevision({ stream, revision: head.revision, position })
+  }
+
   #eventPlaceOf({ window, offset, position }: ScannedRecord): EventPlace {
-    return { stream: this.#streams.numberOf(window, offset), revision: revisionOf(window.view, offset), position }
+    return { stream: this.#streams.ofEvent(window, offset), revision: revisionOf(window.view, offset), position }
   }
 
   #checkEventCount(expected: number): void {

@@ -13,9 +13,12 @@ export class StreamRevisions {
   readonly #revisions: Revision[] = []
 
   /** The stream of the prepare at `offset`. */
-  numberOf({ bytes, view }: ByteWindow, offset: number): StreamNumber {
-    const start = streamOffsetOf(view, offset)
-    const size = streamSizeOf(view, offset)
+  ofEvent({ bytes, view }: ByteWindow, offset: number): StreamNumber {
+    return this.numberOf(bytes, streamOffsetOf(view, offset), streamSizeOf(view, offset))
+  }
+
+  /** The stream whose name stands at `start`. */
+  numberOf(bytes: Uint8Array, start: number, size: number): StreamNumber {
     const hash = hashOf(bytes, start, size)
     const found = this.#names.find(bytes, start, size, hash)
     if (found >= 0) return found
