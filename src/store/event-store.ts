@@ -1,10 +1,12 @@
 import type { Clock } from '../core/clock.ts'
-import { InvalidArgumentError, StoreClosedError } from '../core/errors.ts'
+import { InvalidArgumentError, ReadOnlyStoreError, StoreClosedError } from '../core/errors.ts'
 import type { AppendAck, CommitAnswer, NewEvent, StreamCommit } from '../core/events.ts'
 import type { LogPosition, Revision } from '../core/positions.ts'
 import type { Disk } from '../disk/disk.ts'
 import { MemoryDisk } from '../disk/memory-disk.ts'
 import { NodeDisk } from '../disk/node-disk.ts'
+import type { BackupResult } from '../log/backup.ts'
+import type { ScavengeResult } from '../scavenge/scavenger.ts'
 import { AllReader, type ReadAllOptions } from '../streams/all-reader.ts'
 import { EventSelection } from '../streams/event-filter.ts'
 import { type EventReading, eventReading, type NextBatch } from '../streams/event-reading.ts'
@@ -20,6 +22,7 @@ import { type SubscribeOptions, subscribe } from '../subscriptions/subscribe.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { type PartitionedTopic, type Topic, type TopicOptions, topicOf } from '../subscriptions/topic.ts'
 import { type AppendOptions, type CommitOptions, fromHouse, type HouseAppendOptions } from './admission.ts'
+import type { BackupCallOptions, Maintenance, ScavengeCallOptions } from './maintenance.ts'
 import { openForReading } from './open-for-reading.ts'
 import { openForWriting } from './open-for-writing.ts'
 import { type CheckedOptions, checkOptions, type StoreOptions } from './options.ts'
@@ -198,6 +201,32 @@ export class EventStore {
   /** Position of the last event that was acknowledged; 0 while there is none. */
   get lastPosition(): LogPosition {
     return this.#rooms.index.lastPosition
+  }
+
+  /**
+   * Rewrites completed chunks without the events that retention, deletion and erasure have given up, while the store is in use.
+   * Positions stay as they are.
+   * @throws (rejects with) ReadOnlyStoreError, InvalidArgumentError when one is running, CorruptLogError, ReadFailedError, the
+   *   signal's reason; chunks that were rewritten by then stay so
+   */
+  async scavenge(options: ScavengeCallOptions = {}): Promise<ScavengeResult> {
+    return this.#maintenance().scavenge(options)
+  }
+
+  /**
+   * Copies everything that is acknowledged by now into a directory of its own, which opens like a store after a crash.
+   * @throws (rejects with) ReadOnlyStoreError, InvalidArgumentError when the directory is not empty, CorruptLogError,
+   *   ReadFailedError, the signal's reason, the system's error
+   */
+  async backup(directory: string, options: BackupCallOptions = {}): Promise<BackupResult> {
+    return this.#maintenance().backup(directory, options)
+  }
+
+  #maintenance(): Maintenance {
+    this.#refuseIfClosed()
+    const { writing } = this.#rooms
+    if (writing === null) throw new ReadOnlyStoreError('the store is open for reading')
+    return writing.maintenance
   }
 
   /** Counters of every stage, as a plain object. */

@@ -33,7 +33,7 @@ export async function openIndexFiles(store: IndexedStore, mode: 'read' | 'write'
       .filter(chunk => chunk.isComplete)
       .map(({ header, start, end }) => ({ number: header.number, start, end })),
     logEnd,
-    fingerprintOf: () => 0,
+    fingerprintOf: (firstChunk, lastChunk) => fingerprintOf(chunks, firstChunk, lastChunk),
     cacheBytes: cacheBytes * INDEX_SHARE,
     clock,
     mode,
@@ -47,6 +47,16 @@ export async function openIndexFiles(store: IndexedStore, mode: 'read' | 'write'
     await files.close().catch(() => {})
     throw error
   }
+}
+
+/** Tells the chunks that an index file was made from: each time one is rewritten, its generation grows. */
+function fingerprintOf({ all }: ChunkSequence, firstChunk: number, lastChunk: number): number {
+  const first = all[0]!.header.number
+  let fingerprint = 0
+  for (let number = firstChunk; number <= lastChunk; number++) {
+    fingerprint = (Math.imul(fingerprint, 31) + (all[number - first]?.header.generation ?? 0)) >>> 0
+  }
+  return fingerprint
 }
 
 async function rebuild(files: IndexFiles, { logger }: CheckedOptions): Promise<void> {

@@ -14,11 +14,13 @@ import { ConditionCheck } from '../streams/condition-check.ts'
 import { HeadLoader } from '../streams/head-loader.ts'
 import { RetryCheck } from '../streams/retry-check.ts'
 import { StreamIndex } from '../streams/stream-index.ts'
+import { StreamReader } from '../streams/stream-reader.ts'
 import { SuppliedIdMemory } from '../streams/supplied-id-memory.ts'
 import { StorageWriter } from '../writer/storage-writer.ts'
 import type { WriterListener } from '../writer/writer-listener.ts'
 import { Admission } from './admission.ts'
 import { openIndexFiles } from './index-files.ts'
+import { erasuresOf, Maintenance } from './maintenance.ts'
 import { openError } from './open-error.ts'
 import type { CheckedOptions } from './options.ts'
 import { PendingAppends, writerFailed } from './pending-appends.ts'
@@ -80,9 +82,10 @@ async function wireFound(
   const index = new StreamIndex(log.chunks, files, files.end)
   const published = () => chaser.published.position
   const loader = new HeadLoader(index, reader, published)
+  const ids = new SuppliedIdMemory(index, reader, published)
   const rules = new AppendRules(
     loader,
-    new SuppliedIdMemory(index, reader, published),
+    ids,
     new ConditionCheck(index, reader, () => chaser.published, storeId),
     new RetryCheck(index, reader, published),
   )
@@ -118,6 +121,12 @@ async function wireFound(
     log.release(chaser.published.position)
   })
   const admission = new Admission(options, pending, writer.queue, rules, log.capacity)
+  const streams = new StreamReader(index, loader, reader, chaser.published, storeId, clock)
+  const maintenance = new Maintenance({
+    ...{ files: { disk, directory, chunks: log.chunks }, index, indexFiles: files, loader, ids, writer, clock },
+    settled: () => chaser.settled(),
+    erasures: () => erasuresOf(streams),
+  })
   await chaser.start()
   writer.continueFrom(index.lastCreatedMs)
 
@@ -140,7 +149,7 @@ async function wireFound(
     cache,
     chaser,
     loader,
-    writing: { writer, pending, admission },
+    writing: { writer, pending, admission, maintenance },
     admit(stream, events, appendOptions, resolve, reject) {
       try {
         if (writer.failure !== undefined) throw writerFailed(writer.failure.cause, 'rejected')
@@ -159,6 +168,7 @@ async function wireFound(
     },
     beforeRead: () => null,
     async close() {
+      await maintenance.close()
       await admission.close()
       await writer.stop()
       await chaser.settled()

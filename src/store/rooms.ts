@@ -7,6 +7,7 @@ import type { HeadLoader } from '../streams/head-loader.ts'
 import type { StreamIndex } from '../streams/stream-index.ts'
 import type { StorageWriter } from '../writer/storage-writer.ts'
 import type { Admission, AppendOptions, CommitOptions } from './admission.ts'
+import type { Maintenance } from './maintenance.ts'
 import type { PendingAppends, Resolve } from './pending-appends.ts'
 
 /** What opening a store did. */
@@ -33,7 +34,12 @@ export interface Rooms {
   readonly cache: BlockCache
   readonly chaser: StorageChaser
   /** Null in a store that is open for reading. */
-  readonly writing: { readonly writer: StorageWriter; readonly pending: PendingAppends; readonly admission: Admission } | null
+  readonly writing: {
+    readonly writer: StorageWriter
+    readonly pending: PendingAppends
+    readonly admission: Admission
+    readonly maintenance: Maintenance
+  } | null
   /** Settles every append, also the ones that it refuses. */
   admit(
     stream: string,

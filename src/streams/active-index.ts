@@ -13,6 +13,7 @@ import {
   streamSizeOf,
   suppliedIdOffsetOf,
 } from '../format/log-record.ts'
+import { stubEventTypeAt, stubHeadAt } from '../format/stub.ts'
 import { ActiveStreamCursor, ActiveTypeCursor, type StreamSlots } from './active-cursors.ts'
 import { ActiveRun } from './active-run.ts'
 import type { EventList, IndexPart, StreamCursor, StreamRun, SuppliedIdList, TypeCursor } from './index-part.ts'
@@ -206,6 +207,18 @@ export class ActiveIndex implements IndexPart, StreamSlots {
     this.noteType(this.typeSlotOf(bytes, eventTypeOffsetOf(view, offset), eventTypeSizeOf(view, offset)), position)
     if (flagsOf(view, offset) & PrepareFlag.suppliedId) this.addId(bytes, suppliedIdOffsetOf(offset), slot, revision, position)
     this.lastCreatedMs = createdMsOf(view, offset)
+  }
+
+  /** What the stub at `offset` remembers of an event that was scavenged: its place in its stream, that its type occurred. */
+  addStub(window: ByteWindow, offset: number): void {
+    const position = positionOf(window.view, offset)
+    const head = stubHeadAt(window, offset)
+    if (head !== null) {
+      const { stream, revision } = head
+      this.add(this.slotOf(stream, 0, stream.length, hashOf(stream, 0, stream.length)), revision, position)
+    }
+    const eventType = stubEventTypeAt(window, offset)
+    if (eventType !== null) this.noteType(this.typeSlotOf(eventType, 0, eventType.length), position)
   }
 
   find(name: Uint8Array, hash: number): StreamRun | null {

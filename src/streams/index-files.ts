@@ -142,6 +142,21 @@ export class IndexFiles {
     return written
   }
 
+  /**
+   * Makes the files anew that cover one of these completed chunks, which were rewritten. Until then the old ones answer, with
+   * places where nothing is any more.
+   * @throws CorruptLogError, ReadFailedError
+   */
+  refresh(chunkNumbers: readonly number[]): Promise<void> {
+    return this.#queue(async () => {
+      for (const part of this.#fileParts) {
+        const { firstChunk, lastChunk, isPartial } = part.header
+        if (isPartial || !chunkNumbers.some(number => number >= firstChunk && number <= lastChunk)) continue
+        this.#replace([part], await this.#made(this.#coverageOf(firstChunk, lastChunk)))
+      }
+    })
+  }
+
   /** Resolves when there is nothing left to write or merge, or it failed. */
   async settled(): Promise<void> {
     for (let work: Promise<void> | null = null; work !== this.#work; ) {
@@ -258,11 +273,14 @@ export class IndexFiles {
    * Makes the file of a damaged part again from the log; out of turn, for a merge may wait for it. Nothing else writes files of
    * these names meanwhile, and a part that is being mended is not closed.
    */
-  async #remake({ header }: FilePart): Promise<FilePart> {
-    const { firstChunk, lastChunk, start, end } = header
-    if (firstChunk === lastChunk) {
-      return this.#writeSomewhere(header, [await this.#options.indexRange(start, end)])
-    }
+  #remake({ header }: FilePart): Promise<FilePart> {
+    return this.#made(header.isPartial ? header : this.#coverageOf(header.firstChunk, header.lastChunk))
+  }
+
+  /** A file made from the log alone. */
+  async #made(coverage: IndexCoverage): Promise<FilePart> {
+    const { firstChunk, lastChunk, start, end } = coverage
+    if (firstChunk === lastChunk) return this.#writeSomewhere(coverage, [await this.#options.indexRange(start, end)])
     const pieces: FilePart[] = []
     try {
       for (const chunk of this.#chunks) {
@@ -272,7 +290,7 @@ export class IndexFiles {
         piece.markObsolete()
         pieces.push(piece)
       }
-      return await this.#writeSomewhere(header, pieces)
+      return await this.#writeSomewhere(coverage, pieces)
     } finally {
       await closeAll(pieces.map(piece => ({ close: () => piece.letGo() })))
     }

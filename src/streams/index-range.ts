@@ -24,7 +24,9 @@ export async function indexRange(
     const { window, offsets } = batch
     const before = active.eventCount
     for (let i = 0; i < offsets.length; i++) {
-      if (typeOf(window.view, offsets[i]!) === RecordType.prepare) active.addRecord(window, offsets[i]!)
+      const type = typeOf(window.view, offsets[i]!)
+      if (type === RecordType.prepare) active.addRecord(window, offsets[i]!)
+      else if (type === RecordType.stub) active.addStub(window, offsets[i]!)
     }
     next = batch.next
     onProgress?.(active.eventCount - before)

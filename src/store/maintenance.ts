@@ -1,0 +1,141 @@
+import type { Clock } from '../core/clock.ts'
+import { InvalidArgumentError, StreamNotFoundError } from '../core/errors.ts'
+import { type BackupProgress, type BackupResult, backupLog } from '../log/backup.ts'
+import type { LogFiles } from '../log/log-files.ts'
+import { type Erasures, RetentionJudge } from '../scavenge/retention-judge.ts'
+import { type ScavengeProgress, type ScavengeResult, Scavenger } from '../scavenge/scavenger.ts'
+import type { HeadLoader } from '../streams/head-loader.ts'
+import type { IndexFiles } from '../streams/index-files.ts'
+import { ERASED_STREAM } from '../streams/retention.ts'
+import type { StreamIndex } from '../streams/stream-index.ts'
+import type { StreamReader } from '../streams/stream-reader.ts'
+import type { SuppliedIdMemory } from '../streams/supplied-id-memory.ts'
+import type { StorageWriter } from '../writer/storage-writer.ts'
+import { writerFailed } from './pending-appends.ts'
+
+export interface ScavengeCallOptions {
+  /** Ends it at the next step; what was freed by then stays so. */
+  readonly signal?: AbortSignal | undefined
+  /** Called after each chunk. */
+  readonly onProgress?: ((progress: ScavengeProgress) => void) | undefined
+}
+
+export interface BackupCallOptions {
+  /** Ends it at the next piece; what was copied by then is no store. */
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ((progress: BackupProgress) => void) | undefined
+}
+
+export interface MaintenanceRooms {
+  readonly files: LogFiles
+  readonly index: StreamIndex
+  readonly indexFiles: IndexFiles
+  readonly loader: HeadLoader
+  readonly ids: SuppliedIdMemory
+  readonly writer: StorageWriter
+  readonly clock: Clock
+  /** Resolves when everything that is flushed now can be found in the index. */
+  settled(): Promise<void>
+  /** What of the stream of erasures is there. */
+  erasures(): Promise<Erasures>
+}
+
+/** Long work beside appends and reads: scavenging and backups. */
+export class Maintenance {
+  readonly #rooms: MaintenanceRooms
+  readonly #scavenger: Scavenger
+  readonly #closing = new AbortController()
+  #running = new Set<Promise<unknown>>()
+  #isScavenging = false
+
+  constructor(rooms: MaintenanceRooms) {
+    this.#rooms = rooms
+    this.#scavenger = new Scavenger(rooms.files)
+  }
+
+  /** Ends what is under way, and waits for its end. */
+  async close(): Promise<void> {
+    this.#closing.abort(new InvalidArgumentError('the store is being closed'))
+    await Promise.allSettled(this.#running)
+  }
+
+  scavenge(options: ScavengeCallOptions): Promise<ScavengeResult> {
+    if (this.#isScavenging) throw new InvalidArgumentError('a scavenge is running already; wait for its end')
+    this.#isScavenging = true
+    return this.#track(
+      this.#scavenge(options).finally(() => {
+        this.#isScavenging = false
+      }),
+    )
+  }
+
+  backup(directory: string, { signal, onProgress }: BackupCallOptions): Promise<BackupResult> {
+    const { files, writer } = this.#rooms
+    const options = { signal: this.#signalWith(signal), ...(onProgress === undefined ? {} : { onProgress }) }
+    return this.#track(backupLog(files.disk, files.chunks, writer.flushed.position, directory, options))
+  }
+
+  async #scavenge({ signal, onProgress }: ScavengeCallOptions): Promise<ScavengeResult> {
+    const { writer, index, loader, clock, ids, indexFiles } = this.#rooms
+    await completeActiveChunk(writer)
+    await this.#rooms.settled()
+    const began = writer.flushed.position
+    const judge = new RetentionJudge(index, loader, await this.#rooms.erasures(), began, clock.now())
+    const rewritten: number[] = []
+    try {
+      return await this.#scavenger.run({
+        judge: judge.judge,
+        signal: this.#signalWith(signal),
+        ...(onProgress === undefined ? {} : { onProgress }),
+        onReplaced: chunk => {
+          rewritten.push(chunk.header.number)
+          for (const { id, streamHash, revision } of judge.takeDroppedIds()) ids.drop(id, streamHash, revision)
+        },
+      })
+    } finally {
+      // Until then the index names places that are gone: readers pass over them.
+      if (rewritten.length > 0) await indexFiles.refresh(rewritten)
+    }
+  }
+
+  #signalWith(signal: AbortSignal | undefined): AbortSignal {
+    return signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal])
+  }
+
+  #track<T>(work: Promise<T>): Promise<T> {
+    this.#running.add(work)
+    const gone = () => {
+      this.#running.delete(work)
+    }
+    work.then(gone, gone)
+    return work
+  }
+}
+
+function completeActiveChunk(writer: StorageWriter): Promise<void> {
+  if (writer.failure !== undefined) throw writerFailed(writer.failure.cause, 'rejected')
+  return new Promise((resolve, reject) => {
+    const completed = (error: unknown) => {
+      if (error === undefined || error === null) resolve()
+      else reject(error)
+    }
+    writer.queue.push({ kind: 'complete', size: 0, isFlushable: false, completed })
+  })
+}
+
+/** What was asked to be erased, and has not been by now. */
+export async function erasuresOf(streams: StreamReader): Promise<Erasures> {
+  const erasures = new Map<string, Set<number>>()
+  const nextBatch = streams.read(ERASED_STREAM, {}, () => null)
+  try {
+    for (let batch = await nextBatch(); batch !== null; batch = await nextBatch()) {
+      for (const { data } of batch) {
+        const { stream, revision } = data as { stream: string; revision: number }
+        erasures.set(stream, (erasures.get(stream) ?? new Set()).add(revision))
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof StreamNotFoundError)) throw error
+  }
+  return erasures
+}
