@@ -1,15 +1,17 @@
 import { createRequire } from 'node:module'
 import { CorruptLogError, DiskFullError, TailraceError, WriterFailedError } from 'tailrace'
-import { systemErrorCode } from '#engine/core/errors.ts'
+import { DamagedJournalError, systemErrorCode } from '#engine/core/errors.ts'
 import { type Command, ExitStatus, UsageError } from './arguments.ts'
 import { cat } from './cat.ts'
 import { importCommand } from './import.ts'
 import { inspect } from './inspect.ts'
+import { journal } from './journal.ts'
 import { Output, OutputClosedError, printable, type Terminal } from './output.ts'
 import { repair } from './repair.ts'
+import { tail } from './tail.ts'
 import { verify } from './verify.ts'
 
-const COMMANDS: readonly Command[] = [inspect, verify, repair, importCommand, cat]
+const COMMANDS: readonly Command[] = [inspect, verify, repair, importCommand, cat, tail, journal]
 
 const HELP = `Usage: tailrace <command> [arguments]
 
@@ -55,9 +57,10 @@ function asksForHelp(argv: readonly string[]): boolean {
   return argv.slice(0, end === -1 ? undefined : end).some(argument => argument === '--help' || argument === '-h')
 }
 
+const DAMAGES = [CorruptLogError, WriterFailedError, DiskFullError, DamagedJournalError]
+
 function statusOf(error: unknown): number {
-  const isDamage = error instanceof CorruptLogError || error instanceof WriterFailedError || error instanceof DiskFullError
-  return isDamage ? ExitStatus.damage : ExitStatus.usage
+  return DAMAGES.some(damage => error instanceof damage) ? ExitStatus.damage : ExitStatus.usage
 }
 
 /** One line for what can be expected, everything for what can't. */

@@ -6,6 +6,8 @@
  * - `outcome: 'unknown'`: it may or may not be found after the next open; retry with the same event ids.
  */
 
+import type { RecordedEvent } from './events.ts'
+
 export type Outcome = 'rejected' | 'unknown'
 
 export abstract class TailraceError extends Error {
@@ -51,6 +53,43 @@ export class StreamNotFoundError extends TailraceError {
   constructor(stream: string) {
     super(`stream '${stream}' does not exist`)
     this.stream = stream
+  }
+}
+
+/** The stream was deleted: for good, or until something is appended that does not ask for it to exist. */
+export class StreamDeletedError extends TailraceError {
+  readonly code = 'STREAM_DELETED'
+  readonly stream: string
+
+  constructor(stream: string) {
+    super(`stream '${stream}' is deleted`)
+    this.stream = stream
+  }
+}
+
+/** Events were committed that the append's condition excludes. Read them, decide again, append behind them. */
+export class ConditionFailedError extends TailraceError {
+  readonly code = 'CONDITION_FAILED'
+  /** Up to 100 of them, in log order; none when all were scavenged since. */
+  readonly conflicts: readonly RecordedEvent[]
+  /** There are others. */
+  readonly more: boolean
+
+  constructor(conflicts: readonly RecordedEvent[], more: boolean) {
+    super(`${more ? 'more than ' : ''}${conflicts.length} events were committed that the condition excludes`)
+    this.conflicts = conflicts
+    this.more = more
+  }
+}
+
+/** The transaction has ended: open another one. */
+export class TransactionClosedError extends TailraceError {
+  readonly code = 'TRANSACTION_CLOSED'
+  readonly reason: 'rolled_back' | 'expired' | 'committed'
+
+  constructor(reason: 'rolled_back' | 'expired' | 'committed') {
+    super(`the transaction is over: ${reason.replace('_', ' ')}`)
+    this.reason = reason
   }
 }
 
@@ -147,6 +186,32 @@ export class CorruptLogError extends TailraceError {
 /** The file was written by a version, or with a feature, that this version does not know. */
 export class UnsupportedFormatError extends TailraceError {
   readonly code = 'UNSUPPORTED_FORMAT'
+}
+
+/** A directory of journals is not what its checkpoint says. It can always be removed and written anew. */
+export class DamagedJournalError extends TailraceError {
+  readonly code = 'DAMAGED_JOURNAL'
+  readonly file: string
+  /** What is wrong with it. */
+  readonly found: string
+
+  constructor(file: string, found: string) {
+    super(`${file}: ${found}`)
+    this.file = file
+    this.found = found
+  }
+}
+
+/** Another process, or another follower in this one, writes these journals. */
+export class JournalsLockedError extends TailraceError {
+  readonly code = 'JOURNALS_LOCKED'
+  /** The process that writes them; null when it could not be read. */
+  readonly pid: number | null
+
+  constructor(directory: string, pid: number | null) {
+    super(`process ${pid ?? 'unknown'} is writing the journals in ${directory}`, { retryable: true })
+    this.pid = pid
+  }
 }
 
 /**

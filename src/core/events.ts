@@ -50,3 +50,31 @@ export interface AppendAck {
   /** True when these events were already in the log and nothing was written. */
   readonly duplicate: boolean
 }
+
+/** One stream of a commit. Without events it is only checked. */
+export interface StreamCommit {
+  readonly stream: string
+  readonly events: NewEvent | readonly NewEvent[]
+  readonly expectedRevision?: ExpectedRevision | undefined
+}
+
+/** Fails the append if an event with one of the types, in one of the streams, was committed behind `after`. */
+export interface AppendCondition {
+  /** At least one of both; without `types` any type counts, without `streams` any stream. */
+  readonly failIf: { readonly types?: readonly string[] | undefined; readonly streams?: readonly string[] | undefined }
+  /** A position, exclusive: that of the last event that was known when it was decided what to append. */
+  readonly after: number
+}
+
+export interface CommitAnswer {
+  /** Position of the last event; without events, the position at which it was decided. */
+  readonly position: LogPosition
+  /** True when these events were already in the log and nothing was written. */
+  readonly duplicate: boolean
+  /** In the order of the call; null for a stream that was only checked. */
+  readonly streams: readonly {
+    readonly stream: string
+    readonly firstRevision: Revision | null
+    readonly lastRevision: Revision | null
+  }[]
+}

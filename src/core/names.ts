@@ -6,7 +6,9 @@ const LONE_SURROGATE = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[
 
 /** @returns the name as UTF-8. @throws InvalidArgumentError unless 1 to 1,024 bytes of well-formed text without control characters. */
 export function encodeStreamName(name: unknown): Uint8Array {
-  return encodeName(name, 'stream name', MAX_STREAM_NAME_SIZE)
+  // The stream that describes another has its name behind two dollars.
+  const room = typeof name === 'string' && name.startsWith('$$') ? 2 : 0
+  return encodeName(name, 'stream name', MAX_STREAM_NAME_SIZE + room)
 }
 
 /** @returns the type as UTF-8. @throws InvalidArgumentError unless 1 to 255 bytes of well-formed text without control characters. */

@@ -57,9 +57,10 @@ export async function findLog(disk: Disk, directory: string, mode: 'read' | 'wri
 
 /** @returns 'rolled over' when another process completed the active chunk while it was being read. */
 async function lookForLog(disk: Disk, directory: string, mode: 'read' | 'write'): Promise<FoundLog | 'rolled over' | null> {
+  // The hint comes first: whatever it covers by then is in the list, though another process goes on rolling over.
+  const hint = await readFlushedHint(disk, directory)
   const numbers = (await listDirectory(disk, directory)).map(chunkNumberOf).filter(number => number !== null)
   numbers.sort((a, b) => a - b)
-  const hint = await readFlushedHint(disk, directory)
   if (numbers.length === 0) {
     if (hint !== null) throw new CorruptLogError(joinPath(directory, chunkFileName(ChunkNumber.of(0))), 0, 'the chunk is missing')
     return null

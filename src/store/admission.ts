@@ -1,21 +1,32 @@
 import { InvalidArgumentError, QueueFullError, RecordTooLargeError, StoreClosedError, withoutStack } from '../core/errors.ts'
-import type { AppendAck, ExpectedRevision, NewEvent } from '../core/events.ts'
+import type { AppendCondition, ExpectedRevision, NewEvent, StreamCommit } from '../core/events.ts'
 import { MAX_APPEND_SIZE } from '../core/limits.ts'
 import { isSystemStream } from '../core/names.ts'
+import { Revision } from '../core/positions.ts'
 import type { EncodableEvent } from '../format/record-encoding.ts'
 import type { StageQueue } from '../queue/stage-queue.ts'
 import type { AppendCheck } from '../writer/append-check.ts'
+import type { AppendPart, AppendTerms } from '../writer/append-terms.ts'
 import type { WriterMessage } from '../writer/messages.ts'
+import type { StreamHead } from '../writer/stream-head.ts'
+import { encodeCondition } from './condition-encoding.ts'
 import { EventEncoding, encodeId, encodeMetadata, encodePayload } from './event-encoding.ts'
-import { PendingAppend, type PendingAppends } from './pending-appends.ts'
+import { PendingAppend, type PendingAppends, type Resolve } from './pending-appends.ts'
+import { WaitingLine } from './waiting-line.ts'
 
 const NO_EVENTS: readonly EncodableEvent[] = []
+const NO_PARTS: readonly AppendPart[] = []
 
-export interface AppendOptions {
-  /** What the stream must be at: its last revision, 'no_stream', 'stream_exists', or 'any' (default). */
-  readonly expectedRevision?: ExpectedRevision | undefined
+export interface CommitOptions {
+  /** Fails the append if such an event was committed behind a position. */
+  readonly condition?: AppendCondition | undefined
   /** Ends the wait. Before the writer took the append it is rejected; later its outcome is unknown. */
   readonly signal?: AbortSignal | undefined
+}
+
+export interface AppendOptions extends CommitOptions {
+  /** What the stream must be at: its last revision, 'no_stream', 'stream_exists', or 'any' (default). */
+  readonly expectedRevision?: ExpectedRevision | undefined
 }
 
 /** Marks an append of the store's own, which may go to `$` streams. Nobody outside has the symbol. */
@@ -25,7 +36,7 @@ export interface HouseAppendOptions extends AppendOptions {
   readonly [fromHouse]: true
 }
 
-function isFromHouse(options: AppendOptions | undefined): boolean {
+function isFromHouse(options: CommitOptions | undefined): boolean {
   return options !== undefined && fromHouse in options
 }
 
@@ -34,7 +45,7 @@ export interface AdmissionBounds {
   readonly maxPendingAppends: number
 }
 
-/** In front of the queue: checks the call, keeps the bound, and lets the append in. */
+/** In front of the queue: checks the call, keeps the bound, has looked up what the writer needs to know, and lets the append in. */
 export class Admission {
   readonly #bounds: AdmissionBounds
   readonly #pending: PendingAppends
@@ -42,6 +53,7 @@ export class Admission {
   readonly #check: AppendCheck
   readonly #maxSize: number
   readonly #encoding = new EventEncoding()
+  readonly #waiting = new WaitingLine(append => this.#enqueue(append))
   #isClosed = false
 
   /** @param capacity the largest append that a chunk can hold, in bytes. */
@@ -59,8 +71,15 @@ export class Admission {
     this.#maxSize = Math.min(MAX_APPEND_SIZE, capacity)
   }
 
-  close(): void {
+  /** Appends in front of the queue, and their bytes of log. */
+  get waiting(): { readonly count: number; readonly bytes: number } {
+    return this.#waiting
+  }
+
+  /** Lets nobody in any more. Resolves when everybody who was let in stands in the queue. */
+  close(): Promise<void> {
     this.#isClosed = true
+    return this.#waiting.drained()
   }
 
   /** @throws what is wrong with the call, before anything has happened. */
@@ -68,81 +87,171 @@ export class Admission {
     stream: string,
     events: NewEvent | readonly NewEvent[],
     options: AppendOptions | undefined,
-    resolve: (ack: AppendAck) => void,
+    resolve: Resolve,
     reject: (error: unknown) => void,
   ): void {
-    if (this.#isClosed) throw new StoreClosedError()
+    this.#checkRoom()
     let expected: ExpectedRevision = 'any'
+    let terms: AppendTerms | null = null
     let signal: AbortSignal | undefined
     if (options !== undefined) {
-      signal = options.signal
-      if (signal !== undefined && !(signal instanceof AbortSignal))
-        throw new InvalidArgumentError('signal must be an AbortSignal')
-      if (signal?.aborted) throw settledByAbort(signal.reason, 'rejected')
+      signal = checkSignal(options.signal)
       if (options.expectedRevision !== undefined) expected = checkExpected(options.expectedRevision)
+      if (options.condition !== undefined) terms = { parts: NO_PARTS, condition: encodeCondition(options.condition) }
     }
-    // The bound comes before anything is made: a refusal must cost less than an append.
-    if (this.#pending.count >= this.#bounds.maxPendingAppends) this.#refuse()
-    if (this.#pending.bytes >= this.#bounds.maxPendingBytes) this.#refuse()
-    if (typeof stream === 'string' && isSystemStream(stream) && !isFromHouse(options)) {
-      throw new InvalidArgumentError(`streams that begin with $ belong to the store: '${stream}'`)
+    if (typeof stream === 'string' && isSystemStream(stream) && !isFromHouse(options)) refuseSystemStream(stream)
+    this.#letIn(
+      Array.isArray(events)
+        ? this.#several(stream, expected, events, terms, resolve, reject)
+        : this.#one(stream, expected, events as NewEvent, NO_EVENTS, terms, resolve, reject),
+      signal,
+    )
+  }
+
+  /** The same for several streams at once. @throws what is wrong with the call, before anything has happened. */
+  admitCommit(
+    commits: readonly StreamCommit[],
+    options: CommitOptions | undefined,
+    resolve: Resolve,
+    reject: (error: unknown) => void,
+  ): void {
+    this.#checkRoom()
+    const signal = checkSignal(options?.signal)
+    const condition = options?.condition === undefined ? null : encodeCondition(options.condition)
+    const encoded = checkCommits(commits, isFromHouse(options)).map(({ stream, events, expectedRevision = 'any' }) => ({
+      stream,
+      expected: checkExpected(expectedRevision),
+      events: (Array.isArray(events) ? (events as readonly NewEvent[]) : [events as NewEvent]).map(event =>
+        this.#encoding.encode(event),
+      ),
+    }))
+    const parts: AppendPart[] = []
+    try {
+      for (const { stream, expected, events } of encoded) {
+        parts.push({ head: this.#check.hold(stream), expected, events, firstRevision: Revision.none })
+      }
+    } catch (error) {
+      if (parts.length > 0) this.#check.release(commitOf(parts, null, resolve, reject))
+      throw error
     }
-    const append = Array.isArray(events)
-      ? this.#several(stream, expected, events, resolve, reject)
-      : this.#one(stream, expected, events as NewEvent, NO_EVENTS, resolve, reject)
-    const { head } = append
+    this.#letIn(commitOf(parts, condition, resolve, reject), signal)
+  }
+
+  /** The bound comes before anything is made: a refusal must cost less than an append. */
+  #checkRoom(): void {
+    if (this.#isClosed) throw new StoreClosedError()
+    if (this.#pending.count + this.#waiting.count >= this.#bounds.maxPendingAppends) this.#refuse()
+    if (this.#pending.bytes + this.#waiting.bytes >= this.#bounds.maxPendingBytes) this.#refuse()
+  }
+
+  #letIn(append: PendingAppend, signal: AbortSignal | undefined): void {
     try {
       this.#checkSize(append.size)
     } catch (error) {
-      this.#check.release(head)
+      this.#check.release(append)
       throw error
     }
     if (signal !== undefined) listen(append, signal)
+    const ready = this.#check.prefetch(append)
+    if (ready === null && !this.#waiting.isBehind(append)) this.#enqueue(append)
+    else this.#waiting.enter(append, ready)
+  }
+
+  #enqueue(append: PendingAppend): void {
     this.#pending.add(append)
     this.#queue.push(append)
   }
 
-  /** The name is checked last: a stream that is looked up must be released, whatever comes after. */
+  /** The name is checked last: a stream that is held must be released, whatever comes after. */
   #one(
     stream: string,
     expected: ExpectedRevision,
     event: NewEvent,
     rest: readonly EncodableEvent[],
-    resolve: (ack: AppendAck) => void,
+    terms: AppendTerms | null,
+    resolve: Resolve,
     reject: (error: unknown) => void,
   ): PendingAppend {
     const eventType = this.#encoding.encodeType(event)
     const data = encodePayload(event.data, 'data')
     const metadata = encodeMetadata(event)
-    const suppliedId = encodeId(event)
-    return new PendingAppend(this.#check.prefetch(stream), expected, eventType, data, metadata, suppliedId, rest, resolve, reject)
+    const id = encodeId(event)
+    const head = this.#check.hold(stream)
+    return new PendingAppend(head, expected, eventType, data, metadata, id, rest, terms, resolve, reject)
   }
 
   #several(
     stream: string,
     expected: ExpectedRevision,
     events: readonly NewEvent[],
-    resolve: (ack: AppendAck) => void,
+    terms: AppendTerms | null,
+    resolve: Resolve,
     reject: (error: unknown) => void,
   ): PendingAppend {
     const [first, ...others] = events
-    if (first === undefined && events.length === 0) {
-      return new PendingAppend(this.#check.prefetch(stream), expected, null, '', undefined, undefined, NO_EVENTS, resolve, reject)
-    }
+    if (first === undefined && events.length === 0)
+      return withoutOwnEvents(this.#check.hold(stream), expected, terms, resolve, reject)
     const rest = others.map(event => this.#encoding.encode(event))
-    return this.#one(stream, expected, first as NewEvent, rest, resolve, reject)
+    return this.#one(stream, expected, first as NewEvent, rest, terms, resolve, reject)
   }
 
   #checkSize(size: number): void {
     if (size > this.#maxSize)
       throw new RecordTooLargeError(`the append takes ${size} bytes in the log, the most is ${this.#maxSize}`)
-    if (this.#pending.count > 0 && this.#pending.bytes + size > this.#bounds.maxPendingBytes) this.#refuse()
+    const bytes = this.#pending.bytes + this.#waiting.bytes
+    if (this.#pending.count + this.#waiting.count > 0 && bytes + size > this.#bounds.maxPendingBytes) this.#refuse()
   }
 
   #refuse(): never {
-    const { count, bytes } = this.#pending
+    const count = this.#pending.count + this.#waiting.count
+    const bytes = this.#pending.bytes + this.#waiting.bytes
     throw withoutStack(() => new QueueFullError(`${count} appends with ${bytes} bytes are pending; wait for acks, then retry`))
   }
+}
+
+/** A check, or an append whose events stand in its parts. */
+function withoutOwnEvents(
+  head: StreamHead,
+  expected: ExpectedRevision,
+  terms: AppendTerms | null,
+  resolve: Resolve,
+  reject: (error: unknown) => void,
+): PendingAppend {
+  return new PendingAppend(head, expected, null, '', undefined, undefined, NO_EVENTS, terms, resolve, reject)
+}
+
+function commitOf(
+  parts: readonly AppendPart[],
+  condition: AppendTerms['condition'],
+  resolve: Resolve,
+  reject: (error: unknown) => void,
+): PendingAppend {
+  return withoutOwnEvents(parts[0]!.head, 'any', { parts, condition }, resolve, reject)
+}
+
+function refuseSystemStream(stream: string): never {
+  throw new InvalidArgumentError(`streams that begin with $ belong to the store: '${stream}'`)
+}
+
+function checkSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new InvalidArgumentError('signal must be an AbortSignal')
+  if (signal?.aborted) throw settledByAbort(signal.reason, 'rejected')
+  return signal
+}
+
+function checkCommits(commits: unknown, isOurs: boolean): readonly StreamCommit[] {
+  if (!Array.isArray(commits) || commits.length === 0) throw new InvalidArgumentError('a commit is a list of at least one stream')
+  const streams = new Set<string>()
+  for (const commit of commits as StreamCommit[]) {
+    if (typeof commit !== 'object' || commit === null || typeof commit.events !== 'object' || commit.events === null) {
+      throw new InvalidArgumentError('each entry of a commit has a stream and events; no events ([]) check the stream')
+    }
+    const { stream } = commit
+    if (streams.has(stream)) throw new InvalidArgumentError(`stream '${stream}' is named twice in one commit`)
+    if (typeof stream === 'string' && isSystemStream(stream) && !isOurs) refuseSystemStream(stream)
+    streams.add(stream)
+  }
+  return commits as StreamCommit[]
 }
 
 function checkExpected(expected: unknown): ExpectedRevision {

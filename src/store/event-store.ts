@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import { InvalidArgumentError, StoreClosedError } from '../core/errors.ts'
-import type { AppendAck, NewEvent } from '../core/events.ts'
+import type { AppendAck, CommitAnswer, NewEvent, StreamCommit } from '../core/events.ts'
 import type { LogPosition, Revision } from '../core/positions.ts'
 import type { Disk } from '../disk/disk.ts'
 import { MemoryDisk } from '../disk/memory-disk.ts'
@@ -19,22 +19,24 @@ import { OpenProjection, type Projection, type ProjectionOptions } from '../subs
 import { type SubscribeOptions, subscribe } from '../subscriptions/subscribe.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { type PartitionedTopic, type Topic, type TopicOptions, topicOf } from '../subscriptions/topic.ts'
-import { type AppendOptions, fromHouse, type HouseAppendOptions } from './admission.ts'
+import { type AppendOptions, type CommitOptions, fromHouse, type HouseAppendOptions } from './admission.ts'
 import { openForReading } from './open-for-reading.ts'
 import { openForWriting } from './open-for-writing.ts'
 import { type CheckedOptions, checkOptions, type StoreOptions } from './options.ts'
+import type { Resolve } from './pending-appends.ts'
 import type { Recovery, Rooms } from './rooms.ts'
 import { type StoreStats, statsOf } from './stats.ts'
 
 /** What events of a read look like when nothing more is said of them. */
 type AnyEvent = { type: string; data: unknown }
 
-let resolveTaken: (ack: AppendAck) => void
+let resolveTaken: Resolve
 let rejectTaken: (error: unknown) => void
 
 /** One executor for all appends, called by the promise's constructor: a closure per append costs as much as the promise. */
 function takeSettlers(resolve: (ack: AppendAck) => void, reject: (error: unknown) => void): void {
-  resolveTaken = resolve
+  // An append is answered with an ack, as its admission says; the type of the line is wider, because commits share it.
+  resolveTaken = resolve as Resolve
   rejectTaken = reject
 }
 
@@ -55,8 +57,8 @@ export class EventStore {
   private constructor(rooms: Rooms, clock: Clock) {
     this.#rooms = rooms
     this.recovery = rooms.recovery
-    const { index, reader, chaser, storeId } = rooms
-    this.#streams = new StreamReader(index, reader, chaser.published, storeId)
+    const { index, loader, reader, chaser, storeId } = rooms
+    this.#streams = new StreamReader(index, loader, reader, chaser.published, storeId, clock)
     this.#all = new AllReader(reader, chaser.published, storeId)
     this.#followers = new FollowerDesk({
       ...{ reader, published: chaser.published, storeId, streams: this.#streams, clock },
@@ -65,7 +67,7 @@ export class EventStore {
         append: (stream, events, options) =>
           new Promise((resolve, reject) => {
             const house: HouseAppendOptions = { ...options, [fromHouse]: true }
-            rooms.admit(stream, events, house, resolve, reject)
+            rooms.admit(stream, events, house, resolve as Resolve, reject)
           }),
         readStream: (stream, options) => this.readStream(stream, options),
       },
@@ -102,6 +104,16 @@ export class EventStore {
     const promise = new Promise<AppendAck>(takeSettlers)
     this.#rooms.admit(stream, events, options, resolveTaken, rejectTaken)
     return promise
+  }
+
+  /**
+   * Appends to several streams at once, all or nothing, in one place of the log. A stream without events is only checked.
+   * @throws (rejects with) what `append` does
+   */
+  commit(streams: readonly StreamCommit[], options?: CommitOptions): Promise<CommitAnswer> {
+    return new Promise((resolve, reject) => {
+      this.#rooms.admitCommit(streams, options, resolve as Resolve, reject)
+    })
   }
 
   /** The events of one stream. Iterating throws StreamNotFoundError when there is no such stream. */
@@ -176,7 +188,7 @@ export class EventStore {
   async head(stream: string): Promise<Revision | null> {
     this.#refuseIfClosed()
     await this.#rooms.beforeRead()
-    return this.#rooms.index.find(stream)?.head ?? null
+    return (await this.#streams.extent(stream))?.lastRevision ?? null
   }
 
   async exists(stream: string): Promise<boolean> {

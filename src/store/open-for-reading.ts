@@ -1,6 +1,5 @@
 import { StorageChaser } from '../chaser/storage-chaser.ts'
 import { InvalidArgumentError, ReadOnlyStoreError } from '../core/errors.ts'
-import { LogPosition } from '../core/positions.ts'
 import type { Disk } from '../disk/disk.ts'
 import { checksumSeed } from '../format/log-record.ts'
 import { BlockCache } from '../log/block-cache.ts'
@@ -8,7 +7,9 @@ import { findLog } from '../log/find-log.ts'
 import { LogFollower } from '../log/log-follower.ts'
 import { LogReader } from '../log/log-reader.ts'
 import { RecentBytes } from '../log/recent-bytes.ts'
+import { HeadLoader } from '../streams/head-loader.ts'
 import { StreamIndex } from '../streams/stream-index.ts'
+import { openIndexFiles } from './index-files.ts'
 import { openError } from './open-error.ts'
 import type { CheckedOptions } from './options.ts'
 import type { Rooms } from './rooms.ts'
@@ -24,10 +25,12 @@ export async function openForReading(disk: Disk, directory: string, options: Che
   const follower = new LogFollower(disk, directory, found)
   const cache = new BlockCache(options.cacheBytes)
   const reader = new LogReader(chunks, new RecentBytes(), cache, checksumSeed(storeId))
-  const index = new StreamIndex()
-  const chaser = new StorageChaser(reader, follower.flushed, LogPosition.start, [index], error => {
+  const files = await openIndexFiles({ disk, directory, storeId, chunks, reader, logEnd: found.end }, 'read', options)
+  const index = new StreamIndex(chunks, files, files.end)
+  const chaser = new StorageChaser(reader, follower.flushed, files.end, [index], error => {
     options.logger?.error({ err: error }, 'the store can no longer be followed')
   })
+  const loader = new HeadLoader(index, reader, () => chaser.published.position)
   await chaser.start()
   return {
     storeId,
@@ -39,17 +42,20 @@ export async function openForReading(disk: Disk, directory: string, options: Che
       ms: options.clock.monotonic() - startedMs,
     },
     index,
+    loader,
     reader,
     cache,
     chaser,
     writing: null,
     admit: (_stream, _events, _options, _resolve, reject) => reject(new ReadOnlyStoreError('the store is open for reading')),
+    admitCommit: (_streams, _options, _resolve, reject) => reject(new ReadOnlyStoreError('the store is open for reading')),
     async beforeRead() {
       await follower.refresh()
       await chaser.settled()
     },
     async close() {
       chaser.stop()
+      await files.close()
       await follower.close()
     },
   }

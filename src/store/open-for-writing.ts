@@ -1,6 +1,5 @@
 import type { CommitListener } from '../chaser/commit-ack.ts'
 import { StorageChaser } from '../chaser/storage-chaser.ts'
-import type { AppendAck, NewEvent } from '../core/events.ts'
 import { LogPosition } from '../core/positions.ts'
 import { type Disk, type DiskLock, joinPath } from '../disk/disk.ts'
 import { BlockCache } from '../log/block-cache.ts'
@@ -10,10 +9,16 @@ import { type FoundLog, findLog } from '../log/find-log.ts'
 import { FlushedHint } from '../log/flushed-hint.ts'
 import { LogReader } from '../log/log-reader.ts'
 import { createLog, repairLog } from '../log/recovery.ts'
+import { AppendRules } from '../streams/append-rules.ts'
+import { ConditionCheck } from '../streams/condition-check.ts'
+import { HeadLoader } from '../streams/head-loader.ts'
+import { RetryCheck } from '../streams/retry-check.ts'
 import { StreamIndex } from '../streams/stream-index.ts'
+import { SuppliedIdMemory } from '../streams/supplied-id-memory.ts'
 import { StorageWriter } from '../writer/storage-writer.ts'
 import type { WriterListener } from '../writer/writer-listener.ts'
-import { Admission, type AppendOptions } from './admission.ts'
+import { Admission } from './admission.ts'
+import { openIndexFiles } from './index-files.ts'
 import { openError } from './open-error.ts'
 import type { CheckedOptions } from './options.ts'
 import { PendingAppends, writerFailed } from './pending-appends.ts'
@@ -70,14 +75,24 @@ async function wireFound(
   const log = new ChunkLog(disk, directory, clock, options.chunkSizeBytes, hint, state)
   const cache = new BlockCache(options.cacheBytes)
   const reader = new LogReader(log.chunks, log.recent, cache, log.stamp.seed)
-  const index = new StreamIndex()
-  const pending = new PendingAppends(append => index.release(append.head))
+  const files = await openIndexFiles({ disk, directory, storeId, chunks: log.chunks, reader, logEnd: log.end }, 'write', options)
+  opened.push(files)
+  const index = new StreamIndex(log.chunks, files, files.end)
+  const published = () => chaser.published.position
+  const loader = new HeadLoader(index, reader, published)
+  const rules = new AppendRules(
+    loader,
+    new SuppliedIdMemory(index, reader, published),
+    new ConditionCheck(index, reader, () => chaser.published, storeId),
+    new RetryCheck(index, reader, published),
+  )
+  const pending = new PendingAppends(append => rules.release(append))
 
   const listener: WriterListener = {
     decided: () => pending.settle(chaser.published.position),
     undone(position, error) {
       logger?.warn({ err: error, position }, 'appends were taken back')
-      pending.undo(position, error, append => index.forget(append))
+      pending.undo(position, error, append => rules.forget(append))
       pending.settle(chaser.published.position)
     },
     failed(position, cause) {
@@ -90,16 +105,19 @@ async function wireFound(
     committed(ack) {
       const append = pending.committed(ack.end)
       if (append === null) index.committed(ack)
-      else index.committedAppend(append, ack)
+      else {
+        index.committedAppend(append, ack)
+        rules.committed(append)
+      }
     },
   }
-  const writer = new StorageWriter(log, index, listener, clock, options.durability, options.flushDelayMs)
-  const chaser = new StorageChaser(reader, writer.flushed, LogPosition.start, [commits], error => writer.fail(error))
+  const writer = new StorageWriter(log, rules, listener, clock, options.durability, options.flushDelayMs)
+  const chaser = new StorageChaser(reader, writer.flushed, files.end, [commits], error => writer.fail(error))
   chaser.published.follow(() => {
     pending.settle(chaser.published.position)
     log.release(chaser.published.position)
   })
-  const admission = new Admission(options, pending, writer.queue, index, log.capacity)
+  const admission = new Admission(options, pending, writer.queue, rules, log.capacity)
   await chaser.start()
   writer.continueFrom(index.lastCreatedMs)
 
@@ -120,14 +138,9 @@ async function wireFound(
     reader,
     cache,
     chaser,
-    writing: { writer, pending },
-    admit(
-      stream: string,
-      events: NewEvent | readonly NewEvent[],
-      appendOptions: AppendOptions | undefined,
-      resolve: (ack: AppendAck) => void,
-      reject: (error: unknown) => void,
-    ) {
+    loader,
+    writing: { writer, pending, admission },
+    admit(stream, events, appendOptions, resolve, reject) {
       try {
         if (writer.failure !== undefined) throw writerFailed(writer.failure.cause, 'rejected')
         admission.admit(stream, events, appendOptions, resolve, reject)
@@ -135,13 +148,25 @@ async function wireFound(
         reject(error)
       }
     },
+    admitCommit(streams, commitOptions, resolve, reject) {
+      try {
+        if (writer.failure !== undefined) throw writerFailed(writer.failure.cause, 'rejected')
+        admission.admitCommit(streams, commitOptions, resolve, reject)
+      } catch (error) {
+        reject(error)
+      }
+    },
     beforeRead: () => null,
     async close() {
-      admission.close()
+      await admission.close()
       await writer.stop()
       await chaser.settled()
+      await pending.answered()
       chaser.stop()
       try {
+        // The next open goes on from here. What has no place in the log by now must not get one in the index.
+        if (writer.failure === undefined) await files.add(index.active, log.end, 'partial').catch(() => {})
+        await files.close()
         await log.close()
       } finally {
         await lock.release()

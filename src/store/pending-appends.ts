@@ -1,14 +1,19 @@
 import { type TailraceError, WriterFailedError } from '../core/errors.ts'
-import type { AppendAck, ExpectedRevision } from '../core/events.ts'
+import type { AppendAck, CommitAnswer, ExpectedRevision } from '../core/events.ts'
 import { type LogPosition, Revision } from '../core/positions.ts'
 import { unreachable } from '../core/unreachable.ts'
 import type { EncodableEvent } from '../format/record-encoding.ts'
+import type { AppendPart, AppendTerms } from '../writer/append-terms.ts'
 import { AppendMessage } from '../writer/messages.ts'
 import type { StreamHead } from '../writer/stream-head.ts'
+import type { DeferredVerdict, DuplicateVerdict, FinalVerdict, RevisionRange } from '../writer/verdict.ts'
+
+/** An append to one stream gets an AppendAck, a commit a CommitAnswer. */
+export type Resolve = (answer: AppendAck | CommitAnswer) => void
 
 /** An append and whoever waits for it. */
 export class PendingAppend extends AppendMessage {
-  readonly resolve: (ack: AppendAck) => void
+  readonly resolve: Resolve
   readonly reject: (error: unknown) => void
   /** Told already: by an abort, which ends the wait but not the append. */
   isSettled = false
@@ -23,13 +28,26 @@ export class PendingAppend extends AppendMessage {
     metadata: Uint8Array | string | undefined,
     suppliedId: Uint8Array | undefined,
     rest: readonly EncodableEvent[],
-    resolve: (ack: AppendAck) => void,
+    terms: AppendTerms | null,
+    resolve: Resolve,
     reject: (error: unknown) => void,
   ) {
-    super(head, expected, eventType, data, metadata, suppliedId, rest)
+    super(head, expected, eventType, data, metadata, suppliedId, rest, terms)
     this.resolve = resolve
     this.reject = reject
   }
+
+  /** Ends it before the writer has seen it: it will not be written. */
+  fail(error: unknown): void {
+    this.isAborted = true
+    if (!this.isSettled) this.reject(error)
+    this.isSettled = true
+  }
+}
+
+/** The heads that an append holds. */
+export function headsOf({ terms, head }: AppendMessage): readonly StreamHead[] {
+  return terms !== null && terms.parts.length > 0 ? terms.parts.map(part => part.head) : [head]
 }
 
 /**
@@ -46,6 +64,9 @@ export class PendingAppends {
   readonly #onSettled: (append: PendingAppend) => void
   #count = 0
   #bytes = 0
+  /** Appends that have left the line while their answer is looked for. */
+  #answering = 0
+  readonly #answered: (() => void)[] = []
 
   /** @param onSettled called once for each append that leaves. */
   constructor(onSettled: (append: PendingAppend) => void) {
@@ -90,10 +111,43 @@ export class PendingAppends {
       append.next = null
       this.#count--
       this.#bytes -= append.size
-      append.unlisten?.()
-      this.#onSettled(append)
-      if (!append.isSettled) tell(append)
+      this.#leave(append)
     }
+  }
+
+  #leave(append: PendingAppend): void {
+    append.unlisten?.()
+    const { verdict } = append
+    if (verdict?.kind === 'deferred') void this.#answer(append, verdict)
+    else {
+      this.#onSettled(append)
+      if (!append.isSettled) tell(append, verdict)
+    }
+  }
+
+  /** Everything that the answer rests on is published by now: it is in the log. */
+  async #answer(append: PendingAppend, verdict: DeferredVerdict): Promise<void> {
+    this.#answering++
+    try {
+      const final = await verdict.answer()
+      if (!append.isSettled) tell(append, final)
+    } catch (error) {
+      append.reject(error)
+    } finally {
+      this.#onSettled(append)
+      if (--this.#answering === 0)
+        this.#answered.splice(0).forEach(resolve => {
+          resolve()
+        })
+    }
+  }
+
+  /** Resolves when no answer is being looked for. */
+  answered(): Promise<void> {
+    if (this.#answering === 0) return Promise.resolve()
+    return new Promise(resolve => {
+      this.#answered.push(resolve)
+    })
   }
 
   /**
@@ -133,16 +187,18 @@ export function writerFailed(cause: unknown, outcome: 'rejected' | 'unknown'): W
   })
 }
 
-function tell(append: PendingAppend): void {
-  const { verdict, head } = append
+function tell(append: PendingAppend, verdict: FinalVerdict | null): void {
+  const { head, terms } = append
   if (verdict === null) {
-    append.resolve({
-      stream: head.name,
-      firstRevision: append.firstRevision,
-      lastRevision: Revision.plus(append.firstRevision, append.eventCount - 1),
-      position: append.position,
-      duplicate: false,
-    })
+    if (terms !== null && terms.parts.length > 0) append.resolve(answerOf(terms.parts, append.position, writtenTo))
+    else
+      append.resolve({
+        stream: head.name,
+        firstRevision: append.firstRevision,
+        lastRevision: Revision.plus(append.firstRevision, append.eventCount - 1),
+        position: append.position,
+        duplicate: false,
+      })
     return
   }
   switch (verdict.kind) {
@@ -150,18 +206,43 @@ function tell(append: PendingAppend): void {
       append.reject(verdict.error)
       break
     case 'duplicate':
-      append.resolve({
-        stream: head.name,
-        firstRevision: verdict.firstRevision,
-        lastRevision: verdict.lastRevision,
-        position: verdict.position,
-        duplicate: true,
-      })
+      append.resolve(duplicateOf(append, verdict))
       break
     case 'checked':
-      append.resolve({ stream: head.name, firstRevision: null, lastRevision: null, position: append.settlesAt, duplicate: false })
+      append.resolve(
+        terms !== null && terms.parts.length > 0
+          ? answerOf(terms.parts, append.settlesAt, () => null)
+          : { stream: head.name, firstRevision: null, lastRevision: null, position: append.settlesAt, duplicate: false },
+      )
       break
     default:
       unreachable(verdict)
   }
+}
+
+function answerOf(
+  parts: readonly AppendPart[],
+  position: LogPosition,
+  rangeOf: (part: AppendPart, index: number) => RevisionRange | null,
+  duplicate = false,
+): CommitAnswer {
+  const streams = parts.map((part, index) => {
+    const range = rangeOf(part, index)
+    return {
+      stream: part.head.name,
+      firstRevision: range?.firstRevision ?? null,
+      lastRevision: range?.lastRevision ?? null,
+    }
+  })
+  return { position, duplicate, streams }
+}
+
+function writtenTo({ events, firstRevision }: AppendPart): RevisionRange | null {
+  return events.length === 0 ? null : { firstRevision, lastRevision: Revision.plus(firstRevision, events.length - 1) }
+}
+
+function duplicateOf({ terms, head }: PendingAppend, { position, revisions }: DuplicateVerdict): AppendAck | CommitAnswer {
+  if (terms !== null && terms.parts.length > 0) return answerOf(terms.parts, position, (_, index) => revisions[index]!, true)
+  const { firstRevision, lastRevision } = revisions[0]!
+  return { stream: head.name, firstRevision, lastRevision, position, duplicate: true }
 }

@@ -1,11 +1,12 @@
 import type { StorageChaser } from '../chaser/storage-chaser.ts'
-import type { AppendAck, NewEvent } from '../core/events.ts'
+import type { NewEvent, StreamCommit } from '../core/events.ts'
 import type { BlockCache } from '../log/block-cache.ts'
 import type { LogReader } from '../log/log-reader.ts'
+import type { HeadLoader } from '../streams/head-loader.ts'
 import type { StreamIndex } from '../streams/stream-index.ts'
 import type { StorageWriter } from '../writer/storage-writer.ts'
-import type { AppendOptions } from './admission.ts'
-import type { PendingAppends } from './pending-appends.ts'
+import type { Admission, AppendOptions, CommitOptions } from './admission.ts'
+import type { PendingAppends, Resolve } from './pending-appends.ts'
 
 /** What opening a store did. */
 export interface Recovery {
@@ -25,17 +26,25 @@ export interface Rooms {
   readonly storeId: Uint8Array
   readonly recovery: Recovery
   readonly index: StreamIndex
+  readonly loader: HeadLoader
   readonly reader: LogReader
   readonly cache: BlockCache
   readonly chaser: StorageChaser
   /** Null in a store that is open for reading. */
-  readonly writing: { readonly writer: StorageWriter; readonly pending: PendingAppends } | null
+  readonly writing: { readonly writer: StorageWriter; readonly pending: PendingAppends; readonly admission: Admission } | null
   /** Settles every append, also the ones that it refuses. */
   admit(
     stream: string,
     events: NewEvent | readonly NewEvent[],
     options: AppendOptions | undefined,
-    resolve: (ack: AppendAck) => void,
+    resolve: Resolve,
+    reject: (error: unknown) => void,
+  ): void
+  /** The same for several streams at once. */
+  admitCommit(
+    commits: readonly StreamCommit[],
+    options: CommitOptions | undefined,
+    resolve: Resolve,
     reject: (error: unknown) => void,
   ): void
   /** What a read waits for so that it sees everything acknowledged before it began; null when that is so already. */

@@ -28,7 +28,10 @@ export function statsOf({ writing, chaser, index, cache }: Rooms): StoreStats {
   const statistics = writer?.statistics
   return {
     queue: { length: writer?.queue.length ?? 0, peak: writer?.queue.peak ?? 0, bytes: writer?.queue.bytes ?? 0 },
-    pending: { appends: pending?.count ?? 0, bytes: pending?.bytes ?? 0 },
+    pending: {
+      appends: (pending?.count ?? 0) + (writing?.admission.waiting.count ?? 0),
+      bytes: (pending?.bytes ?? 0) + (writing?.admission.waiting.bytes ?? 0),
+    },
     writer: {
       appends: writer?.appendCount ?? 0,
       events: writer?.eventCount ?? 0,

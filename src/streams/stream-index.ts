@@ -1,34 +1,88 @@
 import type { CommitAck, CommitListener } from '../chaser/commit-ack.ts'
-import { CorruptLogError, WrongExpectedRevisionError, withoutStack } from '../core/errors.ts'
-import { encodeStreamName } from '../core/names.ts'
+import { CorruptLogError } from '../core/errors.ts'
 import { LogPosition, Revision } from '../core/positions.ts'
-import { createdMsOf, revisionOf, sizeOf, streamOffsetOf, streamSizeOf } from '../format/log-record.ts'
-import type { AppendCheck } from '../writer/append-check.ts'
+import type { ByteWindow } from '../format/byte-window.ts'
+import { createdMsOf, sizeOf } from '../format/log-record.ts'
+import type { EncodableEvent } from '../format/record-encoding.ts'
 import type { AppendMessage } from '../writer/messages.ts'
-import type { StreamHead } from '../writer/stream-head.ts'
-import type { Verdict } from '../writer/verdict.ts'
-import { EventTable } from './event-table.ts'
-import { type StreamEntry, StreamTable } from './stream-table.ts'
+import { ActiveIndex } from './active-index.ts'
+import type { CachedHead } from './head-cache.ts'
+import type { IndexPart, StreamRun } from './index-part.ts'
+
+/** Says where chunks end, so that every part of the index covers whole ones. */
+export interface ChunkBounds {
+  /** The chunk that holds `position`. */
+  find(position: LogPosition): { readonly start: LogPosition; readonly end: LogPosition }
+}
+
+/** Keeps the parts whose chunks are complete. */
+export interface PartKeeper {
+  /** Oldest first, without a gap; another array whenever one of them changes. */
+  readonly parts: readonly IndexPart[]
+  /** `part` covers its chunk up to its end, and everything in it is durable: `parts` has it from now on. */
+  add(part: ActiveIndex, end: LogPosition, kind: 'complete'): Promise<void>
+  /** The parts as they are now; they can be asked until they are released. */
+  retain(): readonly IndexPart[]
+  release(parts: readonly IndexPart[]): void
+}
 
 /**
- * Which events each stream has, and where. Fed by the chaser, so it knows exactly what is committed; and asked by the writer,
- * for whom each stream also remembers how far the writer is ahead.
+ * Which events each stream has, and where. Fed by the chaser, so it knows exactly what is committed. The log is covered by
+ * parts: those of completed chunks, oldest first, then what is being filled.
  */
-export class StreamIndex implements AppendCheck, CommitListener {
-  readonly #table = new StreamTable()
-  readonly #events = new EventTable()
-  #streamCount = 0
+export class StreamIndex implements CommitListener {
+  readonly #chunks: ChunkBounds
+  readonly #keeper: PartKeeper
+  #active: ActiveIndex
+  /** Where the active chunk ends. */
+  #cutAt: LogPosition
   #lastPosition = LogPosition.start
   #lastCreatedMs = 0
+  /** What `parts` answered last, and for which parts of the keeper. */
+  #all: readonly IndexPart[] = []
+  #kept: readonly IndexPart[] | null = null
 
-  /** Committed events. */
-  get eventCount(): number {
-    return this.#events.count
+  /** @param start where the chaser begins; the keeper's parts cover what is below. */
+  constructor(chunks: ChunkBounds, keeper: PartKeeper, start: LogPosition) {
+    this.#chunks = chunks
+    this.#keeper = keeper
+    this.#active = new ActiveIndex(start)
+    this.#cutAt = chunks.find(start).end
+    for (const part of keeper.parts) {
+      if (part.eventCount === 0) continue
+      this.#lastPosition = part.lastPosition
+      this.#lastCreatedMs = part.lastCreatedMs
+    }
   }
 
-  /** Streams with committed events. */
+  get active(): ActiveIndex {
+    return this.#active
+  }
+
+  /** Oldest first. Another array whenever a part comes or goes: what was found in one may have gone with it. */
+  parts(): readonly IndexPart[] {
+    const kept = this.#keeper.parts
+    if (kept !== this.#kept) {
+      this.#all = [...kept, this.#active]
+      this.#kept = kept
+    }
+    return this.#all
+  }
+
+  /** Whoever asks parts by and by holds them meanwhile: a merge may replace them. */
+  hold<T>(asking: Promise<T>): Promise<T> {
+    const held = this.#keeper.retain()
+    return asking.finally(() => this.#keeper.release(held))
+  }
+
+  /** Committed events that were not scavenged. */
+  get eventCount(): number {
+    return this.parts().reduce((sum, part) => sum + part.eventCount, 0)
+  }
+
+  /** Streams that were ever written and whose first event is still there. */
   get streamCount(): number {
-    return this.#streamCount
+    return this.parts().reduce((sum, part) => sum + part.newStreamCount, 0)
   }
 
   /** Of the last committed event; 0 when there is none. */
@@ -36,86 +90,131 @@ export class StreamIndex implements AppendCheck, CommitListener {
     return this.#lastPosition
   }
 
-  /** When the last event that was found at open was created, in milliseconds since 1970. */
+  /** When the last committed event was created, in milliseconds since 1970. */
   get lastCreatedMs(): number {
     return this.#lastCreatedMs
   }
 
-  /** @returns undefined when the stream has no committed event. */
-  find(stream: string): StreamEntry | undefined {
-    const entry = this.#table.byName(stream)
-    return entry === undefined || entry.eventCount === 0 ? undefined : entry
+  /** The stream's events in each part that has some, oldest part first. */
+  runs(name: Uint8Array, hash: number): StreamRun[] | Promise<StreamRun[]> {
+    const runs = this.#collect(this.parts(), 0, name, hash, [])
+    return runs instanceof Promise ? this.hold(runs) : runs
+  }
+
+  #collect(
+    parts: readonly IndexPart[],
+    from: number,
+    name: Uint8Array,
+    hash: number,
+    runs: StreamRun[],
+  ): StreamRun[] | Promise<StreamRun[]> {
+    for (let i = from; i < parts.length; i++) {
+      const run = parts[i]!.find(name, hash)
+      if (run instanceof Promise) {
+        return run.then(found => {
+          if (found !== null) runs.push(found)
+          return this.#collect(parts, i + 1, name, hash, runs)
+        })
+      }
+      if (run !== null) runs.push(run)
+    }
+    return runs
+  }
+
+  /** The newest run: it tells where the stream ends. */
+  lastRun(name: Uint8Array, hash: number): StreamRun | null | Promise<StreamRun | null> {
+    const parts = this.parts()
+    const run = this.#newest(parts, parts.length - 1, name, hash)
+    return run instanceof Promise ? this.hold(run) : run
+  }
+
+  #newest(
+    parts: readonly IndexPart[],
+    from: number,
+    name: Uint8Array,
+    hash: number,
+  ): StreamRun | null | Promise<StreamRun | null> {
+    for (let i = from; i >= 0; i--) {
+      const run = parts[i]!.find(name, hash)
+      if (run instanceof Promise) return run.then(found => found ?? this.#newest(parts, i - 1, name, hash))
+      if (run !== null) return run
+    }
+    return null
   }
 
   /** The records say it all: at open, and in a store that follows another process. */
   committed({ window, offset, position, eventCount }: CommitAck): void {
-    const { view, bytes } = window
-    for (let i = 0, at = offset, next: number = position; i < eventCount; i++) {
-      const entry = this.#table.byBytes(bytes, streamOffsetOf(view, at), streamSizeOf(view, at))
-      const revision = revisionOf(view, at)
-      this.#add(entry, revision, next as LogPosition)
-      if (revision > entry.revision) entry.revision = revision
-      this.#lastCreatedMs = createdMsOf(view, at)
-      const size = sizeOf(view, at)
-      at += size
-      next += size
+    if (position >= this.#cutAt) this.#cut(position)
+    const { view } = window
+    let last = offset
+    for (let i = 0, at = offset; i < eventCount; i++) {
+      last = at
+      this.#active.addRecord(window, at)
+      at += sizeOf(view, at)
     }
+    this.#lastPosition = LogPosition.plus(position, last - offset)
+    this.#lastCreatedMs = createdMsOf(view, last)
   }
 
-  /** The same for an append that is still at hand: its stream need not be looked up again. */
-  committedAppend(append: AppendMessage, { window, offset, position, eventCount }: CommitAck): void {
-    const entry = append.head as StreamEntry
-    this.#add(entry, append.firstRevision, position)
-    for (let i = 1, at = offset, next: number = position; i < eventCount; i++) {
-      const size = sizeOf(window.view, at)
-      at += size
-      next += size
-      this.#add(entry, Revision.plus(append.firstRevision, i), next as LogPosition)
+  /** The same for an append that is still at hand: its streams need not be looked up again. */
+  committedAppend(append: AppendMessage, ack: CommitAck): void {
+    const { window, position } = ack
+    const { view } = window
+    if (position >= this.#cutAt) this.#cut(position)
+    let at = ack.offset
+    if (append.terms !== null && append.terms.parts.length > 0) {
+      for (const { head, events, firstRevision } of append.terms.parts) {
+        for (let i = 0; i < events.length; i++) {
+          at = this.#add(head as CachedHead, Revision.plus(firstRevision, i), events[i]!, window, at, position + at - ack.offset)
+        }
+      }
+    } else {
+      const head = append.head as CachedHead
+      at = this.#add(head, append.firstRevision, append, window, at, position)
+      for (let i = 0; i < append.rest.length; i++) {
+        at = this.#add(head, Revision.plus(append.firstRevision, i + 1), append.rest[i]!, window, at, position + at - ack.offset)
+      }
     }
+    this.#lastCreatedMs = createdMsOf(view, ack.offset)
+    this.#active.lastCreatedMs = this.#lastCreatedMs
   }
 
-  #add(entry: StreamEntry, revision: Revision, position: LogPosition): void {
-    if (revision !== entry.eventCount) {
-      throw new CorruptLogError('log', position, `stream '${entry.name}' goes from revision ${entry.head} to ${revision}`)
+  /** @returns the offset behind the event's record. */
+  #add(head: CachedHead, revision: Revision, event: EncodableEvent, window: ByteWindow, at: number, position: number): number {
+    const { eventType, suppliedId } = event
+    const active = this.#active
+    if (head.slotOwner !== active) {
+      head.slot = active.slotOf(head.nameBytes, 0, head.nameBytes.length, head.hash)
+      head.slotOwner = active
     }
-    if (revision === 0) this.#streamCount++
-    this.#events.add(entry, position)
-    this.#lastPosition = position
+    if (revision !== head.committedRevision + 1) this.#refuse(head, revision, position)
+    active.add(head.slot, revision, position)
+    active.noteType(active.typeSlotOf(eventType, 0, eventType.length), position)
+    if (suppliedId !== undefined) active.addId(suppliedId, 0, head.slot, revision, position)
+    head.committedRevision = revision
+    head.committedPosition = position as LogPosition
+    this.#lastPosition = position as LogPosition
+    return at + sizeOf(window.view, at)
   }
 
-  /** Positions of the stream's committed events, by revision. */
-  positionsOf(entry: StreamEntry): readonly number[] {
-    return this.#events.positionsOf(entry)
-  }
-
-  prefetch(stream: string): StreamEntry {
-    const entry = this.#table.byName(stream) ?? this.#table.add(stream, encodeStreamName(stream))
-    entry.holderCount++
-    return entry
-  }
-
-  decide(append: AppendMessage): Verdict | null {
-    const { expected, head } = append
-    const { revision } = head
-    if (expected === 'any') return null
-    if (
-      expected === 'no_stream' ? revision === Revision.none : expected === 'stream_exists' ? revision >= 0 : revision === expected
+  #refuse(head: CachedHead, revision: Revision, position: number): never {
+    throw new CorruptLogError(
+      'log',
+      position,
+      `stream '${head.name}' goes from revision ${head.committedRevision} to ${revision}`,
     )
-      return null
-    const actual = revision === Revision.none ? null : revision
-    return { kind: 'rejected', error: withoutStack(() => new WrongExpectedRevisionError(head.name, expected, actual)) }
   }
 
-  note(append: AppendMessage): void {
-    append.head.revision = Revision.plus(append.firstRevision, append.eventCount - 1)
-  }
-
-  forget(append: AppendMessage): void {
-    append.head.revision = Revision.plus(append.firstRevision, -1)
-  }
-
-  release(head: StreamHead): void {
-    const entry = head as StreamEntry
-    if (--entry.holderCount === 0 && entry.revision === Revision.none) this.#table.remove(entry)
+  /** The chunk of the active part is complete: the next event is at `position`, in a later one. A chunk may hold no event. */
+  #cut(position: number): void {
+    while (position >= this.#cutAt) {
+      const done = this.#active
+      const end = this.#cutAt
+      this.#active = new ActiveIndex(end)
+      this.#cutAt = this.#chunks.find(end).end
+      // A failure is told where files are kept; the part stays in memory.
+      this.#keeper.add(done, end, 'complete').catch(() => {})
+      this.#kept = null
+    }
   }
 }

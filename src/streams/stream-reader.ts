@@ -1,13 +1,19 @@
-import { InvalidArgumentError, StreamNotFoundError } from '../core/errors.ts'
+import type { Clock } from '../core/clock.ts'
+import { InvalidArgumentError, StreamDeletedError, StreamNotFoundError } from '../core/errors.ts'
 import type { RecordedEvent } from '../core/events.ts'
 import { KIB } from '../core/limits.ts'
-import type { LogPosition } from '../core/positions.ts'
+import { encodeStreamName } from '../core/names.ts'
+import type { LogPosition, Revision } from '../core/positions.ts'
 import { ByteWindow } from '../format/byte-window.ts'
-import { sizeOf } from '../format/log-record.ts'
+import { createdMsOf, RecordType, sizeOf, typeOf } from '../format/log-record.ts'
 import type { Checkpoint } from '../log/checkpoint.ts'
 import type { LogReader } from '../log/log-reader.ts'
 import type { NextBatch } from './event-reading.ts'
+import type { HeadLoader } from './head-loader.ts'
+import type { IndexPart } from './index-part.ts'
 import { StoredEvent } from './stored-event.ts'
+import { type EventPlace, StreamEvents } from './stream-events.ts'
+import { hashOf } from './stream-hash.ts'
 import type { StreamIndex } from './stream-index.ts'
 
 export interface ReadStreamOptions {
@@ -21,90 +27,170 @@ export interface ReadStreamOptions {
 
 /** Records are copied out of shared memory in batches of about this size, which an event that is kept keeps with it. */
 const BATCH_SIZE = 64 * KIB
+/** So many places are taken from the index at once. */
+const PLACE_COUNT = 1024
 
-/** Reads one stream: the index says where its events are, the log has them. */
+/** Where a stream's readable events begin and end. */
+export interface StreamExtent {
+  readonly firstRevision: Revision
+  readonly lastRevision: Revision
+  /** Of the last event. */
+  readonly position: LogPosition
+}
+
+/** Reads one stream: the index says where its events are, its metadata which of them are kept, the log has them. */
 export class StreamReader {
   readonly #index: StreamIndex
+  readonly #loader: HeadLoader
   readonly #log: LogReader
   readonly #published: Checkpoint
   readonly #storeId: Uint8Array
+  readonly #clock: Clock
 
-  constructor(index: StreamIndex, log: LogReader, published: Checkpoint, storeId: Uint8Array) {
+  constructor(index: StreamIndex, loader: HeadLoader, log: LogReader, published: Checkpoint, storeId: Uint8Array, clock: Clock) {
     this.#index = index
+    this.#loader = loader
     this.#log = log
     this.#published = published
     this.#storeId = storeId
+    this.#clock = clock
+  }
+
+  /**
+   * @returns null when there is no event to be read, because there never was one or the stream was deleted.
+   * @throws StreamDeletedError when it was deleted for good.
+   */
+  async extent(stream: string): Promise<StreamExtent | null> {
+    const name = encodeStreamName(stream)
+    const run = await this.#index.lastRun(name, hashOf(name, 0, name.length))
+    const retention = await this.#loader.retentionOf(stream)
+    if (retention?.isTombstoned) throw new StreamDeletedError(stream)
+    if (run === null || retention?.isEmptyAt(run.lastRevision)) return null
+    const { lastRevision, lastPosition: position } = run
+    return { firstRevision: (retention?.firstRevision(lastRevision) ?? 0) as Revision, lastRevision, position }
   }
 
   /** @param ready awaited before the first look at the index: the end of the read is fixed then. */
   read(stream: string, options: ReadStreamOptions, ready: () => Promise<void> | null): NextBatch {
     const { signal } = options
-    let revisions: Revisions | null = null
+    let reading: Reading | null = null
     return async () => {
       signal?.throwIfAborted()
-      if (revisions === null) {
+      if (reading === null) {
         const waiting = ready()
         if (waiting !== null) await waiting
-        revisions = this.#resolve(stream, options)
+        reading = await this.#begin(stream, options)
       }
-      const batch = await this.#readBatch(stream, revisions)
+      const batch = await this.#readBatch(reading)
       signal?.throwIfAborted()
       return batch
     }
   }
 
-  exists(stream: string): boolean {
-    return this.#index.find(stream) !== undefined
-  }
-
-  #resolve(stream: string, options: ReadStreamOptions): Revisions {
-    const entry = this.#index.find(stream)
-    if (entry === undefined) throw new StreamNotFoundError(stream)
+  async #begin(stream: string, options: ReadStreamOptions): Promise<Reading> {
+    const name = encodeStreamName(stream)
+    const hash = hashOf(name, 0, name.length)
+    const parts = this.#index.parts()
+    const collected = this.#index.runs(name, hash)
+    const runs = collected instanceof Promise ? await collected : collected
+    const retention = await this.#loader.retentionOf(stream)
+    if (retention?.isTombstoned) throw new StreamDeletedError(stream)
+    const last = runs.at(-1)?.lastRevision
+    if (last === undefined || retention?.isEmptyAt(last)) throw new StreamNotFoundError(stream)
+    const first = retention?.firstRevision(last) ?? 0
     const backwards = options.direction === 'backwards'
-    const { head } = entry
     const from = options.from ?? (backwards ? 'end' : 'start')
-    const maxCount = options.maxCount ?? Number.POSITIVE_INFINITY
     let next: number
-    if (from === 'start') next = 0
-    else if (from === 'end') next = backwards ? head : head + 1
-    else next = backwards ? Math.min(from, head) : from
-    const available = backwards ? next + 1 : head + 1 - next
+    if (from === 'start') next = first
+    else if (from === 'end') next = backwards ? last : last + 1
+    else next = backwards ? Math.min(from, last) : Math.max(from, first)
     return {
-      positions: this.#index.positionsOf(entry),
+      stream,
+      name,
+      hash,
+      backwards,
+      first,
+      last,
+      oldestMs: retention?.oldestCreatedMs(this.#clock.now()) ?? Number.NEGATIVE_INFINITY,
+      parts,
+      events: new StreamEvents(runs),
       next,
-      step: backwards ? -1 : 1,
-      left: Math.max(0, Math.min(maxCount, available)),
+      left: options.maxCount ?? Number.POSITIVE_INFINITY,
+      places: [],
+      placeIndex: 0,
     }
   }
 
-  async #readBatch(stream: string, revisions: Revisions): Promise<readonly RecordedEvent[] | null> {
-    if (revisions.left === 0) return null
+  /** Takes the next places from the index. @returns false at the end. */
+  async #refill(reading: Reading): Promise<boolean> {
+    const { backwards, next, first, last } = reading
+    const available = backwards ? next - first + 1 : last - next + 1
+    if (available <= 0) return false
+    const parts = this.#index.parts()
+    if (reading.parts !== parts) {
+      reading.events = new StreamEvents(await this.#index.runs(reading.name, reading.hash))
+      reading.parts = parts
+    }
+    const count = Math.min(PLACE_COUNT, reading.left, available)
+    const found = await this.#index.hold(backwards ? reading.events.backwards(next, count) : reading.events.forwards(next, count))
+    reading.places = found.filter(({ revision }) => revision >= first && revision <= last)
+    reading.placeIndex = 0
+    const end = found.at(-1)
+    if (end === undefined || reading.places.length === 0) return false
+    reading.next = backwards ? end.revision - 1 : end.revision + 1
+    return true
+  }
+
+  async #readBatch(reading: Reading): Promise<readonly RecordedEvent[] | null> {
     const limit = this.#published.position
     const events: RecordedEvent[] = []
     let window: ByteWindow | null = null
     let used = 0
-    while (revisions.left > 0) {
-      const position = revisions.positions[revisions.next]! as LogPosition
+    while (reading.left > 0) {
+      if (reading.placeIndex === reading.places.length && (events.length > 0 || !(await this.#refill(reading)))) break
+      const { position } = reading.places[reading.placeIndex]!
       const place = this.#log.recordInMemory(position) ?? (await this.#log.loadRecord(position, limit))
+      if (place === null || !isReadable(place.window.view, place.offset, reading.oldestMs)) {
+        reading.placeIndex++
+        continue
+      }
       const size = sizeOf(place.window.view, place.offset)
-      if (window === null) window = ByteWindow.allocate(Math.max(size, Math.min(BATCH_SIZE, size * revisions.left)))
+      const wanted = size * Math.min(reading.left, reading.places.length - reading.placeIndex)
+      if (window === null) window = ByteWindow.allocate(Math.max(size, Math.min(BATCH_SIZE, wanted)))
       else if (used + size > window.size) break
       place.window.bytes.copy(window.bytes, used, place.offset, place.offset + size)
-      events.push(new StoredEvent(window, used, this.#storeId, stream))
+      events.push(new StoredEvent(window, used, this.#storeId, reading.stream))
       used += size
-      revisions.next += revisions.step
-      revisions.left--
+      reading.placeIndex++
+      reading.left--
     }
-    return events
+    return events.length === 0 ? null : events
   }
 }
 
+/** A stub stands where an event was scavenged. */
+function isReadable(view: DataView, offset: number, oldestMs: number): boolean {
+  return typeOf(view, offset) === RecordType.prepare && createdMsOf(view, offset) >= oldestMs
+}
+
 /** What a read still has to read. */
-interface Revisions {
-  readonly positions: readonly number[]
+interface Reading {
+  readonly stream: string
+  readonly name: Uint8Array
+  readonly hash: number
+  readonly backwards: boolean
+  /** Revisions that are kept; the last one was there when the read began. */
+  readonly first: number
+  readonly last: number
+  readonly oldestMs: number
+  /** Of the index, when `events` were collected. */
+  parts: readonly IndexPart[]
+  events: StreamEvents
+  /** The revision at which the next places begin. */
   next: number
-  readonly step: 1 | -1
   left: number
+  places: readonly EventPlace[]
+  placeIndex: number
 }
 
 /** @throws InvalidArgumentError */

@@ -30,7 +30,6 @@ export class StreamCursor implements Cursor {
   }
 
   async read(): Promise<readonly RecordedEvent[] | null> {
-    if (!this.#streams.exists(this.#stream)) return null
     try {
       return await this.#read()
     } catch (error) {

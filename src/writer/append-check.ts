@@ -8,16 +8,22 @@ import type { Verdict } from './verdict.ts'
  */
 export interface AppendCheck {
   /**
-   * Before the queue; may read. Makes the head known and keeps it until `release`, so that `decide` need not read.
+   * Before the queue; never reads. The head stays until it is released.
    * @throws InvalidArgumentError for a name that is none.
    */
-  prefetch(stream: string): StreamHead
+  hold(stream: string): StreamHead
+  /**
+   * Before the queue; may read. Makes everything known that `decide` needs: heads, ids that were supplied lately, whether
+   * anything committed by now stands against the condition.
+   * @returns null when it is known already. Rejects with ReadFailedError, CorruptLogError.
+   */
+  prefetch(append: AppendMessage): Promise<void> | null
   /** In the writer, in order; never reads. @returns null when the append is to be written. */
   decide(append: AppendMessage): Verdict | null
-  /** In the writer: this append was just written behind `append.head.revision`. Moves the head. */
+  /** In the writer: this append was just written behind the heads of its streams. Moves them. */
   note(append: AppendMessage): void
   /** It was not, after all: called for the newest first. */
   forget(append: AppendMessage): void
-  /** The append has settled; its head may go. */
-  release(head: StreamHead): void
+  /** The append has settled; what it held may go. */
+  release(append: AppendMessage): void
 }

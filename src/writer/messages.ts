@@ -2,6 +2,7 @@ import type { ExpectedRevision } from '../core/events.ts'
 import { LogPosition, Revision } from '../core/positions.ts'
 import { COMMIT_RECORD_SIZE } from '../format/log-record.ts'
 import { type EncodableEvent, payloadSize, prepareSize } from '../format/record-encoding.ts'
+import type { AppendTerms } from './append-terms.ts'
 import type { StreamHead } from './stream-head.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -25,6 +26,9 @@ export class AppendMessage implements EncodableEvent {
   readonly suppliedId: Uint8Array | undefined
   /** The events behind the first. */
   readonly rest: readonly EncodableEvent[]
+  /** Null for the common append: to one stream, without a condition. */
+  readonly terms: AppendTerms | null
+  /** In all streams. */
   readonly eventCount: number
   /** Bytes in the log, all records. */
   readonly size: number
@@ -45,7 +49,7 @@ export class AppendMessage implements EncodableEvent {
 
   /**
    * The first event comes in its parts: an object for it would be made for each append, to be taken apart here.
-   * @param eventType null for an append without events, a check.
+   * @param eventType null for an append without events, a check, and when the events stand in the terms.
    */
   constructor(
     head: StreamHead,
@@ -55,6 +59,7 @@ export class AppendMessage implements EncodableEvent {
     metadata: Uint8Array | string | undefined,
     suppliedId: Uint8Array | undefined,
     rest: readonly EncodableEvent[],
+    terms: AppendTerms | null,
   ) {
     this.head = head
     this.expected = expected
@@ -65,8 +70,14 @@ export class AppendMessage implements EncodableEvent {
     this.metadataSize = metadata === undefined ? 0 : payloadSize(metadata)
     this.suppliedId = suppliedId
     this.rest = rest
-    this.eventCount = eventType === null ? 0 : 1 + rest.length
-    this.size = eventType === null ? 0 : sizeInLog(this, rest, head.nameBytes.length)
+    this.terms = terms
+    if (eventType !== null) {
+      this.eventCount = 1 + rest.length
+      this.size = sizeInLog(this, rest, head.nameBytes.length)
+    } else {
+      this.eventCount = terms === null ? 0 : eventCountOf(terms)
+      this.size = terms === null ? 0 : partsSizeInLog(terms, this.eventCount)
+    }
   }
 
   get kind(): 'append' {
@@ -90,6 +101,18 @@ function sizeInLog(first: EncodableEvent, rest: readonly EncodableEvent[], strea
   if (rest.length === 0) return size
   for (const event of rest) size += prepareSize(event, streamSize)
   return size + COMMIT_RECORD_SIZE
+}
+
+function eventCountOf({ parts }: AppendTerms): number {
+  let count = 0
+  for (const { events } of parts) count += events.length
+  return count
+}
+
+function partsSizeInLog({ parts }: AppendTerms, eventCount: number): number {
+  let size = eventCount > 1 ? COMMIT_RECORD_SIZE : 0
+  for (const { head, events } of parts) for (const event of events) size += prepareSize(event, head.nameBytes.length)
+  return size
 }
 
 /** Finish what waits in front of it, prove the log, then call `stopped`. */

@@ -1,14 +1,13 @@
-import assert from 'node:assert'
 import type { Clock } from '../core/clock.ts'
 import { DiskFullError, isDiskFull, type TailraceError, WriterFailedError } from '../core/errors.ts'
 import { MIB, PROOF_DELAY_MS, SLICE_SIZE } from '../core/limits.ts'
-import { LogPosition, Revision } from '../core/positions.ts'
+import { LogPosition } from '../core/positions.ts'
 import { unreachable } from '../core/unreachable.ts'
-import { encodeCommit, encodePrepare } from '../format/record-encoding.ts'
 import { Checkpoint } from '../log/checkpoint.ts'
 import type { ChunkLog } from '../log/chunk-log.ts'
 import { StageQueue } from '../queue/stage-queue.ts'
 import type { AppendCheck } from './append-check.ts'
+import { encodeAppend } from './append-encoding.ts'
 import type { Durability } from './durability.ts'
 import { FlushPolicy, type FlushTrigger } from './flush-policy.ts'
 import { FlushStatistics } from './flush-statistics.ts'
@@ -156,26 +155,10 @@ export class StorageWriter {
 
   #encode(append: AppendMessage): void {
     const log = this.#log
-    const { head, rest, size, eventCount } = append
-    const { nameBytes } = head
-    const { stamp } = log
+    const { size, eventCount } = append
     const slab = log.reserve(size)
-    const { window } = slab
-    const start = slab.end - slab.start
-    const firstRevision = Revision.plus(head.revision, 1)
-    let last = start
-    let at = encodePrepare(window, start, stamp, rest.length === 0, nameBytes, firstRevision, append)
-    if (rest.length > 0) {
-      for (let i = 0; i < rest.length; i++) {
-        last = at
-        at = encodePrepare(window, at, stamp, false, nameBytes, Revision.plus(firstRevision, i + 1), rest[i]!)
-      }
-      at = encodeCommit(window, at, stamp, start, eventCount)
-    }
-    // assert(condition) would make an array of its arguments for each append.
-    if (at !== start + size) assert.fail('an append has another size than was reserved')
+    const last = encodeAppend(slab.window, slab.end - slab.start, log.stamp, append)
     log.advance(slab, size, eventCount)
-    append.firstRevision = firstRevision
     append.position = LogPosition.plus(slab.start, last)
     append.settlesAt = slab.end
     this.#check.note(append)

@@ -201,7 +201,7 @@ describe('an append', () => {
     whole.fill(0, second + 3 * record)
     const survivor = await rooms(new MemoryDisk(new Map([['/data/000000.chunk', whole]])), { clock: stillClock })
     expect(survivor.chaser).toMatchObject({ ackCount: 1, eventCount: 1 })
-    expect(survivor.index.find('s')!.head).toBe(0)
+    expect(survivor.index.active.runAt(0).lastRevision).toBe(0)
     const next = await survivor.append('s', order(1))
     expect(next).toMatchObject({ firstRevision: 1 })
     await survivor.close()

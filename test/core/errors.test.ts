@@ -2,9 +2,11 @@ import { describe, expect, test } from 'vitest'
 import * as errors from '../../src/core/errors.ts'
 import {
   CorruptLogError,
+  DamagedJournalError,
   DiskFullError,
   InvalidArgumentError,
   isDiskFull,
+  JournalsLockedError,
   LockUnavailableError,
   QueueFullError,
   ReadFailedError,
@@ -25,8 +27,10 @@ const cause = systemError('EIO', 'fdatasync', 'log')
 
 const ALL: TailraceError[] = [
   new CorruptLogError('000000.chunk', 128, 'zeros'),
+  new DamagedJournalError('a.log', 'too short'),
   new DiskFullError('full', cause),
   new InvalidArgumentError('no'),
+  new JournalsLockedError('/journals', 42),
   new LockUnavailableError('no'),
   new QueueFullError('full'),
   new ReadFailedError('no', cause),
@@ -73,7 +77,7 @@ test('only a failed writer leaves an outcome open, and only when it says so', ()
 
 test('errors of the moment can be retried, errors of the call cannot', () => {
   const retryable = ALL.filter(error => error.retryable).map(error => error.name)
-  expect(retryable).toEqual(['DiskFullError', 'QueueFullError', 'ReadFailedError', 'StoreLockedError'])
+  expect(retryable).toEqual(['DiskFullError', 'JournalsLockedError', 'QueueFullError', 'ReadFailedError', 'StoreLockedError'])
 })
 
 describe('what an error carries', () => {

@@ -129,7 +129,7 @@ describe('limits of the process', () => {
       for await (const event of store.readAll()) found.push(event.type)
       await store.close()
       say(JSON.stringify(found) === JSON.stringify(acked), [...new Set(told)].sort().join(', '), told.at(-1))`
-    const [said] = await new StoreProcess(script, ['prlimit', '--nofile=60']).all()
+    const [said] = await new StoreProcess(script, ['prlimit', '--nofile=256']).all()
     expect(said).toBe('true acked, rejected true acked')
   })
 })

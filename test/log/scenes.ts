@@ -7,6 +7,7 @@ import type { LogReader, RecordBatch } from '../../src/log/log-reader.ts'
 import { openForReading } from '../../src/store/open-for-reading.ts'
 import { openForWriting } from '../../src/store/open-for-writing.ts'
 import { checkOptions, type StoreOptions } from '../../src/store/options.ts'
+import type { Resolve } from '../../src/store/pending-appends.ts'
 import type { Rooms } from '../../src/store/rooms.ts'
 import { DIRECTORY } from '../store/words.ts'
 
@@ -20,7 +21,8 @@ export async function rooms(disk: Disk = new MemoryDisk(), options: StoreOptions
   const opened = await (checked.readOnly ? openForReading : openForWriting)(disk, DIRECTORY, checked)
   return {
     ...opened,
-    append: (stream, events) => new Promise((resolve, reject) => opened.admit(stream, events, undefined, resolve, reject)),
+    append: (stream, events) =>
+      new Promise((resolve, reject) => opened.admit(stream, events, undefined, resolve as Resolve, reject)),
   }
 }
 

@@ -51,7 +51,7 @@ describe('a reader that has stopped', () => {
         else if (turn > 31 && turn % 8 === 0) most = Math.max(most, bufferBytes())
       }
       await following
-      expect(most - before).toBeLessThan(12 * MIB)
+      expect(most - before).toBeLessThan(24 * MIB)
       const rest = await take(stopped, 96 * 16)
       expect(rest.map(event => event.revision as number)).toEqual(upTo(96 * 16).map(revision => revision + 1))
       await store.close()

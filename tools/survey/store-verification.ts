@@ -1,8 +1,7 @@
 import { LogPosition, type Revision } from '#engine/core/positions.ts'
 import type { Disk } from '#engine/disk/disk.ts'
-import { revisionOf, streamOffsetOf, streamSizeOf } from '#engine/format/log-record.ts'
+import { revisionOf } from '#engine/format/log-record.ts'
 import type { ScannedRecord } from '#engine/log/chunk-scan.ts'
-import { type StreamEntry, StreamTable } from '#engine/streams/stream-table.ts'
 import { AppendAssembly } from './append-assembly.ts'
 import { wrongBlocks } from './block-check.ts'
 import type { ChunkSurvey, Gap, Tail } from './chunk-survey.ts'
@@ -10,6 +9,7 @@ import { type Damage, type DamageKind, DamageList } from './damage.ts'
 import { isPrepare } from './record-fields.ts'
 import { type ChunkPlace, missing, type StoreSurvey } from './store-survey.ts'
 import { type ChunkEnding, type StoreVisitor, walkStore } from './store-walk.ts'
+import { type StreamNumber, StreamRevisions } from './stream-revisions.ts'
 
 /** Bytes behind the last whole append that nothing proves to have been durable: no damage. */
 export interface UnprovenTail {
@@ -38,7 +38,7 @@ export interface VerificationReport {
 
 /** What a prepare means for its stream. */
 interface EventPlace {
-  readonly stream: StreamEntry
+  readonly stream: StreamNumber
   readonly revision: Revision
   readonly position: LogPosition
 }
@@ -54,8 +54,7 @@ export class StoreVerification implements StoreVisitor {
   readonly #onProgress: (size: number) => void
   readonly #damages = new DamageList()
   readonly #notes: string[] = []
-  /** The engine's own: it finds a stream by the bytes of its name and makes no string for each event. */
-  readonly #streams = new StreamTable()
+  readonly #streams = new StreamRevisions()
   readonly #assembly: AppendAssembly<EventPlace>
   #place!: ChunkPlace
   /** Prepares of the chunk at hand. */
@@ -94,7 +93,7 @@ export class StoreVerification implements StoreVisitor {
     return {
       chunkCount: this.#store.chunks.length,
       eventCount: this.#assembly.eventCount,
-      streamCount: this.#streamCount(),
+      streamCount: this.#streams.count,
       verifiedSize: this.#verifiedSize,
       end: this.#assembly.end,
       proven: this.#proven,
@@ -184,20 +183,20 @@ export class StoreVerification implements StoreVisitor {
   }
 
   #checkRevision({ stream, revision, position }: EventPlace): void {
-    const expected = stream.revision + 1
+    const last = this.#streams.lastRevision(stream)
+    const expected = last + 1
     if (revision !== expected) {
       const what =
         revision < expected
           ? `goes back from revision ${expected - 1} to ${revision}`
           : `lacks ${revision === expected + 1 ? `revision ${expected}` : `revisions ${expected} to ${revision - 1}`}`
-      this.#damage('revision', position, null, `stream '${stream.name}' ${what}`)
+      this.#damage('revision', position, null, `stream '${this.#streams.nameOf(stream)}' ${what}`)
     }
-    if (revision > stream.revision) stream.revision = revision
+    if (revision > last) this.#streams.advance(stream, revision)
   }
 
-  #eventPlaceOf({ window: { bytes, view }, offset, position }: ScannedRecord): EventPlace {
-    const stream = this.#streams.byBytes(bytes, streamOffsetOf(view, offset), streamSizeOf(view, offset))
-    return { stream, revision: revisionOf(view, offset), position }
+  #eventPlaceOf({ window, offset, position }: ScannedRecord): EventPlace {
+    return { stream: this.#streams.numberOf(window, offset), revision: revisionOf(window.view, offset), position }
   }
 
   #checkEventCount(expected: number): void {
@@ -218,13 +217,6 @@ export class StoreVerification implements StoreVisitor {
     if (tailEnd <= end) return
     const kind = this.#store.holderPid === null ? 'torn tail' : 'in flight'
     this.#tail = { kind, file: this.#place.name, position: end, size: tailEnd - end }
-  }
-
-  /** Streams with events that count; those of a torn tail have none. */
-  #streamCount(): number {
-    let count = 0
-    for (const { revision } of this.#streams.entries()) if (revision >= 0) count++
-    return count
   }
 
   /** A hint beyond the chunks means that the last of them are gone. */

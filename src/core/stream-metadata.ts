@@ -1,0 +1,30 @@
+import { InvalidArgumentError } from './errors.ts'
+import type { JsonValue } from './events.ts'
+
+/** What is kept of a stream, and whatever else its owner wants to note. Set as a whole; the last one counts. */
+export interface StreamMetadata {
+  /** Only so many of the last events are kept; from 1. */
+  readonly maxCount?: number
+  /** Only events younger than this are kept, in seconds; from 1. */
+  readonly maxAge?: number
+  /** Events with a lower revision are gone. */
+  readonly truncateBefore?: number
+  readonly [key: string]: JsonValue | undefined
+}
+
+/** @throws InvalidArgumentError */
+export function checkStreamMetadata(metadata: unknown): StreamMetadata {
+  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) {
+    throw new InvalidArgumentError('stream metadata must be an object')
+  }
+  const { maxCount, maxAge, truncateBefore } = metadata as Record<string, unknown>
+  checkField('maxCount', maxCount, 1)
+  checkField('maxAge', maxAge, 1)
+  checkField('truncateBefore', truncateBefore, 0)
+  return metadata as StreamMetadata
+}
+
+function checkField(name: string, value: unknown, least: number): void {
+  if (value === undefined || (Number.isSafeInteger(value) && (value as number) >= least)) return
+  throw new InvalidArgumentError(`${name} must be a whole number from ${least}, got ${JSON.stringify(value)}`)
+}

@@ -1,0 +1,96 @@
+import { DamagedJournalError } from '../core/errors.ts'
+import type { RecordedEvent } from '../index.ts'
+import { type CheckpointEvent, checkpointEventOf } from './journal-checkpoint.ts'
+import { GROUP_COUNT, type JournalFiles } from './journal-files.ts'
+import { encodeName, isHashed, JOURNAL_SUFFIX, journalNameOf, NAME_SUFFIX } from './journal-names.ts'
+import { formatRow } from './journal-row.ts'
+
+/** Characters that are gathered before they are written: what an export has in memory, and repeats after a crash. */
+const FULL_SIZE = 32 * 1024 * 1024
+/** Streams in one batch: each is a line in the checkpoint. */
+const FULL_COUNT = 65_536
+
+interface PendingRows {
+  readonly fileName: string
+  readonly stream: string
+  /** The revision of the first event that is gathered. */
+  readonly firstRevision: number
+  readonly rows: string[]
+}
+
+/** Rows of successive events, gathered by stream, so that each file is written to once. */
+export class JournalBatch {
+  readonly #streams = new Map<string, PendingRows>()
+  #size = 0
+  #eventCount = 0
+  #lastEvent: CheckpointEvent | null = null
+
+  add(event: RecordedEvent): void {
+    let pending = this.#streams.get(event.stream)
+    if (pending === undefined) {
+      const { stream, revision } = event
+      pending = { fileName: journalNameOf(stream) + JOURNAL_SUFFIX, stream, firstRevision: revision, rows: [] }
+      this.#streams.set(stream, pending)
+    }
+    const row = formatRow(event)
+    pending.rows.push(row)
+    this.#size += row.length
+    this.#eventCount++
+    this.#lastEvent = checkpointEventOf(event)
+  }
+
+  get isFull(): boolean {
+    return this.#size >= FULL_SIZE || this.#streams.size >= FULL_COUNT
+  }
+
+  get eventCount(): number {
+    return this.#eventCount
+  }
+
+  /** The last event that was gathered; null for an empty batch. */
+  get lastEvent(): CheckpointEvent | null {
+    return this.#lastEvent
+  }
+
+  /** The files that will be written to, and their sizes. @throws DamagedJournalError when one can't be the stream's. */
+  async sizesIn(files: JournalFiles): Promise<Map<string, number>> {
+    const sizes = new Map<string, number>()
+    await inGroups([...this.#streams.values()], files, async ({ fileName, stream, firstRevision }) => {
+      const size = await files.sizeOf(fileName)
+      if (size > 0 && firstRevision === 0) {
+        throw new DamagedJournalError(fileName, `there are lines in it before the first event of '${stream}'`)
+      }
+      sizes.set(fileName, size)
+      if (size === 0 && hasHashedName(fileName)) sizes.set(nameFileOf(fileName), 0)
+    })
+    return sizes
+  }
+
+  /** Writes the rows behind the sizes. */
+  async writeTo(files: JournalFiles, sizes: ReadonlyMap<string, number>): Promise<void> {
+    await inGroups([...this.#streams.values()], files, async ({ fileName, stream, rows }) => {
+      const nameFile = nameFileOf(fileName)
+      if (sizes.has(nameFile)) await files.append(nameFile, Buffer.from(`${encodeName(stream)}\n`, 'utf8'), 0)
+      await files.append(fileName, Buffer.from(rows.join(''), 'utf8'), sizes.get(fileName)!)
+    })
+  }
+}
+
+/** The file that has the stream's name, for a journal whose own name does not tell it. */
+export function nameFileOf(fileName: string): string {
+  return fileName.slice(0, -JOURNAL_SUFFIX.length) + NAME_SUFFIX
+}
+
+export function hasHashedName(fileName: string): boolean {
+  return isHashed(fileName.slice(0, -JOURNAL_SUFFIX.length))
+}
+
+/** A group at a time, so that only so many files are open. */
+async function inGroups<T>(items: readonly T[], files: JournalFiles, work: (item: T) => Promise<void>): Promise<void> {
+  for (let first = 0; first < items.length; first += GROUP_COUNT) {
+    // All of a group come to their end, also when one fails: a file must not be closed while another call works on it.
+    const results = await Promise.allSettled(items.slice(first, first + GROUP_COUNT).map(work))
+    for (const result of results) if (result.status === 'rejected') throw result.reason
+    await files.trim()
+  }
+}

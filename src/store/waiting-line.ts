@@ -1,0 +1,78 @@
+import type { StreamHead } from '../writer/stream-head.ts'
+import { headsOf, type PendingAppend } from './pending-appends.ts'
+
+interface Waiting {
+  readonly append: PendingAppend
+  readonly heads: readonly StreamHead[]
+  isReady: boolean
+}
+
+/**
+ * Appends in front of the queue, while something is looked up for them. Each stream has a line of its own, so that appends to
+ * it go on in the order of their calls; an append to several streams goes on when it is the first in each line.
+ */
+export class WaitingLine {
+  readonly #lines = new Map<StreamHead, Waiting[]>()
+  readonly #goOn: (append: PendingAppend) => void
+  readonly #drained: (() => void)[] = []
+  count = 0
+  /** Of log, for all of them. */
+  bytes = 0
+
+  /** @param goOn called for each append that leaves, in order. */
+  constructor(goOn: (append: PendingAppend) => void) {
+    this.#goOn = goOn
+  }
+
+  /** Whether somebody waits in front of this append. */
+  isBehind(append: PendingAppend): boolean {
+    return this.count > 0 && headsOf(append).some(head => this.#lines.has(head))
+  }
+
+  /** @param ready null when only those in front hold it up. A rejection settles the append. */
+  enter(append: PendingAppend, ready: Promise<void> | null): void {
+    const waiting: Waiting = { append, heads: headsOf(append), isReady: ready === null }
+    for (const head of waiting.heads) {
+      const line = this.#lines.get(head)
+      if (line === undefined) this.#lines.set(head, [waiting])
+      else line.push(waiting)
+    }
+    this.count++
+    this.bytes += append.size
+    ready?.then(
+      () => {
+        waiting.isReady = true
+        this.#advance(waiting)
+      },
+      (error: unknown) => {
+        append.fail(error)
+        waiting.isReady = true
+        this.#advance(waiting)
+      },
+    )
+  }
+
+  /** Resolves when nobody waits. */
+  drained(): Promise<void> {
+    if (this.count === 0) return Promise.resolve()
+    return new Promise(resolve => {
+      this.#drained.push(resolve)
+    })
+  }
+
+  #advance(waiting: Waiting): void {
+    if (!waiting.isReady || !waiting.heads.every(head => this.#lines.get(head)?.[0] === waiting)) return
+    const behind: Waiting[] = []
+    for (const head of waiting.heads) {
+      const line = this.#lines.get(head)!
+      line.shift()
+      if (line.length === 0) this.#lines.delete(head)
+      else behind.push(line[0]!)
+    }
+    this.count--
+    this.bytes -= waiting.append.size
+    this.#goOn(waiting.append)
+    for (const next of behind) this.#advance(next)
+    if (this.count === 0) for (const resolve of this.#drained.splice(0)) resolve()
+  }
+}

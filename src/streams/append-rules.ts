@@ -1,0 +1,232 @@
+import { StreamDeletedError, type TailraceError, WrongExpectedRevisionError, withoutStack } from '../core/errors.ts'
+import type { ExpectedRevision } from '../core/events.ts'
+import { LogPosition, Revision } from '../core/positions.ts'
+import type { EncodableEvent } from '../format/record-encoding.ts'
+import type { AppendCheck } from '../writer/append-check.ts'
+import type { AppendPart } from '../writer/append-terms.ts'
+import type { AppendMessage } from '../writer/messages.ts'
+import type { Verdict } from '../writer/verdict.ts'
+import type { ConditionCheck } from './condition-check.ts'
+import { type CachedHead, HeadCache } from './head-cache.ts'
+import type { HeadLoader } from './head-loader.ts'
+import { RecentEvents } from './recent-events.ts'
+import { Retention, streamDescribedBy } from './retention.ts'
+import type { RetryCheck } from './retry-check.ts'
+import type { SuppliedIdMemory } from './supplied-id-memory.ts'
+
+/** What the ids of a part's events say: none is known, all are from a revision on, only the log can tell, or some are. */
+type Standing = 'new' | number | 'stale' | 'mixed'
+
+/**
+ * The rules by which an append is written or refused, in this order: is it a retry, is every stream where the appender
+ * believed it, does anything stand against its condition. They follow KurrentDB's (IndexWriter.cs), without its holes: what is
+ * a retry does not depend on what happens to be cached.
+ */
+export class AppendRules implements AppendCheck {
+  readonly #heads = new HeadCache()
+  readonly #recent = new RecentEvents()
+  readonly #loader: HeadLoader
+  readonly #ids: SuppliedIdMemory
+  readonly #conditions: ConditionCheck
+  readonly #retries: RetryCheck
+  /** Behind the last append that was written. */
+  #writtenEnd = LogPosition.start
+
+  constructor(loader: HeadLoader, ids: SuppliedIdMemory, conditions: ConditionCheck, retries: RetryCheck) {
+    this.#loader = loader
+    this.#ids = ids
+    this.#conditions = conditions
+    this.#retries = retries
+  }
+
+  /** The head of a stream that was appended to lately, as committed. */
+  cachedHead(stream: string): CachedHead | undefined {
+    const head = this.#heads.find(stream)
+    return head?.isKnown ? head : undefined
+  }
+
+  hold(stream: string): CachedHead {
+    return this.#heads.hold(stream)
+  }
+
+  prefetch(append: AppendMessage): Promise<void> | null {
+    const { terms } = append
+    const head = append.head as CachedHead
+    if (terms === null && head.isKnown && append.suppliedId === undefined) return null
+    const waiting: Promise<void>[] = []
+    for (const part of partsOf(append)) {
+      const partHead = part.head as CachedHead
+      const loading = partHead.isKnown ? null : this.#loader.load(partHead)
+      if (loading !== null) waiting.push(loading)
+      const isRetriable = part.events.length > 0 && part.events[0]!.suppliedId !== undefined
+      const preparing = isRetriable ? this.#ids.prepare(partHead, idsOf(part.events)) : null
+      if (preparing !== null) waiting.push(preparing)
+    }
+    if (terms !== null && terms.condition !== null) {
+      this.#recent.watch(terms.condition)
+      const looking = this.#conditions.look(terms.condition, this.#writtenEnd)
+      if (looking !== null) waiting.push(looking)
+    }
+    return waiting.length === 0 ? null : Promise.all(waiting).then(() => {})
+  }
+
+  decide(append: AppendMessage): Verdict | null {
+    const head = append.head as CachedHead
+    if (append.terms !== null || append.suppliedId !== undefined || head.retention !== null) return this.#decideByAllRules(append)
+    const error = wrongRevision(head, append.expected)
+    if (error !== null) return { kind: 'rejected', error }
+    return append.eventCount === 0 ? { kind: 'checked' } : null
+  }
+
+  #decideByAllRules(append: AppendMessage): Verdict | null {
+    const parts = partsOf(append)
+    for (const { head } of parts) {
+      if ((head as CachedHead).retention?.isTombstoned) return deleted(head.name)
+    }
+    const retry = this.#decideRetry(parts)
+    if (retry !== null) return retry
+    for (const { head, expected } of parts) {
+      const error = wrongRevision(head as CachedHead, expected)
+      if (error !== null) return { kind: 'rejected', error }
+    }
+    const condition = append.terms?.condition
+    if (condition && (condition.isRefuted || this.#recent.refutes(condition))) {
+      return { kind: 'deferred', answer: () => this.#conditions.refusal(condition) }
+    }
+    return append.eventCount === 0 ? { kind: 'checked' } : null
+  }
+
+  /** Null when nothing of it was written before. */
+  #decideRetry(parts: readonly AppendPart[]): Verdict | null {
+    const standings: Standing[] = []
+    for (const part of parts) if (part.events.length > 0) standings.push(this.#standing(part))
+    if (standings.every(standing => standing === 'new')) return null
+    const strange = parts
+      .filter(({ events }) => events.length > 0)
+      .find((_, i) => standings[i] === 'mixed' || standings[i] === 'new')
+    if (strange !== undefined) {
+      // Some of its events stand in the log, and others don't: this is another append than the one that was written.
+      const part = standings.includes('mixed') ? strange : parts.find(({ events }) => events.length > 0)!
+      return { kind: 'rejected', error: refusal(part.head as CachedHead, part.expected) }
+    }
+    const known = standings as (number | 'stale')[]
+    return { kind: 'deferred', answer: () => this.#retries.answer(parts, known) }
+  }
+
+  #standing({ head: anyHead, expected, events }: AppendPart): Standing {
+    const head = anyHead as CachedHead
+    if (events[0]!.suppliedId === undefined) return 'new'
+    const isAbsent = head.revision === Revision.none || head.retention?.isEmptyAt(head.revision) === true
+    if (typeof expected === 'number' ? expected < head.revision : expected === 'no_stream' && !isAbsent) return 'stale'
+    if (typeof expected === 'number') return 'new'
+    return this.#ids.find(head, idsOf(events)) ?? 'new'
+  }
+
+  note(append: AppendMessage): void {
+    const { terms, rest, eventCount } = append
+    const head = append.head as CachedHead
+    this.#writtenEnd = append.settlesAt
+    if (terms !== null) {
+      this.#noteTerms(append)
+      if (terms.parts.length > 0) return
+    }
+    head.revision = Revision.plus(append.firstRevision, eventCount - 1)
+    if (append.suppliedId === undefined && rest.length === 0) return
+    this.#ids.note(head, append.firstRevision, append)
+    for (let i = 0; i < rest.length; i++) this.#ids.note(head, Revision.plus(append.firstRevision, i + 1), rest[i]!)
+  }
+
+  #noteTerms(append: AppendMessage): void {
+    this.#recent.note(append)
+    for (const { head: anyHead, events, firstRevision } of append.terms!.parts) {
+      if (events.length === 0) continue
+      const head = anyHead as CachedHead
+      head.revision = Revision.plus(firstRevision, events.length - 1)
+      for (let i = 0; i < events.length; i++) this.#ids.note(head, Revision.plus(firstRevision, i), events[i]!)
+      const described = this.#describedBy(head)
+      if (described !== undefined) described.retention = retentionOf(events.at(-1)!)
+    }
+  }
+
+  forget(append: AppendMessage): void {
+    this.#recent.forget(append)
+    for (const part of [...partsOf(append)].reverse()) {
+      const head = part.head as CachedHead
+      if (part.events.length === 0) continue
+      head.revision = Revision.plus(part.firstRevision, -1)
+      for (const { suppliedId } of part.events) if (suppliedId !== undefined) this.#ids.forgetNewest()
+      const described = this.#describedBy(head)
+      if (described !== undefined) described.retention = described.committedRetention
+    }
+  }
+
+  /** The chaser has come by: what the append says of retention holds for readers. */
+  committed(append: AppendMessage): void {
+    if (append.terms === null) return
+    for (const { head, events, firstRevision } of append.terms.parts) {
+      const described = events.length > 0 ? this.#describedBy(head as CachedHead) : undefined
+      if (described === undefined) continue
+      described.committedRetention = retentionOf(events.at(-1)!)
+      if (head.revision < firstRevision + events.length) described.retention = described.committedRetention
+    }
+  }
+
+  release(append: AppendMessage): void {
+    const { terms } = append
+    if (terms === null || terms.parts.length === 0) this.#heads.release(append.head as CachedHead)
+    else for (const { head } of terms.parts) this.#heads.release(head as CachedHead)
+    if (terms !== null && terms.condition !== null) this.#recent.unwatch(terms.condition)
+  }
+
+  /** Whoever appends to a `$$` stream holds the stream that it describes, too. */
+  #describedBy(head: CachedHead): CachedHead | undefined {
+    const stream = streamDescribedBy(head.name)
+    return stream === null ? undefined : this.#heads.find(stream)
+  }
+}
+
+/** An append to one stream says by itself what a commit says in parts. */
+function partsOf(append: AppendMessage): readonly AppendPart[] {
+  const { terms, head, expected, rest, firstRevision } = append
+  if (terms !== null && terms.parts.length > 0) return terms.parts
+  return [{ head, expected, events: append.eventCount === 0 ? [] : [append, ...rest], firstRevision }]
+}
+
+function idsOf(events: readonly EncodableEvent[]): (Uint8Array | undefined)[] {
+  return events.map(({ suppliedId }) => suppliedId)
+}
+
+function retentionOf({ eventType, data }: EncodableEvent): Retention {
+  return Retention.of(Buffer.from(eventType).toString(), data as string)
+}
+
+/** Null when the stream is where the appender believes it. */
+function wrongRevision(head: CachedHead, expected: ExpectedRevision): TailraceError | null {
+  const { revision } = head
+  if (expected === 'any') return null
+  const isEmpty = head.retention?.isEmptyAt(revision) === true
+  if (
+    expected === 'no_stream'
+      ? revision === Revision.none || isEmpty
+      : expected === 'stream_exists'
+        ? revision >= 0 && !isEmpty
+        : revision === expected
+  ) {
+    return null
+  }
+  return refusal(head, expected)
+}
+
+function refusal(head: CachedHead, expected: ExpectedRevision): TailraceError {
+  const { revision } = head
+  if (expected === 'stream_exists' && revision >= 0 && head.retention?.isEmptyAt(revision)) return deletedError(head.name)
+  return withoutStack(() => new WrongExpectedRevisionError(head.name, expected, revision === Revision.none ? null : revision))
+}
+
+function deletedError(stream: string): TailraceError {
+  return withoutStack(() => new StreamDeletedError(stream))
+}
+
+function deleted(stream: string): Verdict {
+  return { kind: 'rejected', error: deletedError(stream) }
+}

@@ -1,0 +1,190 @@
+import { ConditionFailedError, withoutStack } from '../core/errors.ts'
+import type { RecordedEvent } from '../core/events.ts'
+import { encodeStreamName } from '../core/names.ts'
+import { LogPosition } from '../core/positions.ts'
+import { ByteWindow } from '../format/byte-window.ts'
+import { eventTypeOffsetOf, eventTypeSizeOf, RecordType, sizeOf, typeOf } from '../format/log-record.ts'
+import type { Checkpoint } from '../log/checkpoint.ts'
+import type { LogReader } from '../log/log-reader.ts'
+import type { ConditionTerms } from '../writer/append-terms.ts'
+import type { FinalVerdict } from '../writer/verdict.ts'
+import type { IndexPart, StreamRun } from './index-part.ts'
+import { StoredEvent } from './stored-event.ts'
+import { prepareAt, StreamEvents } from './stream-events.ts'
+import { hashOf } from './stream-hash.ts'
+import type { StreamIndex } from './stream-index.ts'
+
+const MAX_CONFLICTS = 100
+const READ_SIZE = 256 * 1024
+
+/**
+ * What stands against a condition, as far as it is committed. The index knows of each of its parts the last position by event
+ * type, and of each stream the last position: most conditions need no more.
+ */
+export class ConditionCheck {
+  readonly #index: StreamIndex
+  readonly #log: LogReader
+  readonly #published: () => Checkpoint
+  readonly #storeId: Uint8Array
+
+  constructor(index: StreamIndex, log: LogReader, published: () => Checkpoint, storeId: Uint8Array) {
+    this.#index = index
+    this.#log = log
+    this.#published = published
+    this.#storeId = storeId
+  }
+
+  /**
+   * Looks at everything that was written up to now, `writtenEnd`, and says in the condition what it found.
+   * @returns null when that needed no waiting.
+   */
+  look(condition: ConditionTerms, writtenEnd: LogPosition): Promise<void> | null {
+    const published = this.#published()
+    if (published.position < writtenEnd) return this.#lookBehind(condition, writtenEnd)
+    condition.checkedUpTo = published.position
+    const refuted = this.#isRefuted(condition, condition.after)
+    if (typeof refuted === 'boolean') {
+      condition.isRefuted = refuted
+      return null
+    }
+    return this.#index.hold(refuted).then(isRefuted => {
+      condition.isRefuted = isRefuted
+    })
+  }
+
+  async #lookBehind(condition: ConditionTerms, writtenEnd: LogPosition): Promise<void> {
+    const published = this.#published()
+    await new Promise<void>(resolve => {
+      const unfollow = published.follow(() => {
+        if (published.position < writtenEnd) return
+        unfollow()
+        resolve()
+      })
+    })
+    await this.look(condition, LogPosition.start)
+  }
+
+  #isRefuted(condition: ConditionTerms, after: LogPosition): boolean | Promise<boolean> {
+    const parts = this.#index.parts().filter(({ end }) => end > after)
+    return condition.streams === null
+      ? this.#hasType(parts, parts.length - 1, condition.types!, 0, after)
+      : this.#hasStream(condition, condition.streams, after)
+  }
+
+  #hasType(
+    parts: readonly IndexPart[],
+    from: number,
+    types: readonly Uint8Array[],
+    fromType: number,
+    after: LogPosition,
+  ): boolean | Promise<boolean> {
+    for (let i = from, t = fromType; i >= 0; i--, t = 0) {
+      for (; t < types.length; t++) {
+        const last = parts[i]!.lastOfType(types[t]!)
+        if (last instanceof Promise) {
+          const [part, type] = [i, t]
+          return last.then(found => (found !== null && found > after) || this.#hasType(parts, part, types, type + 1, after))
+        }
+        if (last !== null && last > after) return true
+      }
+    }
+    return false
+  }
+
+  /** A part that was merged away meanwhile is looked through instead. */
+  async #hasTypeIn(part: IndexPart, types: readonly Uint8Array[], after: LogPosition): Promise<boolean> {
+    return !this.#index.parts().includes(part) || this.#index.hold(Promise.resolve(this.#hasType([part], 0, types, 0, after)))
+  }
+
+  #hasStream(condition: ConditionTerms, streams: readonly string[], after: LogPosition): boolean | Promise<boolean> {
+    for (let i = 0; i < streams.length; i++) {
+      const name = encodeStreamName(streams[i])
+      const run = this.#index.lastRun(name, hashOf(name, 0, name.length))
+      // A stream that ends before needs no further look; in others it is the types that decide.
+      if (run === null || (!(run instanceof Promise) && run.lastPosition <= after)) continue
+      if (!(run instanceof Promise) && condition.types === null) return true
+      return this.#hasStreamLater(condition, streams.slice(i), after)
+    }
+    return false
+  }
+
+  async #hasStreamLater(condition: ConditionTerms, streams: readonly string[], after: LogPosition): Promise<boolean> {
+    for (const stream of streams) {
+      const name = encodeStreamName(stream)
+      const run: StreamRun | null = await this.#index.lastRun(name, hashOf(name, 0, name.length))
+      if (run === null || run.lastPosition <= after) continue
+      if (condition.types === null) return true
+      const places = await this.#placesBehind(name, after, this.#published().position)
+      for (const position of places) {
+        const place = await prepareAt(this.#log, position, this.#published().position)
+        // Where an event was scavenged nobody knows its type any more: it stands against every one.
+        if (place === null || isAmong(place.window, place.offset, condition.types)) return true
+      }
+    }
+    return false
+  }
+
+  /** Positions of the stream's events behind `after` and below `limit`. */
+  async #placesBehind(name: Uint8Array, after: LogPosition, limit: LogPosition): Promise<LogPosition[]> {
+    const runs = (await this.#index.runs(name, hashOf(name, 0, name.length))).filter(({ lastPosition }) => lastPosition > after)
+    const places = await this.#index.hold(new StreamEvents(runs).forwards(0, Number.POSITIVE_INFINITY))
+    return places.map(({ position }) => position).filter(position => position > after && position < limit)
+  }
+
+  /** The refusal, with the events that stand against the condition, as they are committed by now. */
+  async refusal(condition: ConditionTerms): Promise<FinalVerdict> {
+    const events = condition.streams === null ? await this.#conflictsInLog(condition) : await this.#conflictsInStreams(condition)
+    const more = events.length > MAX_CONFLICTS
+    return { kind: 'rejected', error: withoutStack(() => new ConditionFailedError(events.slice(0, MAX_CONFLICTS), more)) }
+  }
+
+  async #conflictsInStreams({ streams, types, after }: ConditionTerms): Promise<RecordedEvent[]> {
+    const limit = this.#published().position
+    const events: RecordedEvent[] = []
+    for (const stream of streams!) {
+      let found = 0
+      for (const position of await this.#placesBehind(encodeStreamName(stream), after, limit)) {
+        const place = await prepareAt(this.#log, position, limit)
+        if (place === null || (types !== null && !isAmong(place.window, place.offset, types))) continue
+        events.push(this.#copied(place.window, place.offset))
+        if (++found > MAX_CONFLICTS) break
+      }
+    }
+    return events.sort((one, other) => one.position - other.position).slice(0, MAX_CONFLICTS + 1)
+  }
+
+  async #conflictsInLog({ types, after }: ConditionTerms): Promise<RecordedEvent[]> {
+    const limit = this.#published().position
+    const events: RecordedEvent[] = []
+    for (const part of this.#index.parts()) {
+      if (part.end <= after || !(await this.#hasTypeIn(part, types!, after))) continue
+      const from = await this.#log.boundaryFrom(Math.max(part.start, after) as LogPosition, limit)
+      const end = Math.min(part.end, limit) as LogPosition
+      for (let next = from; next < end; ) {
+        const batch = await this.#log.readForward(next, end, READ_SIZE)
+        if (batch === null) break
+        next = batch.next
+        for (const offset of batch.offsets) {
+          if (typeOf(batch.window.view, offset) !== RecordType.prepare || !isAmong(batch.window, offset, types!)) continue
+          const event = new StoredEvent(batch.window, offset, this.#storeId)
+          if (event.position > after) events.push(event)
+          if (events.length > MAX_CONFLICTS) return events
+        }
+      }
+    }
+    return events
+  }
+
+  #copied(window: ByteWindow, offset: number): RecordedEvent {
+    const size = sizeOf(window.view, offset)
+    const own = ByteWindow.allocate(size)
+    window.bytes.copy(own.bytes, 0, offset, offset + size)
+    return new StoredEvent(own, 0, this.#storeId)
+  }
+}
+
+function isAmong({ bytes, view }: ByteWindow, offset: number, types: readonly Uint8Array[]): boolean {
+  const start = eventTypeOffsetOf(view, offset)
+  const end = start + eventTypeSizeOf(view, offset)
+  return types.some(type => type.length === end - start && bytes.compare(type, 0, type.length, start, end) === 0)
+}

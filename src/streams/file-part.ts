@@ -1,0 +1,204 @@
+import { systemErrorCode } from '../core/errors.ts'
+import type { LogPosition, Revision } from '../core/positions.ts'
+import type { Disk } from '../disk/disk.ts'
+import type { IndexHeader } from '../format/index-layout.ts'
+import { FileStreamCursor, FileTypeCursor } from './file-cursors.ts'
+import type { FileRun } from './file-run.ts'
+import { DamagedIndexError, type IndexFile } from './index-file.ts'
+import type { EventList, IndexPart, StreamCursor, StreamRun, SuppliedIdList, TypeCursor } from './index-part.ts'
+
+/** Makes the file of a part again from the log. */
+export type Remake = (part: FilePart) => Promise<FilePart>
+
+class PartRun implements StreamRun {
+  readonly part: IndexPart
+  /** Whose pages `found` speaks of. */
+  file: IndexFile
+  found: FileRun
+
+  constructor(part: IndexPart, file: IndexFile, found: FileRun) {
+    this.part = part
+    this.file = file
+    this.found = found
+  }
+
+  get firstRevision(): Revision {
+    return this.found.firstRevision
+  }
+
+  get lastRevision(): Revision {
+    return this.found.lastRevision
+  }
+
+  get eventCount(): number {
+    return this.found.eventCount
+  }
+
+  get lastPosition(): LogPosition {
+    return this.found.lastPosition
+  }
+}
+
+/**
+ * The part of the index that a file covers. When the file turns out to be damaged, it is made again, and the question that met
+ * the damage is answered from the new one. Whoever uses a part for longer than one call holds it: a merge may replace it.
+ */
+export class FilePart implements IndexPart {
+  /** Where the file is. */
+  disk: Disk
+  #file: IndexFile
+  readonly #remake: Remake
+  #mending: Promise<void> | null = null
+  #holderCount = 1
+  /** To be removed once nobody holds the part. */
+  #isObsolete = false
+  #closing: Promise<void> | null = null
+
+  constructor(disk: Disk, file: IndexFile, remake: Remake) {
+    this.disk = disk
+    this.#file = file
+    this.#remake = remake
+  }
+
+  get header(): IndexHeader {
+    return this.#file.header
+  }
+
+  get path(): string {
+    return this.#file.path
+  }
+
+  get start(): LogPosition {
+    return this.header.start
+  }
+
+  get end(): LogPosition {
+    return this.header.end
+  }
+
+  get eventCount(): number {
+    return this.header.eventCount
+  }
+
+  get streamCount(): number {
+    return this.header.streamCount
+  }
+
+  get newStreamCount(): number {
+    return this.header.newStreamCount
+  }
+
+  get typeCount(): number {
+    return this.header.typeCount
+  }
+
+  get suppliedIdCount(): number {
+    return this.header.idCount
+  }
+
+  get lastPosition(): LogPosition {
+    return this.header.eventCount === 0 ? (0 as LogPosition) : this.header.lastPosition
+  }
+
+  get lastCreatedMs(): number {
+    return this.header.lastCreatedMs
+  }
+
+  hold(): void {
+    this.#holderCount++
+  }
+
+  /** The last one to let go closes the file. */
+  letGo(): Promise<void> {
+    if (--this.#holderCount > 0) return Promise.resolve()
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  /** The file is of no use any more; it is removed when it is closed. */
+  markObsolete(): void {
+    this.#isObsolete = true
+  }
+
+  find(name: Uint8Array, hash: number): StreamRun | null | Promise<StreamRun | null> {
+    return this.#ask(file => {
+      const found = file.find(name, hash)
+      if (found instanceof Promise) return found.then(run => (run === null ? null : new PartRun(this, file, run)))
+      return found === null ? null : new PartRun(this, file, found)
+    })
+  }
+
+  events(run: StreamRun, from: number, count: number): EventList | Promise<EventList> {
+    return this.#askOf(run as PartRun, (file, found) => file.events(found, from, count))
+  }
+
+  indexOf(run: StreamRun, revision: number): number | Promise<number> {
+    return this.#askOf(run as PartRun, (file, found) => file.indexOf(found, revision))
+  }
+
+  lastOfType(type: Uint8Array): LogPosition | null | Promise<LogPosition | null> {
+    return this.#ask(file => file.lastOfType(type))
+  }
+
+  suppliedIds(from: number, count: number): SuppliedIdList | Promise<SuppliedIdList> {
+    return this.#ask(file => file.suppliedIds(from, count))
+  }
+
+  /** A damaged file shows itself by a DamagedIndexError of the cursor: `mend` it, and begin anew. */
+  async streams(): Promise<StreamCursor> {
+    return new FileStreamCursor(this.#file)
+  }
+
+  async types(): Promise<TypeCursor> {
+    return new FileTypeCursor(this.#file)
+  }
+
+  /** Makes the file again; calls at the same time share it. */
+  mend(): Promise<void> {
+    this.#mending ??= this.#replaceFile().finally(() => {
+      this.#mending = null
+    })
+    return this.#mending
+  }
+
+  async #replaceFile(): Promise<void> {
+    const damaged = this.#file
+    const remade = await this.#remake(this)
+    this.#file = remade.#file
+    this.disk = remade.disk
+    await damaged.close()
+  }
+
+  #ask<T>(question: (file: IndexFile) => T | Promise<T>): T | Promise<T> {
+    const file = this.#file
+    const answer = question(file)
+    return answer instanceof Promise ? answer.catch((error: unknown) => this.#askAgain(file, error, question)) : answer
+  }
+
+  async #askAgain<T>(damaged: IndexFile, error: unknown, question: (file: IndexFile) => T | Promise<T>): Promise<T> {
+    if (!(error instanceof DamagedIndexError)) throw error
+    if (this.#file === damaged) await this.mend()
+    return question(this.#file)
+  }
+
+  /** A run that was found in a file before it was made again is looked up in the new one. */
+  #askOf<T>(run: PartRun, question: (file: IndexFile, found: FileRun) => T | Promise<T>): T | Promise<T> {
+    return this.#ask(file => {
+      if (run.file === file) return question(file, run.found)
+      return Promise.resolve(file.find(run.found.name, run.found.hash)).then(found => {
+        run.file = file
+        run.found = found!
+        return question(file, run.found)
+      })
+    })
+  }
+
+  async #close(): Promise<void> {
+    await this.#mending?.catch(() => {})
+    await this.#file.close()
+    if (!this.#isObsolete) return
+    await this.disk.remove(this.path).catch((error: unknown) => {
+      if (systemErrorCode(error) !== 'ENOENT') throw error
+    })
+  }
+}

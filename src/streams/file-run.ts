@@ -1,0 +1,117 @@
+import type { LogPosition, Revision } from '../core/positions.ts'
+import { type ByteWindow, readU48 } from '../format/byte-window.ts'
+import { entryHasHoles, firstRevisionOf, inlineCountOf, inlineOffsetOf, readLongRun } from '../format/index-layout.ts'
+import { CELL_SIZE, CELLS_PER_PAGE, cellAt } from '../format/index-pages.ts'
+
+/** A stream's events in one file. */
+export interface FileRun {
+  readonly name: Uint8Array
+  readonly hash: number
+  readonly firstRevision: Revision
+  readonly lastRevision: Revision
+  readonly eventCount: number
+  readonly lastPosition: LogPosition
+  readonly hasHoles: boolean
+  /** Null: the events stand in pages of events. */
+  readonly inlinePositions: Float64Array | null
+  readonly inlineRevisions: Float64Array | null
+  readonly firstPage: number
+  readonly firstCell: number
+  readonly restPage: number
+}
+
+/** The run whose entry stands at `offset`. */
+export function runAt(view: DataView, offset: number, name: Uint8Array, hash: number): FileRun {
+  const hasHoles = entryHasHoles(view, offset)
+  const firstRevision = firstRevisionOf(view, offset) as Revision
+  const eventCount = inlineCountOf(view, offset)
+  if (eventCount === 0) {
+    const run = readLongRun(view, offset)
+    const lastRevision = run.lastRevision as Revision
+    const lastPosition = run.lastPosition as LogPosition
+    const inline = { inlinePositions: null, inlineRevisions: null }
+    return { ...run, ...inline, name, hash, firstRevision, lastRevision, lastPosition, hasHoles }
+  }
+  const start = inlineOffsetOf(view, offset)
+  const inlinePositions = new Float64Array(eventCount)
+  for (let i = 0; i < eventCount; i++) inlinePositions[i] = readU48(view, start + i * CELL_SIZE)
+  let inlineRevisions: Float64Array | null = null
+  let lastRevision = firstRevision + eventCount - 1
+  if (hasHoles) {
+    inlineRevisions = new Float64Array(eventCount)
+    for (let i = 0; i < eventCount; i++) inlineRevisions[i] = readU48(view, start + (eventCount + i) * CELL_SIZE)
+    lastRevision = inlineRevisions[eventCount - 1]!
+  }
+  return {
+    name,
+    hash,
+    firstRevision,
+    lastRevision: lastRevision as Revision,
+    eventCount,
+    lastPosition: inlinePositions[eventCount - 1]! as LogPosition,
+    hasHoles,
+    inlinePositions,
+    inlineRevisions,
+    firstPage: 0,
+    firstCell: 0,
+    restPage: 0,
+  }
+}
+
+/** Where pages come from; null: it is not in memory. */
+interface PageSource {
+  page(pageNumber: number): ByteWindow | null
+}
+
+/** The cells of a long run, wherever their pages are. */
+export class RunCells {
+  readonly #source: PageSource
+  readonly #run: FileRun
+  #pageNumber = -1
+  #page: ByteWindow | null = null
+
+  constructor(source: PageSource, run: FileRun) {
+    this.#source = source
+    this.#run = run
+  }
+
+  /** Asks for all pages of the cells from `from` on, below `to`: what is missing is then read at once. */
+  want(from: number, to: number): void {
+    if (from >= to) return
+    const { firstPage, restPage } = this.#run
+    const last = this.pageOf(to - 1)
+    let pageNumber = this.pageOf(from)
+    this.#source.page(pageNumber)
+    while (pageNumber !== last) {
+      pageNumber = pageNumber === firstPage ? restPage : pageNumber + 1
+      this.#source.page(pageNumber)
+    }
+  }
+
+  /** Whether the page of the cell is in memory. */
+  isThere(cell: number): boolean {
+    const pageNumber = this.pageOf(cell)
+    if (pageNumber !== this.#pageNumber || this.#page === null) {
+      this.#page = this.#source.page(pageNumber)
+      this.#pageNumber = pageNumber
+    }
+    return this.#page !== null
+  }
+
+  /** 0 when the page is not in memory. */
+  at(cell: number): number {
+    if (!this.isThere(cell)) return 0
+    const { firstCell, firstPage } = this.#run
+    const inPage = this.#pageNumber === firstPage ? firstCell + cell : this.#behindFirst(cell) % CELLS_PER_PAGE
+    return cellAt(this.#page!.view, inPage)
+  }
+
+  pageOf(cell: number): number {
+    const behind = this.#behindFirst(cell)
+    return behind < 0 ? this.#run.firstPage : this.#run.restPage + Math.floor(behind / CELLS_PER_PAGE)
+  }
+
+  #behindFirst(cell: number): number {
+    return cell - (CELLS_PER_PAGE - this.#run.firstCell)
+  }
+}

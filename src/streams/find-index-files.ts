@@ -1,0 +1,107 @@
+import { CorruptLogError, systemErrorCode } from '../core/errors.ts'
+import type { LogPosition } from '../core/positions.ts'
+import { type Disk, joinPath } from '../disk/disk.ts'
+import { closeAll } from '../log/close-all.ts'
+import { isCounterRange, uncovered } from './chunk-ranges.ts'
+import type { IndexFile } from './index-file.ts'
+import { isIndexFileName, isUnfinishedIndexFile } from './index-file-names.ts'
+import type { IndexPageCache } from './index-page-cache.ts'
+import { openIndexFile } from './open-index-file.ts'
+
+/** A chunk that will never get another record. */
+export interface CompletedChunk {
+  readonly number: number
+  readonly start: LogPosition
+  /** Where the next chunk starts. */
+  readonly end: LogPosition
+}
+
+/** The log that the index files must fit. */
+export interface IndexedLog {
+  readonly storeId: Uint8Array
+  /** In order, without a gap. */
+  readonly completedChunks: readonly CompletedChunk[]
+  /** Behind the last record that is durable. */
+  readonly logEnd: LogPosition
+  /** Another value when the chunks are not those that a file was written from; of an unfinished chunk the same for ever. */
+  fingerprintOf(firstChunk: number, lastChunk: number): number
+}
+
+export interface FoundIndexFiles {
+  /** In order; the last one may be partial. */
+  readonly files: readonly IndexFile[]
+  /** Names of files that are of no use. */
+  readonly useless: readonly string[]
+}
+
+/** How often another process may merge files between the listing and the opening. */
+const MAX_LISTINGS = 10
+
+/**
+ * Finds the index files that fit the log.
+ * @throws CorruptLogError when a whole file knows positions that the log does not have: something was lost.
+ */
+export async function findIndexFiles(
+  disk: Disk,
+  directory: string,
+  log: IndexedLog,
+  cache: IndexPageCache,
+  listing = 1,
+): Promise<FoundIndexFiles> {
+  const names = await disk.list(directory)
+  const useless = names.filter(isUnfinishedIndexFile)
+  const opened: { readonly name: string; readonly file: IndexFile }[] = []
+  try {
+    const candidates = names.filter(isIndexFileName)
+    const results = await Promise.allSettled(
+      candidates.map(async name => {
+        const file = await openIndexFile(disk, directory, name, log.storeId, cache)
+        if (file === null) useless.push(name)
+        else opened.push({ name, file })
+      }),
+    )
+    for (const result of results) if (result.status === 'rejected') throw result.reason
+    for (const { name, file } of opened) refuseIfLost(joinPath(directory, name), file, log)
+  } catch (error) {
+    await closeAll(opened.map(({ file }) => file))
+    // Another process has merged the file meanwhile.
+    if (systemErrorCode(error) === 'ENOENT' && listing < MAX_LISTINGS)
+      return findIndexFiles(disk, directory, log, cache, listing + 1)
+    throw error
+  }
+  const fitting = opened.filter(({ file }) => fits(file, log))
+  const complete = fitting.filter(({ file }) => !file.header.isPartial)
+  const partial = fitting.filter(({ file }) => file.header.isPartial).map(({ file }) => file)
+  const files = [...uncovered(complete.map(({ file }) => ({ ...rangeOf(file), file }))).map(({ file }) => file), ...partial]
+  for (const { name, file } of opened) {
+    if (files.includes(file)) continue
+    useless.push(name)
+    await file.close()
+  }
+  return { files, useless }
+}
+
+function refuseIfLost(path: string, { header }: IndexFile, { completedChunks, logEnd }: IndexedLog): void {
+  const lastCompleted = completedChunks.at(-1)
+  if (lastCompleted !== undefined && header.end <= lastCompleted.end) return
+  const known = header.isPartial ? header.end : header.eventCount === 0 ? header.start : header.lastPosition + 1
+  if (known <= logEnd) return
+  throw new CorruptLogError(path, logEnd, `an index of positions up to ${known}, but the log ends here`)
+}
+
+function fits({ header }: IndexFile, log: IndexedLog): boolean {
+  const { firstChunk, lastChunk, start, end, isPartial, fingerprint } = header
+  const { completedChunks } = log
+  if (fingerprint !== log.fingerprintOf(firstChunk, lastChunk)) return false
+  const first = completedChunks[0]?.number ?? 0
+  if (isPartial) {
+    const before = completedChunks.at(-1)
+    return firstChunk === first + completedChunks.length && start === (before?.end ?? 0) && end <= log.logEnd
+  }
+  if (!isCounterRange(firstChunk, lastChunk)) return false
+  return completedChunks[firstChunk - first]?.start === start && completedChunks[lastChunk - first]?.end === end
+}
+
+function rangeOf({ header }: IndexFile): { firstChunk: number; lastChunk: number } {
+  return { firstChunk: header.firstChunk, lastChunk: header.lastChunk }
+}

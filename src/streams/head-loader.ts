@@ -1,0 +1,80 @@
+import { encodeStreamName } from '../core/names.ts'
+import type { LogPosition } from '../core/positions.ts'
+import { Revision } from '../core/positions.ts'
+import { dataEndOf, dataOffsetOf, eventTypeOffsetOf, eventTypeSizeOf } from '../format/log-record.ts'
+import type { LogReader } from '../log/log-reader.ts'
+import type { CachedHead } from './head-cache.ts'
+import type { StreamRun } from './index-part.ts'
+import { metadataStreamOf, Retention, streamDescribedBy } from './retention.ts'
+import { prepareAt } from './stream-events.ts'
+import { hashOf } from './stream-hash.ts'
+import type { StreamIndex } from './stream-index.ts'
+
+/** Asks index and log where a stream ends, and what is kept of it. Answers at once when what it needs is in memory. */
+export class HeadLoader {
+  readonly #index: StreamIndex
+  readonly #log: LogReader
+  readonly #published: () => LogPosition
+
+  constructor(index: StreamIndex, log: LogReader, published: () => LogPosition) {
+    this.#index = index
+    this.#log = log
+    this.#published = published
+  }
+
+  /**
+   * Makes the head known. While it loads nothing is written to the stream: appends to it wait for the same promise.
+   * @returns null when it is known at once.
+   */
+  load(head: CachedHead): Promise<void> | null {
+    if (head.loading !== null) return head.loading
+    const run = this.#index.lastRun(head.nameBytes, head.hash)
+    if (!(run instanceof Promise)) {
+      const metadataRun = describesAnother(head.name) ? null : this.#metadataRun(head.name)
+      if (metadataRun === null) {
+        know(head, run, null)
+        return null
+      }
+    }
+    head.loading = this.#load(head, run).finally(() => {
+      head.loading = null
+    })
+    return head.loading
+  }
+
+  async #load(head: CachedHead, run: StreamRun | null | Promise<StreamRun | null>): Promise<void> {
+    const found = await run
+    know(head, found, await this.retentionOf(head.name))
+  }
+
+  /** What is kept of the stream, as committed; null when nobody has said anything. */
+  async retentionOf(stream: string): Promise<Retention | null> {
+    if (describesAnother(stream)) return null
+    const run = await this.#metadataRun(stream)
+    if (run === null) return null
+    const place = await prepareAt(this.#log, run.lastPosition, this.#published())
+    if (place === null) return null
+    const { view, bytes } = place.window
+    const typeOffset = eventTypeOffsetOf(view, place.offset)
+    const type = bytes.toString('utf8', typeOffset, typeOffset + eventTypeSizeOf(view, place.offset))
+    return Retention.of(type, bytes.toString('utf8', dataOffsetOf(view, place.offset), dataEndOf(view, place.offset)))
+  }
+
+  #metadataRun(stream: string): StreamRun | null | Promise<StreamRun | null> {
+    const name = encodeStreamName(metadataStreamOf(stream))
+    return this.#index.lastRun(name, hashOf(name, 0, name.length))
+  }
+}
+
+function know(head: CachedHead, run: StreamRun | null, retention: Retention | null): void {
+  head.revision = run === null ? Revision.none : run.lastRevision
+  head.committedRevision = head.revision
+  if (run !== null) head.committedPosition = run.lastPosition
+  head.retention = retention
+  head.committedRetention = retention
+  head.isKnown = true
+}
+
+function describesAnother(stream: string): boolean {
+  return streamDescribedBy(stream) !== null
+}

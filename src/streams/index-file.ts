@@ -1,0 +1,279 @@
+import { ReadFailedError } from '../core/errors.ts'
+import { EVENT_ID_SIZE } from '../core/event-id.ts'
+import type { LogPosition } from '../core/positions.ts'
+import type { DiskFile } from '../disk/disk.ts'
+import { ByteWindow, readU48 } from '../format/byte-window.ts'
+import {
+  entryNameOffset,
+  entryNameSize,
+  FIRST_FILTER_PAGE,
+  ID_ENTRY_SIZE,
+  ID_POSITION,
+  ID_REVISION,
+  ID_STREAM_HASH,
+  IDS_PER_PAGE,
+  type IndexHeader,
+} from '../format/index-layout.ts'
+import {
+  FILTER_BLOCKS_PER_PAGE,
+  filterBlockOf,
+  firstSlotFrom,
+  INDEX_PAGE_SIZE,
+  isWholePage,
+  mayHold,
+  nextPageOf,
+  pageBelow,
+  slotCountOf,
+  slotHashAt,
+  slotOffsetAt,
+} from '../format/index-pages.ts'
+import { type FileRun, RunCells, runAt } from './file-run.ts'
+import { compareNames } from './hash-order.ts'
+import { FilePages, type IndexPageCache } from './index-page-cache.ts'
+import type { EventList, SuppliedIdList } from './index-part.ts'
+import { PageView } from './page-view.ts'
+import { hashOf } from './stream-hash.ts'
+
+/** A page of an index file is not what was written: the file is to be made again from the log. */
+export class DamagedIndexError extends Error {
+  readonly path: string
+
+  constructor(path: string, pageNumber: number) {
+    super(`${path}: page ${pageNumber} is damaged`)
+    this.name = 'DamagedIndexError'
+    this.path = path
+  }
+}
+
+/**
+ * An index file that is open: answers from the page cache at once, or reads the pages that it needs. An answer is worked out anew
+ * with each page that was missing, so that there is one way to it, and none that holds half an answer.
+ * Throws DamagedIndexError, ReadFailedError.
+ */
+export class IndexFile {
+  readonly header: IndexHeader
+  readonly path: string
+  readonly #file: DiskFile
+  readonly #seed: number
+  readonly #pages: FilePages
+  #answering = 0
+  #onIdle: (() => void) | null = null
+
+  constructor(path: string, file: DiskFile, header: IndexHeader, seed: number, cache: IndexPageCache) {
+    this.path = path
+    this.#file = file
+    this.header = header
+    this.#seed = seed
+    this.#pages = new FilePages(cache)
+  }
+
+  find(name: Uint8Array, hash: number): FileRun | null | Promise<FileRun | null> {
+    return this.#answer(view => this.#find(view, name, hash))
+  }
+
+  events(run: FileRun, from: number, count: number): EventList | Promise<EventList> {
+    const size = Math.max(0, Math.min(count, run.eventCount - from))
+    const positions = new Float64Array(size)
+    const revisions = run.hasHoles ? new Float64Array(size) : null
+    if (run.inlinePositions !== null) {
+      positions.set(run.inlinePositions.subarray(from, from + size))
+      revisions?.set(run.inlineRevisions!.subarray(from, from + size))
+      return { positions, revisions }
+    }
+    return this.#answer(view => {
+      const cells = new RunCells(view, run)
+      const step = run.hasHoles ? 2 : 1
+      cells.want(from * step, (from + size) * step)
+      if (view.missing.length > 0) return null
+      for (let i = 0; i < size; i++) {
+        positions[i] = cells.at((from + i) * step)
+        if (revisions !== null) revisions[i] = cells.at((from + i) * 2 + 1)
+      }
+      return { positions, revisions }
+    }) as EventList | Promise<EventList>
+  }
+
+  indexOf(run: FileRun, revision: number): number | Promise<number> {
+    if (revision > run.lastRevision) return run.eventCount
+    if (!run.hasHoles) return Math.max(0, revision - run.firstRevision)
+    return this.#answer(view => {
+      const cells = new RunCells(view, run)
+      let low = 0
+      let high = run.eventCount - 1
+      while (low < high) {
+        const middle = (low + high) >> 1
+        const found = run.inlineRevisions === null ? cells.at(middle * 2 + 1) : run.inlineRevisions[middle]!
+        if (view.missing.length > 0) return null
+        if (found >= revision) high = middle
+        else low = middle + 1
+      }
+      return low
+    }) as number | Promise<number>
+  }
+
+  lastOfType(type: Uint8Array): LogPosition | null | Promise<LogPosition | null> {
+    return this.#answer(view => this.#findType(view, type, hashOf(type, 0, type.length)))
+  }
+
+  suppliedIds(from: number, count: number): SuppliedIdList | Promise<SuppliedIdList> {
+    const size = Math.max(0, Math.min(count, this.header.idCount - from))
+    return this.#answer(view => {
+      const ids = new Uint8Array(size * EVENT_ID_SIZE)
+      const list = {
+        ids,
+        streamHashes: new Int32Array(size),
+        revisions: new Float64Array(size),
+        positions: new Float64Array(size),
+      }
+      for (let i = 0, loaded = -1, page: ByteWindow | null = null; i < size; i++) {
+        const pageNumber = this.header.firstIdPage + Math.floor((from + i) / IDS_PER_PAGE)
+        if (pageNumber !== loaded) page = view.page(pageNumber)
+        loaded = pageNumber
+        if (page === null) continue
+        const offset = ((from + i) % IDS_PER_PAGE) * ID_ENTRY_SIZE
+        ids.set(page.bytes.subarray(offset, offset + EVENT_ID_SIZE), i * EVENT_ID_SIZE)
+        list.streamHashes[i] = page.view.getInt32(offset + ID_STREAM_HASH, true)
+        list.revisions[i] = readU48(page.view, offset + ID_REVISION)
+        list.positions[i] = readU48(page.view, offset + ID_POSITION)
+      }
+      return list
+    }) as SuppliedIdList | Promise<SuppliedIdList>
+  }
+
+  /** `count` pages from `first` on, for one who reads the whole file: past the cache. Fewer at the end of the file. */
+  async readPages(first: number, count: number): Promise<ByteWindow> {
+    this.#answering++
+    try {
+      const size = Math.min(count, this.header.pageCount - first) * INDEX_PAGE_SIZE
+      const window = ByteWindow.allocate(Math.max(0, size))
+      await this.#read(window, first)
+      return window
+    } finally {
+      this.#answered()
+    }
+  }
+
+  /** @throws DamagedIndexError */
+  verify(page: ByteWindow, pageNumber: number): void {
+    if (!isWholePage(page, pageNumber, this.#seed)) throw new DamagedIndexError(this.path, pageNumber)
+  }
+
+  /** Waits for answers under way. */
+  async close(): Promise<void> {
+    if (this.#answering > 0) {
+      await new Promise<void>(resolve => {
+        this.#onIdle = resolve
+      })
+    }
+    this.#pages.close()
+    await this.#file.close()
+  }
+
+  #answer<T>(attempt: (view: PageView) => T | null): T | null | Promise<T | null> {
+    const view = new PageView(this.#pages, null)
+    const answer = attempt(view)
+    return view.missing.length === 0 ? answer : this.#answerSlowly(attempt, view.missing)
+  }
+
+  async #answerSlowly<T>(attempt: (view: PageView) => T | null, firstMissing: readonly number[]): Promise<T | null> {
+    const held = new Map<number, ByteWindow>()
+    this.#answering++
+    try {
+      for (let missing = firstMissing; ; ) {
+        const loads = await Promise.allSettled(missing.map(pageNumber => this.#load(pageNumber)))
+        for (const [i, load] of loads.entries()) {
+          if (load.status === 'rejected') throw load.reason
+          held.set(missing[i]!, load.value)
+        }
+        const view = new PageView(this.#pages, held)
+        const answer = attempt(view)
+        if (view.missing.length === 0) return answer
+        missing = view.missing
+      }
+    } finally {
+      this.#answered()
+    }
+  }
+
+  #answered(): void {
+    if (--this.#answering === 0) this.#onIdle?.()
+  }
+
+  async #load(pageNumber: number): Promise<ByteWindow> {
+    const page = ByteWindow.allocate(INDEX_PAGE_SIZE)
+    await this.#read(page, pageNumber)
+    this.verify(page, pageNumber)
+    this.#pages.put(pageNumber, page)
+    return page
+  }
+
+  async #read(target: ByteWindow, pageNumber: number): Promise<void> {
+    let filled: number
+    try {
+      filled = await this.#file.read(target.bytes, pageNumber * INDEX_PAGE_SIZE)
+    } catch (error) {
+      throw new ReadFailedError(`cannot read page ${pageNumber} of ${this.path}: ${String(error)}`, error)
+    }
+    if (filled < target.size) throw new DamagedIndexError(this.path, pageNumber + Math.floor(filled / INDEX_PAGE_SIZE))
+  }
+
+  #find(view: PageView, name: Uint8Array, hash: number): FileRun | null {
+    const { filterBlockCount, rootPage, levelCount } = this.header
+    if (rootPage === 0) return null
+    if (filterBlockCount > 0) {
+      const block = filterBlockOf(hash, filterBlockCount)
+      const filter = view.page(FIRST_FILTER_PAGE + Math.floor(block / FILTER_BLOCKS_PER_PAGE))
+      if (filter === null || !mayHold(filter, block % FILTER_BLOCKS_PER_PAGE, hash)) return null
+    }
+    let pageNumber = rootPage
+    for (let level = 0; level < levelCount; level++) {
+      const page = view.page(pageNumber)
+      if (page === null) return null
+      pageNumber = pageBelow(page.view, hash)
+    }
+    // Names that share a hash may go on on the next page.
+    for (; pageNumber !== 0; ) {
+      const page = view.page(pageNumber)
+      if (page === null) return null
+      const count = slotCountOf(page.view)
+      for (let slot = firstSlotFrom(page.view, hash); slot < count; slot++) {
+        if (slotHashAt(page.view, slot) !== hash) return null
+        const offset = slotOffsetAt(page.view, slot)
+        const at = entryNameOffset(offset)
+        if (compareNames(page.bytes, at, entryNameSize(page.view, offset), name, 0, name.length) === 0) {
+          return runAt(page.view, offset, name, hash)
+        }
+      }
+      pageNumber = nextPageOf(page.view)
+    }
+    return null
+  }
+
+  #findType(view: PageView, type: Uint8Array, hash: number): LogPosition | null {
+    const { firstTypePage, typePageCount } = this.header
+    // The last page that begins below the hash, or the first one.
+    let low = 0
+    let high = typePageCount - 1
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      const page = view.page(firstTypePage + middle)
+      if (page === null) return null
+      if (slotHashAt(page.view, 0) >>> 0 < hash >>> 0) low = middle
+      else high = middle - 1
+    }
+    for (let index = low; index < typePageCount; index++) {
+      const page = view.page(firstTypePage + index)
+      if (page === null) return null
+      const count = slotCountOf(page.view)
+      for (let slot = firstSlotFrom(page.view, hash); slot < count; slot++) {
+        if (slotHashAt(page.view, slot) !== hash) return null
+        const offset = slotOffsetAt(page.view, slot)
+        const size = page.bytes[offset]!
+        if (compareNames(page.bytes, offset + 1, size, type, 0, type.length) === 0) {
+          return readU48(page.view, offset + 1 + size) as LogPosition
+        }
+      }
+    }
+    return null
+  }
+}

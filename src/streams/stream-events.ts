@@ -1,0 +1,63 @@
+import type { LogPosition, Revision } from '../core/positions.ts'
+import { RecordType, typeOf } from '../format/log-record.ts'
+import type { LogReader, RecordPlace } from '../log/log-reader.ts'
+import type { EventList, StreamRun } from './index-part.ts'
+
+/** Where one event stands. */
+export interface EventPlace {
+  readonly revision: Revision
+  readonly position: LogPosition
+}
+
+/**
+ * The events of one stream across the parts of the index, oldest run first, by revision. Runs hold for as long as the index
+ * has the parts in which they were found.
+ */
+export class StreamEvents {
+  readonly #runs: readonly StreamRun[]
+
+  constructor(runs: readonly StreamRun[]) {
+    this.#runs = runs
+  }
+
+  /** Up to `count` events from `revision` on, in order; some may be missing between. */
+  async forwards(revision: number, count: number): Promise<EventPlace[]> {
+    const places: EventPlace[] = []
+    for (const run of this.#runs) {
+      if (run.lastRevision < revision || places.length >= count) continue
+      const from = await run.part.indexOf(run, revision)
+      collect(places, run, from, await run.part.events(run, from, count - places.length))
+    }
+    return places
+  }
+
+  /** Up to `count` events down from `revision`, newest first. */
+  async backwards(revision: number, count: number): Promise<EventPlace[]> {
+    const places: EventPlace[] = []
+    for (const run of [...this.#runs].reverse()) {
+      if (run.firstRevision > revision || places.length >= count) continue
+      const to = revision >= run.lastRevision ? run.eventCount : await run.part.indexOf(run, revision + 1)
+      const from = Math.max(0, to - (count - places.length))
+      const found: EventPlace[] = []
+      collect(found, run, from, await run.part.events(run, from, to - from))
+      places.push(...found.reverse())
+    }
+    return places
+  }
+}
+
+function collect(places: EventPlace[], run: StreamRun, from: number, { positions, revisions }: EventList): void {
+  for (let i = 0; i < positions.length; i++) {
+    const revision = revisions === null ? run.firstRevision + from + i : revisions[i]!
+    places.push({ revision: revision as Revision, position: positions[i]! as LogPosition })
+  }
+}
+
+/**
+ * The prepare at `position`, which the index named; null when it has been scavenged since.
+ * @throws CorruptLogError, ReadFailedError
+ */
+export async function prepareAt(log: LogReader, position: LogPosition, limit: LogPosition): Promise<RecordPlace | null> {
+  const place = log.recordInMemory(position) ?? (await log.loadRecord(position, limit))
+  return place !== null && typeOf(place.window.view, place.offset) === RecordType.prepare ? place : null
+}

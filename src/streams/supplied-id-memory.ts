@@ -1,0 +1,107 @@
+import { EVENT_ID_SIZE } from '../core/event-id.ts'
+import type { LogPosition, Revision } from '../core/positions.ts'
+import type { EncodableEvent } from '../format/record-encoding.ts'
+import type { LogReader } from '../log/log-reader.ts'
+import type { CachedHead } from './head-cache.ts'
+import { IdWindow } from './id-window.ts'
+import { KEPT_ID_COUNT, type SuppliedIdList } from './index-part.ts'
+import { streamNameAt } from './stored-event.ts'
+import { prepareAt } from './stream-events.ts'
+import type { StreamIndex } from './stream-index.ts'
+
+/** The window of supplied ids: read from the index when somebody first supplies one, kept up by the writer from then on. */
+export class SuppliedIdMemory {
+  readonly #index: StreamIndex
+  readonly #log: LogReader
+  readonly #published: () => LogPosition
+  #window: IdWindow | null = null
+  #loading: Promise<void> | null = null
+
+  constructor(index: StreamIndex, log: LogReader, published: () => LogPosition) {
+    this.#index = index
+    this.#log = log
+    this.#published = published
+  }
+
+  /**
+   * Makes `find` able to tell without reading: loads the window, and the names of the streams whose events could be taken for
+   * these.
+   * @returns null when that needed no waiting.
+   */
+  prepare(head: CachedHead, ids: readonly (Uint8Array | undefined)[]): Promise<void> | null {
+    if (this.#window === null) {
+      this.#loading ??= this.#load()
+      if (this.#loading !== null) return this.#loading.then(() => this.#nameAll(head, ids))
+    }
+    const window = this.#window!
+    const isKnown = window.count === 0 || !ids.some(id => id !== undefined && window.unnamed(id, head.hash).length > 0)
+    return isKnown ? null : this.#nameAll(head, ids)
+  }
+
+  async #nameAll(head: CachedHead, ids: readonly (Uint8Array | undefined)[]): Promise<void> {
+    const window = this.#window!
+    for (const id of ids) {
+      if (id === undefined) continue
+      for (const position of window.unnamed(id, head.hash)) {
+        const place = await prepareAt(this.#log, position as LogPosition, this.#published())
+        window.name(id, head.hash, position, place === null ? '' : streamNameAt(place.window, place.offset))
+      }
+    }
+  }
+
+  /** @returns the first one's revision; null when it is unknown in the stream, 'mixed' when only some of them are known. */
+  find(head: CachedHead, ids: readonly (Uint8Array | undefined)[]): number | 'mixed' | null {
+    const window = this.#window
+    if (window === null) return null
+    const first = window.find([ids[0]!], head.name, head.hash)
+    if (first === null) return null
+    return ids.includes(undefined) ? 'mixed' : window.find(ids as readonly Uint8Array[], head.name, head.hash)
+  }
+
+  note(head: CachedHead, revision: Revision, event: EncodableEvent): void {
+    const { suppliedId } = event
+    if (suppliedId === undefined) return
+    this.#window?.add(suppliedId, 0, head.name, head.hash, revision, 0)
+  }
+
+  forgetNewest(): void {
+    this.#window?.forgetNewest()
+  }
+
+  /** The event was scavenged: whoever supplies its id again appends. */
+  drop(id: Uint8Array, streamHash: number, revision: Revision): void {
+    this.#window?.drop(id, streamHash, revision)
+  }
+
+  /** The newest ids that the index has, as many as a window holds. @returns null when they were in memory. */
+  #load(): Promise<void> | null {
+    const lists: (SuppliedIdList | Promise<SuppliedIdList>)[] = []
+    let count = 0
+    for (const part of [...this.#index.parts()].reverse()) {
+      const wanted = Math.min(part.suppliedIdCount, KEPT_ID_COUNT - count)
+      if (wanted === 0) continue
+      lists.push(part.suppliedIds(part.suppliedIdCount - wanted, wanted))
+      count += wanted
+    }
+    if (lists.some(list => list instanceof Promise)) {
+      return Promise.all(lists)
+        .then(loaded => this.#fill(loaded))
+        .finally(() => {
+          this.#loading = null
+        })
+    }
+    this.#fill(lists as SuppliedIdList[])
+    return null
+  }
+
+  /** @param lists newest first. */
+  #fill(lists: SuppliedIdList[]): void {
+    const window = new IdWindow()
+    for (const { ids, streamHashes, revisions, positions } of lists.reverse()) {
+      for (let i = 0; i < positions.length; i++) {
+        window.add(ids, i * EVENT_ID_SIZE, undefined, streamHashes[i]!, revisions[i]!, positions[i]!)
+      }
+    }
+    this.#window = window
+  }
+}

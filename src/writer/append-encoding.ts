@@ -1,0 +1,49 @@
+import assert from 'node:assert'
+import { Revision } from '../core/positions.ts'
+import type { ByteWindow } from '../format/byte-window.ts'
+import { encodeCommit, encodePrepare, type RecordStamp } from '../format/record-encoding.ts'
+import type { AppendTerms } from './append-terms.ts'
+import type { AppendMessage } from './messages.ts'
+
+/**
+ * Writes the records of `append` from the offset `start` on, and notes in it which revisions its events got. A lone event is
+ * its own commit; several are followed by one commit record, whatever their streams.
+ * @returns the offset of the last event.
+ */
+export function encodeAppend(window: ByteWindow, start: number, stamp: RecordStamp, append: AppendMessage): number {
+  const { head, rest, terms, eventCount } = append
+  let last = start
+  let at = start
+  if (terms !== null && terms.parts.length > 0) {
+    last = encodeParts(window, start, stamp, terms, eventCount === 1)
+    at = last + window.view.getUint32(last, true)
+  } else {
+    const { nameBytes } = head
+    const firstRevision = Revision.plus(head.revision, 1)
+    append.firstRevision = firstRevision
+    at = encodePrepare(window, start, stamp, rest.length === 0, nameBytes, firstRevision, append)
+    for (let i = 0; i < rest.length; i++) {
+      last = at
+      at = encodePrepare(window, at, stamp, false, nameBytes, Revision.plus(firstRevision, i + 1), rest[i]!)
+    }
+  }
+  if (eventCount > 1) at = encodeCommit(window, at, stamp, start, eventCount)
+  // assert(condition) would make an array of its arguments for each append.
+  if (at !== start + append.size) assert.fail('an append has another size than was reserved')
+  return last
+}
+
+function encodeParts(window: ByteWindow, start: number, stamp: RecordStamp, { parts }: AppendTerms, isLone: boolean): number {
+  let last = start
+  let at = start
+  for (const part of parts) {
+    const { head, events } = part
+    if (events.length === 0) continue
+    part.firstRevision = Revision.plus(head.revision, 1)
+    for (let i = 0; i < events.length; i++) {
+      last = at
+      at = encodePrepare(window, at, stamp, isLone, head.nameBytes, Revision.plus(part.firstRevision, i), events[i]!)
+    }
+  }
+  return last
+}

@@ -1,0 +1,276 @@
+import { describe, expect, test } from 'vitest'
+import { CorruptLogError } from '../../src/core/errors.ts'
+import type { LogPosition } from '../../src/core/positions.ts'
+import { MemoryDisk } from '../../src/disk/memory-disk.ts'
+import { CrashModel } from '../support/crash-states.ts'
+import { Random } from '../support/random.ts'
+import { SimulatedDisk } from '../support/simulated-disk.ts'
+import { CHUNK_SIZE, DIRECTORY, IndexStage } from './index-files-stage.ts'
+import { COLLIDING, expectAnswers, hashOfName } from './index-model.ts'
+
+const SEED = 'index files'
+const NAMES = [...Array.from({ length: 300 }, (_, i) => `stream-${i}`), ...COLLIDING.flat(), 'ü'.repeat(512)]
+const FEW = ['hot', 'warm', ...COLLIDING.flat()]
+
+async function directoryOnDisk(): Promise<MemoryDisk> {
+  const disk = new MemoryDisk()
+  await disk.makeDirectory(DIRECTORY)
+  return disk
+}
+
+describe('index files', () => {
+  test.each([
+    1, 2, 3, 5, 8, 9,
+  ])(`of %d chunks answer as the model does, after merging and after another open (seed ${SEED})`, async count => {
+    const disk = await directoryOnDisk()
+    const stage = new IndexStage()
+    const random = new Random(`${SEED}/${count}`)
+    const files = await stage.open(disk)
+    for (let chunk = 0; chunk < count; chunk++) {
+      stage.growChunk(random, 400, chunk % 3 === 2 ? FEW : NAMES, chunk % 4 === 3)
+      await stage.addChunks(files)
+    }
+    await files.settled()
+    expect(files.parts.length).toBeLessThanOrEqual(Math.floor(Math.log2(count)) + 1)
+    await expectAnswers(files.parts, stage.model.events, NAMES)
+    await files.close()
+    for (const cacheBytes of [0, 8192, 1 << 20]) {
+      const again = await stage.open(disk, { cacheBytes })
+      expect(again.missing).toEqual([])
+      expect(again.cachedBytes).toBeLessThanOrEqual(cacheBytes)
+      await expectAnswers(again.parts, stage.model.events, NAMES)
+      expect(again.cachedBytes).toBeLessThanOrEqual(cacheBytes)
+      await again.close()
+    }
+    expect((await disk.list(DIRECTORY)).length).toBe(count.toString(2).replaceAll('0', '').length)
+    expect([stage.scans, stage.failures]).toEqual([[], []])
+  })
+
+  test('of one stream with thousands of events, dense and with holes', async () => {
+    const disk = await directoryOnDisk()
+    const stage = new IndexStage()
+    const files = await stage.open(disk, { cacheBytes: 20_000 })
+    stage.model.grow(new Random(SEED), 128, 3000, ['one', 'two'])
+    stage.chunkCount = 10
+    stage.model.grow(new Random(SEED), 10 * CHUNK_SIZE, 3000, ['two', 'three'], true)
+    stage.chunkCount = 20
+    await stage.addChunks(files)
+    await files.settled()
+    await expectAnswers(files.parts, stage.model.events, ['four'])
+    await files.close()
+  })
+
+  test('of sixty thousand streams have a directory, and a filter of several pages', async () => {
+    const disk = await directoryOnDisk()
+    const stage = new IndexStage()
+    const names = Array.from({ length: 60_000 }, (_, i) => `a-rather-long-stream-name-${i}`)
+    for (const [i, stream] of names.entries()) {
+      stage.model.events.push({ stream, type: `type-${i % 3000}`, revision: 0, position: 128 + i, id: null })
+    }
+    stage.chunkCount = 1
+    const files = await stage.open(disk, { chunkCount: 0 })
+    await stage.addChunks(files)
+    for (const part of files.parts) {
+      for (const { stream, position } of stage.model.events) {
+        const run = await part.find(Buffer.from(stream), hashOfName(stream))
+        if (run?.lastPosition !== position) expect([stream, run?.lastPosition]).toEqual([stream, position])
+      }
+      for (let i = 0; i < 1000; i++) expect(await part.find(Buffer.from(`absent-${i}`), hashOfName(`absent-${i}`))).toBeNull()
+    }
+    expect(await files.parts[0]!.lastOfType(Buffer.from('type-2999'))).toBe(128 + 59_999)
+    await files.close()
+  })
+
+  test('a clean close leaves a partial file, and the next run goes on behind it', async () => {
+    const disk = await directoryOnDisk()
+    const stage = new IndexStage()
+    const random = new Random(`${SEED}/partial`)
+    for (let run = 0; run < 4; run++) {
+      const files = await stage.open(disk)
+      const from = files.end
+      stage.growActive(random, 50, NAMES)
+      await files.add(stage.active(from, stage.end), stage.end as LogPosition, 'partial')
+      expect(files.end).toBe(stage.end)
+      await expectAnswers(files.parts, stage.model.events, NAMES)
+      await files.close()
+      expect(await disk.list(DIRECTORY)).toEqual(['000000-partial.index'])
+    }
+    const files = await stage.open(disk)
+    const from = files.end
+    stage.growActive(random, 50, NAMES)
+    stage.chunkCount = 1
+    stage.end = CHUNK_SIZE
+    await files.add(stage.active(from, CHUNK_SIZE), CHUNK_SIZE as LogPosition, 'complete')
+    await expectAnswers(files.parts, stage.model.events, NAMES)
+    await files.close()
+    expect(await disk.list(DIRECTORY)).toEqual(['000000-000000.index'])
+  })
+
+  test('missing, cut, zeroed, foreign and stale files are made again, and only those', async () => {
+    const disk = await directoryOnDisk()
+    const stage = new IndexStage()
+    const random = new Random(`${SEED}/damage`)
+    const files = await stage.open(disk)
+    for (let chunk = 0; chunk < 7; chunk++) stage.growChunk(random, 60, NAMES)
+    await stage.addChunks(files)
+    await files.close()
+    const names = await disk.list(DIRECTORY)
+    expect(names).toEqual(['000000-000003.index', '000004-000005.index', '000006-000006.index'])
+    const content = disk.snapshot()
+    const path = (name: string) => `${DIRECTORY}/${name}`
+    const whole = content.get(path(names[1]!))!
+    const damages: Record<string, Uint8Array | null> = {
+      missing: null,
+      cut: whole.subarray(0, whole.length - 4096),
+      empty: new Uint8Array(0),
+      zeroed: new Uint8Array(whole.length),
+      foreign: content.get(path(names[2]!))!,
+    }
+    for (const [damage, bytes] of Object.entries(damages)) {
+      const copy = new Map(content)
+      if (bytes === null) copy.delete(path(names[1]!))
+      else copy.set(path(names[1]!), bytes)
+      copy.set(path('000009-000009.index.tmp'), whole)
+      const damaged = new MemoryDisk(copy)
+      stage.scans.length = 0
+      const opened = await stage.open(damaged)
+      expect(
+        opened.missing.map(({ number }) => number),
+        damage,
+      ).toEqual([4, 5])
+      await opened.rebuild()
+      await opened.settled()
+      expect(stage.scans, damage).toEqual([4 * CHUNK_SIZE, 5 * CHUNK_SIZE])
+      await expectAnswers(opened.parts, stage.model.events, NAMES)
+      await opened.close()
+      expect(await damaged.list(DIRECTORY)).toEqual(names)
+    }
+    const stale = await stage.open(disk, { fingerprint: 6 })
+    expect(stale.missing.length).toBe(7)
+    await stale.close()
+  })
+
+  test('every single bit flip is detected, or changes no answer', async () => {
+    const disk = await directoryOnDisk()
+    const stage = new IndexStage()
+    stage.growChunk(new Random(`${SEED}/flips`), 40, FEW)
+    const files = await stage.open(disk, { chunkCount: 0 })
+    await stage.addChunks(files)
+    await files.close()
+    const path = `${DIRECTORY}/000000-000000.index`
+    const whole = disk.snapshot().get(path)!
+    for (let bit = 0; bit < whole.length * 8; bit += 307) {
+      const bytes = new Uint8Array(whole)
+      bytes[bit >> 3]! ^= 1 << (bit & 7)
+      stage.scans.length = 0
+      const opened = await stage.open(new MemoryDisk(new Map([[path, bytes]])))
+      await opened.rebuild()
+      await expectAnswers(opened.parts, stage.model.events, FEW).catch(error => {
+        throw new Error(`bit ${bit}`, { cause: error })
+      })
+      expect(stage.scans, `bit ${bit}`).toEqual([0])
+      await opened.close()
+    }
+  }, 120_000)
+
+  test('a damaged file of several chunks is made again while it is read', async () => {
+    const disk = await directoryOnDisk()
+    const stage = new IndexStage()
+    const random = new Random(`${SEED}/mend`)
+    for (let chunk = 0; chunk < 4; chunk++) stage.growChunk(random, 300, NAMES)
+    const files = await stage.open(disk, { chunkCount: 0 })
+    await stage.addChunks(files)
+    await files.close()
+    const path = `${DIRECTORY}/000000-000003.index`
+    const bytes = new Uint8Array(disk.snapshot().get(path)!)
+    for (let page = 1; page < bytes.length / 4096; page++) bytes[page * 4096 + 100]! ^= 1
+    for (const mode of ['write', 'read'] as const) {
+      const damaged = new MemoryDisk(new Map([[path, bytes]]))
+      stage.scans.length = 0
+      const opened = await stage.open(damaged, { mode })
+      await expectAnswers(opened.parts, stage.model.events, NAMES)
+      expect(stage.scans).toEqual([0, 1, 2, 3].map(chunk => chunk * CHUNK_SIZE))
+      await opened.close()
+      expect(await damaged.list(DIRECTORY)).toEqual(['000000-000003.index'])
+      expect(damaged.snapshot().get(path)![4096 + 100] === bytes[4096 + 100]).toBe(mode === 'read')
+    }
+  })
+
+  test('a file that knows more than the log has is evidence of loss', async () => {
+    const disk = await directoryOnDisk()
+    const stage = new IndexStage()
+    for (let chunk = 0; chunk < 3; chunk++) stage.growChunk(new Random(SEED), 20, FEW)
+    const files = await stage.open(disk, { chunkCount: 0 })
+    await stage.addChunks(files)
+    await files.close()
+    await expect(stage.open(disk, { chunkCount: 2 })).rejects.toThrow(CorruptLogError)
+    await expect(stage.open(disk, { chunkCount: 2 })).rejects.toThrow('000002-000002.index')
+  })
+
+  test('readers keep what a merge replaced until they release it', async () => {
+    const disk = await directoryOnDisk()
+    const stage = new IndexStage()
+    stage.growChunk(new Random(SEED), 50, FEW)
+    const files = await stage.open(disk, { chunkCount: 0 })
+    await stage.addChunks(files)
+    const before = [...stage.model.events]
+    const held = files.retain()
+    stage.growChunk(new Random(SEED), 50, FEW)
+    await stage.addChunks(files)
+    await files.settled()
+    expect(await disk.list(DIRECTORY)).toEqual(['000000-000000.index', '000000-000001.index'])
+    await expectAnswers(held, before, FEW)
+    files.release(held)
+    await files.close()
+    expect(await disk.list(DIRECTORY)).toEqual(['000000-000001.index'])
+  })
+
+  test('a full disk costs nothing but the file: its part answers from memory and is written later', async () => {
+    const disk = new SimulatedDisk()
+    await disk.makeDirectory(DIRECTORY)
+    const stage = new IndexStage()
+    stage.growChunk(new Random(SEED), 50, FEW)
+    const files = await stage.open(disk, { chunkCount: 0 })
+    disk.failNext({ op: 'write', error: 'ENOSPC' })
+    await expect(stage.addChunks(files)).rejects.toMatchObject({ code: 'ENOSPC' })
+    await expectAnswers(files.parts, stage.model.events, FEW)
+    stage.growChunk(new Random(SEED), 50, FEW)
+    await stage.addChunks(files)
+    await files.settled()
+    await expectAnswers(files.parts, stage.model.events, FEW)
+    await files.close()
+    expect(await disk.list(DIRECTORY)).toEqual(['000000-000001.index'])
+    expect(disk.openPaths).toEqual([])
+  })
+
+  test('after a crash at any point all answers are right', async () => {
+    const disk = new SimulatedDisk()
+    await disk.makeDirectory(DIRECTORY)
+    await disk.syncDirectory(DIRECTORY)
+    const stage = new IndexStage()
+    const random = new Random(`${SEED}/crash`)
+    for (let chunk = 0; chunk < 4; chunk++) stage.growChunk(random, 8, FEW)
+    stage.growActive(random, 5, FEW)
+    const files = await stage.open(disk, { chunkCount: 0 })
+    await stage.addChunks(files)
+    await files.settled()
+    await files.add(stage.active(files.end, stage.end), stage.end as LogPosition, 'partial')
+    await files.close()
+    let count = 0
+    for (const state of new CrashModel(disk, { seed: SEED }).states()) {
+      count++
+      try {
+        await state.disk.makeDirectory(DIRECTORY)
+        const opened = await stage.open(state.disk)
+        await opened.rebuild()
+        await opened.settled()
+        await expectAnswers(stage.allParts(opened), stage.model.events, FEW)
+        await opened.close()
+        expect(stage.failures).toEqual([])
+      } catch (error) {
+        throw new Error(state.describe(), { cause: error })
+      }
+    }
+    expect(count).toBeGreaterThan(50)
+  }, 120_000)
+})
