@@ -99,7 +99,7 @@ export class Admission {
       if (options.expectedRevision !== undefined) expected = checkExpected(options.expectedRevision)
       if (options.condition !== undefined) terms = { parts: NO_PARTS, condition: encodeCondition(options.condition) }
     }
-    if (typeof stream === 'string' && isSystemStream(stream) && !isFromHouse(options)) refuseSystemStream(stream)
+    if (typeof stream === 'string' && !isFromHouse(options)) refuseSystemStream(stream)
     this.#letIn(
       Array.isArray(events)
         ? this.#several(stream, expected, events, terms, resolve, reject)
@@ -229,8 +229,9 @@ function commitOf(
   return withoutOwnEvents(parts[0]!.head, 'any', { parts, condition }, resolve, reject)
 }
 
-function refuseSystemStream(stream: string): never {
-  throw new InvalidArgumentError(`streams that begin with $ belong to the store: '${stream}'`)
+/** @throws InvalidArgumentError for a stream of the store's own. */
+export function refuseSystemStream(stream: string): void {
+  if (isSystemStream(stream)) throw new InvalidArgumentError(`streams that begin with $ belong to the store: '${stream}'`)
 }
 
 function checkSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
@@ -248,7 +249,7 @@ function checkCommits(commits: unknown, isOurs: boolean): readonly StreamCommit[
     }
     const { stream } = commit
     if (streams.has(stream)) throw new InvalidArgumentError(`stream '${stream}' is named twice in one commit`)
-    if (typeof stream === 'string' && isSystemStream(stream) && !isOurs) refuseSystemStream(stream)
+    if (typeof stream === 'string' && !isOurs) refuseSystemStream(stream)
     streams.add(stream)
   }
   return commits as StreamCommit[]

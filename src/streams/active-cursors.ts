@@ -49,7 +49,7 @@ class NameCursor {
   }
 }
 
-/** The streams of an active index that nobody adds to any more. */
+/** The streams that an active index has when the walk begins; what is added to them meanwhile is seen, or not. */
 export class ActiveStreamCursor extends NameCursor implements StreamCursor {
   readonly #slots: StreamSlots
   #run: ActiveRun | null = null
@@ -115,8 +115,11 @@ export class ActiveTypeCursor extends NameCursor implements TypeCursor {
   }
 }
 
+/** Where a cursor finds the name at which it stands. */
+type NamePlace = Pick<StreamCursor, 'hash' | 'nameBytes' | 'nameOffset' | 'nameSize'>
+
 /** Whether two cursors stand at the same name, or which one comes first. */
-export function compareCursors(one: StreamCursor | TypeCursor, other: StreamCursor | TypeCursor): number {
+export function compareCursors(one: NamePlace, other: NamePlace): number {
   if (one.hash !== other.hash) return one.hash >>> 0 < other.hash >>> 0 ? -1 : 1
   return compareNames(one.nameBytes, one.nameOffset, one.nameSize, other.nameBytes, other.nameOffset, other.nameSize)
 }
