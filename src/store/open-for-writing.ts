@@ -98,6 +98,7 @@ async function wireFound(
       logger?.error({ err: cause, position }, 'the writer failed; reads go on, appends need a reopen')
       pending.fail(position, cause)
       pending.settle(chaser.published.position)
+      rules.writerFailed()
     },
   }
   const commits: CommitListener = {
@@ -116,7 +117,9 @@ async function wireFound(
     pending.settle(chaser.published.position)
     log.release(chaser.published.position)
   })
-  const admission = new Admission(options, pending, writer.queue, rules, log.capacity)
+  const admission = new Admission(options, pending, writer.queue, rules, log.capacity, () =>
+    writer.failure === undefined ? null : writerFailed(writer.failure.cause, 'rejected'),
+  )
   await chaser.start()
   writer.continueFrom(index.lastCreatedMs)
 
@@ -141,7 +144,6 @@ async function wireFound(
     writing: { writer, pending, admission },
     admit(stream, events, appendOptions, resolve, reject) {
       try {
-        if (writer.failure !== undefined) throw writerFailed(writer.failure.cause, 'rejected')
         admission.admit(stream, events, appendOptions, resolve, reject)
       } catch (error) {
         reject(error)
@@ -149,7 +151,6 @@ async function wireFound(
     },
     admitCommit(streams, commitOptions, resolve, reject) {
       try {
-        if (writer.failure !== undefined) throw writerFailed(writer.failure.cause, 'rejected')
         admission.admitCommit(streams, commitOptions, resolve, reject)
       } catch (error) {
         reject(error)

@@ -22,9 +22,17 @@ export class SuppliedIdMemory {
     this.#published = published
   }
 
-  /** Whether `find` can tell without reading. */
-  isReady(head: CachedHead, id: Uint8Array): boolean {
-    return this.#window !== null && (this.#window.count === 0 || this.#window.unnamed(id, head.hash).length === 0)
+  /** Whether `find` can tell without reading, and `note` leaves no gap. */
+  isReady({ name, hash }: CachedHead, ids: readonly (Uint8Array | undefined)[]): boolean {
+    if (ids.every(id => id === undefined)) return true
+    const window = this.#window
+    if (window === null) return false
+    const [first] = ids
+    if (window.count === 0 || first === undefined) return true
+    if (window.unnamed(first, hash).length > 0) return false
+    // The others are looked for only behind an event that has the first one's id.
+    if (ids.length === 1 || window.find([first], name, hash) === null) return true
+    return ids.every(id => id === undefined || window.unnamed(id, hash).length === 0)
   }
 
   /** Loads the window, and the names of the streams whose events could be taken for these. */
