@@ -1,6 +1,7 @@
 /** The public door of Tailrace. */
 export type { Clock } from './core/clock.ts'
 export {
+  ConditionFailedError,
   CorruptLogError,
   DiskFullError,
   InvalidArgumentError,
@@ -12,22 +13,43 @@ export {
   RecordTooLargeError,
   StoreClosedError,
   StoreLockedError,
+  StreamDeletedError,
   StreamNotFoundError,
   TailraceError,
+  TransactionClosedError,
   UnsupportedFormatError,
   WriterFailedError,
   WrongExpectedRevisionError,
 } from './core/errors.ts'
-export type { AppendAck, ExpectedRevision, JsonValue, NewEvent, RecordedEvent } from './core/events.ts'
+export type {
+  AppendAck,
+  AppendCondition,
+  CommitAnswer,
+  ExpectedRevision,
+  JsonValue,
+  NewEvent,
+  RecordedEvent,
+  StreamCommit,
+} from './core/events.ts'
 export type { LogPosition, Revision } from './core/positions.ts'
-export type { AppendOptions } from './store/admission.ts'
+export type { StreamMetadata } from './core/stream-metadata.ts'
+export type { AppendOptions, CommitOptions } from './store/admission.ts'
 export { EventStore } from './store/event-store.ts'
 export type { Durability, StoreOptions } from './store/options.ts'
 export type { Recovery } from './store/rooms.ts'
 export type { StoreStats } from './store/stats.ts'
+export type { ChangeAck, ChangeOptions } from './store/stream-settings.ts'
+export type {
+  DecideAgain,
+  Transaction,
+  TransactionCommitOptions,
+  TransactionOptions,
+  TransactionResult,
+} from './store/transaction.ts'
 export type { ReadAllOptions } from './streams/all-reader.ts'
 export type { EventFilter } from './streams/event-filter.ts'
 export type { EventReading } from './streams/event-reading.ts'
+export type { StreamSummary } from './streams/stream-list.ts'
 export type { ReadStreamOptions } from './streams/stream-reader.ts'
 export type { Consumer, ConsumerOptions } from './subscriptions/consumer.ts'
 export type { ConsumerGroup, GroupStats } from './subscriptions/consumer-group.ts'

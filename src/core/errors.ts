@@ -50,8 +50,9 @@ export class StreamNotFoundError extends TailraceError {
   readonly code = 'STREAM_NOT_FOUND'
   readonly stream: string
 
-  constructor(stream: string) {
-    super(`stream '${stream}' does not exist`)
+  /** @param revision when it is only this event that isn't there. */
+  constructor(stream: string, revision?: number) {
+    super(revision === undefined ? `stream '${stream}' does not exist` : `stream '${stream}' has no event ${revision}`)
     this.stream = stream
   }
 }

@@ -1,4 +1,11 @@
-import { InvalidArgumentError, QueueFullError, RecordTooLargeError, StoreClosedError, withoutStack } from '../core/errors.ts'
+import {
+  InvalidArgumentError,
+  QueueFullError,
+  RecordTooLargeError,
+  StoreClosedError,
+  type TailraceError,
+  withoutStack,
+} from '../core/errors.ts'
 import type { AppendCondition, ExpectedRevision, NewEvent, StreamCommit } from '../core/events.ts'
 import { MAX_APPEND_SIZE } from '../core/limits.ts'
 import { isSystemStream } from '../core/names.ts'
@@ -54,20 +61,26 @@ export class Admission {
   readonly #maxSize: number
   readonly #encoding = new EventEncoding()
   readonly #waiting = new WaitingLine(append => this.#enqueue(append))
+  readonly #failure: () => TailraceError | null
   #isClosed = false
 
-  /** @param capacity the largest append that a chunk can hold, in bytes. */
+  /**
+   * @param capacity the largest append that a chunk can hold, in bytes.
+   * @param failure why nothing can be written any more; null while it can.
+   */
   constructor(
     bounds: AdmissionBounds,
     pending: PendingAppends,
     queue: StageQueue<WriterMessage>,
     check: AppendCheck,
     capacity: number,
+    failure: () => TailraceError | null,
   ) {
     this.#bounds = bounds
     this.#pending = pending
     this.#queue = queue
     this.#check = check
+    this.#failure = failure
     this.#maxSize = Math.min(MAX_APPEND_SIZE, capacity)
   }
 
@@ -99,7 +112,7 @@ export class Admission {
       if (options.expectedRevision !== undefined) expected = checkExpected(options.expectedRevision)
       if (options.condition !== undefined) terms = { parts: NO_PARTS, condition: encodeCondition(options.condition) }
     }
-    if (typeof stream === 'string' && isSystemStream(stream) && !isFromHouse(options)) refuseSystemStream(stream)
+    if (typeof stream === 'string' && !isFromHouse(options)) refuseSystemStream(stream)
     this.#letIn(
       Array.isArray(events)
         ? this.#several(stream, expected, events, terms, resolve, reject)
@@ -139,6 +152,8 @@ export class Admission {
 
   /** The bound comes before anything is made: a refusal must cost less than an append. */
   #checkRoom(): void {
+    const failure = this.#failure()
+    if (failure !== null) throw failure
     if (this.#isClosed) throw new StoreClosedError()
     if (this.#pending.count + this.#waiting.count >= this.#bounds.maxPendingAppends) this.#refuse()
     if (this.#pending.bytes + this.#waiting.bytes >= this.#bounds.maxPendingBytes) this.#refuse()
@@ -158,6 +173,14 @@ export class Admission {
   }
 
   #enqueue(append: PendingAppend): void {
+    const failure = this.#failure()
+    if (failure !== null) append.fail(failure)
+    // Called back, or failed, in front of the queue: it has been told, and nobody has to see it.
+    if (append.isAborted) {
+      append.unlisten?.()
+      this.#check.release(append)
+      return
+    }
     this.#pending.add(append)
     this.#queue.push(append)
   }
@@ -229,8 +252,9 @@ function commitOf(
   return withoutOwnEvents(parts[0]!.head, 'any', { parts, condition }, resolve, reject)
 }
 
-function refuseSystemStream(stream: string): never {
-  throw new InvalidArgumentError(`streams that begin with $ belong to the store: '${stream}'`)
+/** @throws InvalidArgumentError for a stream of the store's own. */
+export function refuseSystemStream(stream: string): void {
+  if (isSystemStream(stream)) throw new InvalidArgumentError(`streams that begin with $ belong to the store: '${stream}'`)
 }
 
 function checkSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
@@ -248,7 +272,7 @@ function checkCommits(commits: unknown, isOurs: boolean): readonly StreamCommit[
     }
     const { stream } = commit
     if (streams.has(stream)) throw new InvalidArgumentError(`stream '${stream}' is named twice in one commit`)
-    if (typeof stream === 'string' && isSystemStream(stream) && !isOurs) refuseSystemStream(stream)
+    if (typeof stream === 'string' && !isOurs) refuseSystemStream(stream)
     streams.add(stream)
   }
   return commits as StreamCommit[]

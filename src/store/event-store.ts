@@ -1,7 +1,9 @@
 import type { Clock } from '../core/clock.ts'
 import { InvalidArgumentError, ReadOnlyStoreError, StoreClosedError } from '../core/errors.ts'
 import type { AppendAck, CommitAnswer, NewEvent, StreamCommit } from '../core/events.ts'
+import { encodeStreamName } from '../core/names.ts'
 import type { LogPosition, Revision } from '../core/positions.ts'
+import type { StreamMetadata } from '../core/stream-metadata.ts'
 import type { Disk } from '../disk/disk.ts'
 import { MemoryDisk } from '../disk/memory-disk.ts'
 import { NodeDisk } from '../disk/node-disk.ts'
@@ -10,6 +12,7 @@ import type { ScavengeResult } from '../scavenge/scavenger.ts'
 import { AllReader, type ReadAllOptions } from '../streams/all-reader.ts'
 import { EventSelection } from '../streams/event-filter.ts'
 import { type EventReading, eventReading, type NextBatch } from '../streams/event-reading.ts'
+import { StreamList, type StreamSummary } from '../streams/stream-list.ts'
 import { checkReadOptions, type ReadStreamOptions, StreamReader } from '../streams/stream-reader.ts'
 import { type Consumer, type ConsumerOptions, NamedConsumer } from '../subscriptions/consumer.ts'
 import { type ConsumerGroup, OpenGroup } from '../subscriptions/consumer-group.ts'
@@ -21,7 +24,7 @@ import { OpenProjection, type Projection, type ProjectionOptions } from '../subs
 import { type SubscribeOptions, subscribe } from '../subscriptions/subscribe.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { type PartitionedTopic, type Topic, type TopicOptions, topicOf } from '../subscriptions/topic.ts'
-import { type AppendOptions, type CommitOptions, fromHouse, type HouseAppendOptions } from './admission.ts'
+import { type AppendOptions, type CommitOptions, fromHouse, type HouseAppendOptions, refuseSystemStream } from './admission.ts'
 import type { BackupCallOptions, Maintenance, ScavengeCallOptions } from './maintenance.ts'
 import { openForReading } from './open-for-reading.ts'
 import { openForWriting } from './open-for-writing.ts'
@@ -29,6 +32,8 @@ import { type CheckedOptions, checkOptions, type StoreOptions } from './options.
 import type { Resolve } from './pending-appends.ts'
 import type { Recovery, Rooms } from './rooms.ts'
 import { type StoreStats, statsOf } from './stats.ts'
+import { type ChangeAck, type ChangeOptions, StreamSettings } from './stream-settings.ts'
+import { OpenTransaction, type Transaction, type TransactionDesk, type TransactionOptions } from './transaction.ts'
 
 /** What events of a read look like when nothing more is said of them. */
 type AnyEvent = { type: string; data: unknown }
@@ -53,6 +58,9 @@ export class EventStore {
   readonly #rooms: Rooms
   readonly #streams: StreamReader
   readonly #all: AllReader
+  readonly #list: StreamList
+  readonly #settings: StreamSettings
+  readonly #transactions: TransactionDesk
   readonly #followers: FollowerDesk
   readonly #topics = new Map<string, PartitionedTopic>()
   #closing: Promise<void> | null = null
@@ -63,6 +71,14 @@ export class EventStore {
     const { index, loader, reader, chaser, storeId } = rooms
     this.#streams = new StreamReader(index, loader, reader, chaser.published, storeId, clock)
     this.#all = new AllReader(reader, chaser.published, storeId)
+    this.#list = new StreamList(index, loader, clock)
+    this.#settings = new StreamSettings(rooms, this.#streams)
+    this.#transactions = {
+      clock,
+      lastPosition: () => index.lastPosition,
+      read: (stream, options, upTo) => this.#whileOpen(this.#streams.read(stream, options, rooms.beforeRead, upTo)),
+      append: (stream, events, options) => this.append(stream, events, options),
+    }
     this.#followers = new FollowerDesk({
       ...{ reader, published: chaser.published, storeId, streams: this.#streams, clock },
       look: rooms.writing === null ? async () => void (await rooms.beforeRead()) : null,
@@ -117,6 +133,18 @@ export class EventStore {
     return new Promise((resolve, reject) => {
       this.#rooms.admitCommit(streams, options, resolve as Resolve, reject)
     })
+  }
+
+  /**
+   * Reads and then appends to one stream, unless something of the same types was appended to it meanwhile. It begins now.
+   * @throws InvalidArgumentError, StoreClosedError, ReadOnlyStoreError
+   */
+  transaction<Event extends AnyEvent = AnyEvent>(stream: string, options: TransactionOptions = {}): Transaction<Event> {
+    this.#refuseIfClosed()
+    if (this.#rooms.writing === null) throw new ReadOnlyStoreError('the store is open for reading')
+    encodeStreamName(stream)
+    refuseSystemStream(stream)
+    return new OpenTransaction<Event>(this.#transactions, stream, options)
   }
 
   /** The events of one stream. Iterating throws StreamNotFoundError when there is no such stream. */
@@ -187,7 +215,7 @@ export class EventStore {
     return topicOf(this.#topics, this.#followers, name, options, stream => this.head(stream))
   }
 
-  /** The stream's last revision, or null when it does not exist. */
+  /** The stream's last revision; null when there is no such stream, or it is deleted. */
   async head(stream: string): Promise<Revision | null> {
     this.#refuseIfClosed()
     await this.#rooms.beforeRead()
@@ -196,6 +224,73 @@ export class EventStore {
 
   async exists(stream: string): Promise<boolean> {
     return (await this.head(stream)) !== null
+  }
+
+  /**
+   * Every stream with something to read, once, in no order that means anything; not those of the store's own (`$`). It shows the
+   * streams that are there when it is first asked, as they are when it comes by them.
+   * @param options `prefix`: only those whose names begin so.
+   */
+  streams({ prefix = '' }: { readonly prefix?: string | undefined } = {}): AsyncIterable<StreamSummary> {
+    if (typeof prefix !== 'string') throw new InvalidArgumentError('prefix must be a string')
+    return { [Symbol.asyncIterator]: () => this.#walk(Buffer.from(prefix)) }
+  }
+
+  async *#walk(prefix: Uint8Array): AsyncGenerator<StreamSummary, void, undefined> {
+    this.#refuseIfClosed()
+    await this.#rooms.beforeRead()
+    for await (const stream of this.#list.walk(prefix)) {
+      this.#refuseIfClosed()
+      yield stream
+    }
+  }
+
+  /**
+   * What was set for the stream last, whether it has events or not; `{}` when nothing was.
+   * @throws StreamDeletedError when it is deleted for good
+   */
+  async metadata(stream: string): Promise<StreamMetadata> {
+    this.#refuseIfClosed()
+    return this.#settings.metadata(stream)
+  }
+
+  /**
+   * Says what is kept of the stream, as a whole: what is not named does not hold any more. Holds for every read from now on;
+   * readAll shows what is not kept until it is scavenged.
+   * @param options `expectedRevision`: of the stream `$$stream`, where the metadata stands.
+   * @throws (rejects with) InvalidArgumentError, StreamDeletedError when it is deleted for good, and what `append` does
+   */
+  async setMetadata(stream: string, metadata: StreamMetadata, options: ChangeOptions = {}): Promise<ChangeAck> {
+    this.#refuseIfClosed()
+    return this.#settings.setMetadata(stream, metadata, options)
+  }
+
+  /**
+   * Deletes what stands in the stream. Whoever appends to it later begins it anew; its revisions go on. Its metadata stays.
+   * Deleting what isn't there is no error.
+   * @throws (rejects with) StreamDeletedError when it is deleted for good, and what `append` does
+   */
+  async delete(stream: string, options: ChangeOptions = {}): Promise<ChangeAck> {
+    this.#refuseIfClosed()
+    return this.#settings.delete(stream, options)
+  }
+
+  /**
+   * Deletes the stream for good, whether it was ever written or not: it can't be read or appended to any more.
+   * @throws (rejects with) StreamDeletedError when it is so already, and what `append` does
+   */
+  async tombstone(stream: string, options: ChangeOptions = {}): Promise<ChangeAck> {
+    this.#refuseIfClosed()
+    return this.#settings.tombstone(stream, options)
+  }
+
+  /**
+   * Empties one event for good, at the next scavenge. Until then it can be read.
+   * @throws (rejects with) StreamNotFoundError when there is no such event, StreamDeletedError, and what `append` does
+   */
+  async erase(stream: string, revision: number): Promise<ChangeAck> {
+    this.#refuseIfClosed()
+    return this.#settings.erase(stream, revision)
   }
 
   /** Position of the last event that was acknowledged; 0 while there is none. */

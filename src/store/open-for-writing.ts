@@ -102,6 +102,7 @@ async function wireFound(
       logger?.error({ err: cause, position }, 'the writer failed; reads go on, appends need a reopen')
       pending.fail(position, cause)
       pending.settle(chaser.published.position)
+      rules.writerFailed()
     },
   }
   const commits: CommitListener = {
@@ -120,7 +121,9 @@ async function wireFound(
     pending.settle(chaser.published.position)
     log.release(chaser.published.position)
   })
-  const admission = new Admission(options, pending, writer.queue, rules, log.capacity)
+  const admission = new Admission(options, pending, writer.queue, rules, log.capacity, () =>
+    writer.failure === undefined ? null : writerFailed(writer.failure.cause, 'rejected'),
+  )
   const streams = new StreamReader(index, loader, reader, chaser.published, storeId, clock)
   const maintenance = new Maintenance({
     ...{ files: { disk, directory, chunks: log.chunks }, index, indexFiles: files, loader, ids, writer, clock },
@@ -152,7 +155,6 @@ async function wireFound(
     writing: { writer, pending, admission, maintenance },
     admit(stream, events, appendOptions, resolve, reject) {
       try {
-        if (writer.failure !== undefined) throw writerFailed(writer.failure.cause, 'rejected')
         admission.admit(stream, events, appendOptions, resolve, reject)
       } catch (error) {
         reject(error)
@@ -160,7 +162,6 @@ async function wireFound(
     },
     admitCommit(streams, commitOptions, resolve, reject) {
       try {
-        if (writer.failure !== undefined) throw writerFailed(writer.failure.cause, 'rejected')
         admission.admitCommit(streams, commitOptions, resolve, reject)
       } catch (error) {
         reject(error)

@@ -1,3 +1,4 @@
+import Denque from 'denque'
 import type { StreamHead } from '../writer/stream-head.ts'
 import { headsOf, type PendingAppend } from './pending-appends.ts'
 
@@ -12,7 +13,7 @@ interface Waiting {
  * it go on in the order of their calls; an append to several streams goes on when it is the first in each line.
  */
 export class WaitingLine {
-  readonly #lines = new Map<StreamHead, Waiting[]>()
+  readonly #lines = new Map<StreamHead, Denque<Waiting>>()
   readonly #goOn: (append: PendingAppend) => void
   readonly #drained: (() => void)[] = []
   count = 0
@@ -34,7 +35,7 @@ export class WaitingLine {
     const waiting: Waiting = { append, heads: headsOf(append), isReady: ready === null }
     for (const head of waiting.heads) {
       const line = this.#lines.get(head)
-      if (line === undefined) this.#lines.set(head, [waiting])
+      if (line === undefined) this.#lines.set(head, new Denque([waiting]))
       else line.push(waiting)
     }
     this.count++
@@ -60,19 +61,22 @@ export class WaitingLine {
     })
   }
 
-  #advance(waiting: Waiting): void {
-    if (!waiting.isReady || !waiting.heads.every(head => this.#lines.get(head)?.[0] === waiting)) return
-    const behind: Waiting[] = []
-    for (const head of waiting.heads) {
-      const line = this.#lines.get(head)!
-      line.shift()
-      if (line.length === 0) this.#lines.delete(head)
-      else behind.push(line[0]!)
+  /** Lets go on who can, and then those behind them: a list of who comes next, for a line may be long. */
+  #advance(first: Waiting): void {
+    const next = [first]
+    for (let waiting = next.pop(); waiting !== undefined; waiting = next.pop()) {
+      if (!waiting.isReady || !waiting.heads.every(head => this.#lines.get(head)?.peekFront() === waiting)) continue
+      for (const head of waiting.heads) {
+        const line = this.#lines.get(head)!
+        line.shift()
+        const behind = line.peekFront()
+        if (behind === undefined) this.#lines.delete(head)
+        else next.push(behind)
+      }
+      this.count--
+      this.bytes -= waiting.append.size
+      this.#goOn(waiting.append)
     }
-    this.count--
-    this.bytes -= waiting.append.size
-    this.#goOn(waiting.append)
-    for (const next of behind) this.#advance(next)
     if (this.count === 0) for (const resolve of this.#drained.splice(0)) resolve()
   }
 }

@@ -45,7 +45,7 @@ class NameCursor {
   }
 }
 
-/** The streams of an active index that nobody adds to any more. */
+/** The streams that an active index has when the walk begins; what is added to them meanwhile is seen, or not. */
 export class ActiveStreamCursor extends NameCursor implements StreamCursor {
   readonly #slots: StreamSlots
   #run: ActiveRun | null = null

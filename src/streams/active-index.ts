@@ -259,7 +259,7 @@ export class ActiveIndex implements IndexPart, StreamSlots {
     return this.#ids.list(from, count)
   }
 
-  /** Nobody may add to this index from here on. */
+  /** Whoever copies events from the cursor must see to it that nobody adds to this index meanwhile. */
   streams(slices: TimeSlices): Promise<StreamCursor> {
     return ActiveStreamCursor.begin(this, this.#names, slices)
   }

@@ -39,32 +39,24 @@ export class AppendRules implements AppendCheck {
     this.#retries = retries
   }
 
-  /** The head of a stream that was appended to lately, as committed. */
-  cachedHead(stream: string): CachedHead | undefined {
-    const head = this.#heads.find(stream)
-    return head?.isKnown ? head : undefined
-  }
-
   hold(stream: string): CachedHead {
     return this.#heads.hold(stream)
   }
 
   prefetch(append: AppendMessage): Promise<void> | null {
-    const { terms } = append
-    const head = append.head as CachedHead
-    if (terms === null && head.isKnown && append.suppliedId === undefined) return null
+    const { terms, suppliedId, rest } = append
+    if (terms === null && suppliedId === undefined && rest.length === 0 && (append.head as CachedHead).isKnown) return null
     const waiting: Promise<void>[] = []
-    for (const part of partsOf(append)) {
-      const partHead = part.head as CachedHead
-      const loading = partHead.isKnown ? null : this.#loader.load(partHead)
+    for (const { head: anyHead, events } of partsOf(append)) {
+      const head = anyHead as CachedHead
+      const loading = head.isKnown ? null : this.#loader.load(head)
       if (loading !== null) waiting.push(loading)
-      const isRetriable = part.events.length > 0 && part.events[0]!.suppliedId !== undefined
-      const preparing = isRetriable ? this.#ids.prepare(partHead, idsOf(part.events)) : null
+      const preparing = this.#ids.prepare(head, idsOf(events))
       if (preparing !== null) waiting.push(preparing)
     }
     if (terms !== null && terms.condition !== null) {
       this.#recent.watch(terms.condition)
-      const looking = this.#conditions.look(terms.condition, this.#writtenEnd)
+      const looking = this.#conditions.look(terms.condition, () => this.#writtenEnd)
       if (looking !== null) waiting.push(looking)
     }
     return waiting.length === 0 ? null : Promise.all(waiting).then(() => {})
@@ -101,13 +93,12 @@ export class AppendRules implements AppendCheck {
     const standings: Standing[] = []
     for (const part of parts) if (part.events.length > 0) standings.push(this.#standing(part))
     if (standings.every(standing => standing === 'new')) return null
-    const strange = parts
-      .filter(({ events }) => events.length > 0)
-      .find((_, i) => standings[i] === 'mixed' || standings[i] === 'new')
-    if (strange !== undefined) {
+    if (standings.includes('mixed') || standings.includes('new')) {
       // Some of its events stand in the log, and others don't: this is another append than the one that was written.
-      const part = standings.includes('mixed') ? strange : parts.find(({ events }) => events.length > 0)!
-      return { kind: 'rejected', error: refusal(part.head as CachedHead, part.expected) }
+      const odd = ['stale', 'mixed'].map(odd => standings.indexOf(odd as Standing)).find(index => index >= 0)
+      const written = parts.filter(({ events }) => events.length > 0)
+      const { head, expected } = written[odd ?? standings.findIndex(standing => standing !== 'new')]!
+      return { kind: 'rejected', error: refusal(head as CachedHead, expected) }
     }
     const known = standings as (number | 'stale')[]
     return { kind: 'deferred', answer: () => this.#retries.answer(parts, known) }
@@ -126,6 +117,7 @@ export class AppendRules implements AppendCheck {
     const { terms, rest, eventCount } = append
     const head = append.head as CachedHead
     this.#writtenEnd = append.settlesAt
+    this.#recent.note(append)
     if (terms !== null) {
       this.#noteTerms(append)
       if (terms.parts.length > 0) return
@@ -137,7 +129,6 @@ export class AppendRules implements AppendCheck {
   }
 
   #noteTerms(append: AppendMessage): void {
-    this.#recent.note(append)
     for (const { head: anyHead, events, firstRevision } of append.terms!.parts) {
       if (events.length === 0) continue
       const head = anyHead as CachedHead
@@ -149,6 +140,9 @@ export class AppendRules implements AppendCheck {
   }
 
   forget(append: AppendMessage): void {
+    // The log ends now where the append settles.
+    this.#writtenEnd = append.settlesAt
+    this.#conditions.lookAgain()
     this.#recent.forget(append)
     for (const part of [...partsOf(append)].reverse()) {
       const head = part.head as CachedHead
@@ -158,6 +152,12 @@ export class AppendRules implements AppendCheck {
       const described = this.#describedBy(head)
       if (described !== undefined) described.retention = described.committedRetention
     }
+  }
+
+  /** Nothing is written any more, so nobody may wait for what was. */
+  writerFailed(): void {
+    this.#writtenEnd = LogPosition.start
+    this.#conditions.lookAgain()
   }
 
   /** The chaser has come by: what the append says of retention holds for readers. */

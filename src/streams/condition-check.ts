@@ -16,6 +16,8 @@ import type { StreamIndex } from './stream-index.ts'
 
 const MAX_CONFLICTS = 100
 const READ_SIZE = 256 * 1024
+/** So many places are taken from the index at once. */
+const PLACE_COUNT = 256
 
 /**
  * What stands against a condition, as far as it is committed. The index knows of each of its parts the last position by event
@@ -26,6 +28,8 @@ export class ConditionCheck {
   readonly #log: LogReader
   readonly #published: () => Checkpoint
   readonly #storeId: Uint8Array
+  /** Of looks that wait for what was written to be published. */
+  readonly #waking: (() => void)[] = []
 
   constructor(index: StreamIndex, log: LogReader, published: () => Checkpoint, storeId: Uint8Array) {
     this.#index = index
@@ -35,12 +39,13 @@ export class ConditionCheck {
   }
 
   /**
-   * Looks at everything that was written up to now, `writtenEnd`, and says in the condition what it found.
+   * Looks at everything that was written up to now, and says in the condition what it found.
+   * @param writtenEnd where the log ends for the writer; it goes back when appends are undone.
    * @returns null when that needed no waiting.
    */
-  look(condition: ConditionTerms, writtenEnd: LogPosition): Promise<void> | null {
+  look(condition: ConditionTerms, writtenEnd: () => LogPosition): Promise<void> | null {
     const published = this.#published()
-    if (published.position < writtenEnd) return this.#lookBehind(condition, writtenEnd)
+    if (published.position < writtenEnd()) return this.#lookLater(condition, writtenEnd)
     condition.checkedUpTo = published.position
     const refuted = this.#isRefuted(condition, condition.after)
     if (typeof refuted === 'boolean') {
@@ -52,23 +57,34 @@ export class ConditionCheck {
     })
   }
 
-  async #lookBehind(condition: ConditionTerms, writtenEnd: LogPosition): Promise<void> {
+  /** What was written now is all that looks wait for: what comes behind, the writer looks at. */
+  async #lookLater(condition: ConditionTerms, writtenEnd: () => LogPosition): Promise<void> {
     const published = this.#published()
-    await new Promise<void>(resolve => {
-      const unfollow = published.follow(() => {
-        if (published.position < writtenEnd) return
-        unfollow()
-        resolve()
+    const end = writtenEnd()
+    while (published.position < Math.min(end, writtenEnd())) {
+      await new Promise<void>(resolve => {
+        const unfollow = published.follow(() => this.lookAgain())
+        this.#waking.push(() => {
+          unfollow()
+          resolve()
+        })
       })
-    })
-    await this.look(condition, LogPosition.start)
+    }
+    await this.look(condition, () => LogPosition.start)
+  }
+
+  /** Where the log ends may have changed. */
+  lookAgain(): void {
+    for (const wake of this.#waking.splice(0)) wake()
   }
 
   #isRefuted(condition: ConditionTerms, after: LogPosition): boolean | Promise<boolean> {
     const parts = this.#index.parts().filter(({ end }) => end > after)
-    return condition.streams === null
-      ? this.#hasType(parts, parts.length - 1, condition.types!, 0, after)
-      : this.#hasStream(condition, condition.streams, after)
+    const { types, streams } = condition
+    const hasType = types === null || this.#hasType(parts, parts.length - 1, types, 0, after)
+    if (streams === null || hasType === false) return hasType
+    if (hasType === true) return this.#hasStream(condition, streams, after)
+    return hasType.then(isThere => isThere && this.#hasStream(condition, streams, after))
   }
 
   #hasType(
@@ -124,11 +140,19 @@ export class ConditionCheck {
     return false
   }
 
-  /** Positions of the stream's events behind `after` and below `limit`. */
+  /** Positions of the stream's events behind `after` and below `limit`, in order. */
   async #placesBehind(name: Uint8Array, after: LogPosition, limit: LogPosition): Promise<LogPosition[]> {
-    const runs = (await this.#index.runs(name, hashOf(name, 0, name.length))).filter(({ lastPosition }) => lastPosition > after)
-    const places = await this.#index.hold(new StreamEvents(runs).forwards(0, Number.POSITIVE_INFINITY))
-    return places.map(({ position }) => position).filter(position => position > after && position < limit)
+    const events = new StreamEvents(await this.#index.runs(name, hashOf(name, 0, name.length)))
+    const positions: LogPosition[] = []
+    for (let next = Number.MAX_SAFE_INTEGER; ; ) {
+      const places = await this.#index.hold(events.backwards(next, PLACE_COUNT))
+      for (const { position } of places) {
+        if (position <= after) return positions.reverse()
+        if (position < limit) positions.push(position)
+      }
+      if (places.length < PLACE_COUNT) return positions.reverse()
+      next = places.at(-1)!.revision - 1
+    }
   }
 
   /** The refusal, with the events that stand against the condition, as they are committed by now. */

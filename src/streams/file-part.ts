@@ -202,3 +202,11 @@ export class FilePart implements IndexPart {
     })
   }
 }
+
+/** Makes the file again whose cursor threw `error`. @throws `error` when the file of none of these parts is damaged */
+export async function mendAmong(parts: readonly IndexPart[], error: unknown): Promise<void> {
+  const damaged =
+    error instanceof DamagedIndexError ? parts.find(part => part instanceof FilePart && part.path === error.path) : null
+  if (!(damaged instanceof FilePart)) throw error
+  await damaged.mend()
+}

@@ -5,10 +5,12 @@ import { dataEndOf, dataOffsetOf, eventTypeOffsetOf, eventTypeSizeOf } from '../
 import type { LogReader } from '../log/log-reader.ts'
 import type { CachedHead } from './head-cache.ts'
 import type { StreamRun } from './index-part.ts'
-import { metadataStreamOf, Retention, streamDescribedBy } from './retention.ts'
+import { METADATA_TYPE, metadataStreamOf, Retention, streamDescribedBy, TOMBSTONE_TYPE } from './retention.ts'
 import { prepareAt } from './stream-events.ts'
 import { hashOf } from './stream-hash.ts'
 import type { StreamIndex } from './stream-index.ts'
+
+const LAST_ONE = new Retention({ maxCount: 1 }, false)
 
 /** Asks index and log where a stream ends, and what is kept of it. Answers at once when what it needs is in memory. */
 export class HeadLoader {
@@ -44,12 +46,29 @@ export class HeadLoader {
 
   async #load(head: CachedHead, run: StreamRun | null | Promise<StreamRun | null>): Promise<void> {
     const found = await run
-    know(head, found, await this.retentionOf(head.name))
+    know(head, found, describesAnother(head.name) ? null : await this.#setFor(head.name))
   }
 
-  /** What is kept of the stream, as committed; null when nobody has said anything. */
+  /**
+   * What is kept of the stream, as committed; null when nobody has said anything. Of a stream that describes another it is
+   * the last event, as long as the other may be read.
+   */
   async retentionOf(stream: string): Promise<Retention | null> {
-    if (describesAnother(stream)) return null
+    const described = streamDescribedBy(stream)
+    if (described === null) return this.#setFor(stream)
+    const ofDescribed = await this.#setFor(described)
+    return ofDescribed?.isTombstoned ? ofDescribed : LAST_ONE
+  }
+
+  /** Whether anything was ever said of any stream. */
+  async knowsOfAny(): Promise<boolean> {
+    for (const part of this.#index.parts()) {
+      for (const type of [METADATA_TYPE, TOMBSTONE_TYPE]) if ((await part.lastOfType(Buffer.from(type))) !== null) return true
+    }
+    return false
+  }
+
+  async #setFor(stream: string): Promise<Retention | null> {
     const run = await this.#metadataRun(stream)
     if (run === null) return null
     const place = await prepareAt(this.#log, run.lastPosition, this.#published())

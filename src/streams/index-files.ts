@@ -6,7 +6,7 @@ import type { IndexCoverage } from '../format/index-layout.ts'
 import { closeAll } from '../log/close-all.ts'
 import type { ActiveIndex } from './active-index.ts'
 import { nextMerge } from './chunk-ranges.ts'
-import { FilePart } from './file-part.ts'
+import { FilePart, mendAmong } from './file-part.ts'
 import { type CompletedChunk, findIndexFiles, type IndexedLog } from './find-index-files.ts'
 import { DamagedIndexError, type IndexFile } from './index-file.ts'
 import { indexFileName, partialIndexFileName } from './index-file-names.ts'
@@ -246,9 +246,8 @@ export class IndexFiles {
         if (file === null) throw new DamagedIndexError(joinPath(this.#directory, name), 0)
         return this.#partOf(disk, file)
       } catch (error) {
-        const damaged = sources.find(part => part instanceof FilePart && part.path === (error as DamagedIndexError).path)
-        if (!(error instanceof DamagedIndexError) || !(damaged instanceof FilePart) || mends === MAX_MENDS) throw error
-        await damaged.mend()
+        if (mends === MAX_MENDS) throw error
+        await mendAmong(sources, error)
       }
     }
   }

@@ -32,13 +32,17 @@ export class RecentEvents {
 
   /** Whether an event behind what was looked at for the condition stands against it. */
   refutes(condition: ConditionTerms): boolean {
-    return this.#appends.some(append => append.position > condition.checkedUpTo && standsAgainst(append, condition))
+    const { checkedUpTo, after } = condition
+    // What was looked at ends before `checkedUpTo`: the next event may begin there.
+    return this.#appends.some(
+      append => append.position >= checkedUpTo && append.position > after && standsAgainst(append, condition),
+    )
   }
 
   #prune(): void {
     let oldest = Number.POSITIVE_INFINITY
     for (const { checkedUpTo } of this.#conditions) oldest = Math.min(oldest, checkedUpTo)
-    this.#appends = this.#appends.filter(({ position }) => position > oldest)
+    this.#appends = this.#appends.filter(({ position }) => position >= oldest)
   }
 }
 

@@ -42,7 +42,7 @@ export class RetryCheck {
       const places = await this.#placesOf(part, standing)
       if (places === null) return this.#refusal(part)
       revisions.push({ firstRevision: places[0]!.revision, lastRevision: places.at(-1)!.revision })
-      position = places.at(-1)!.position
+      if (places.at(-1)!.position > position) position = places.at(-1)!.position
     }
     return { kind: 'duplicate', position, revisions }
   }

@@ -45,6 +45,27 @@ export class StreamEvents {
     }
     return places
   }
+
+  /** The revision of the last event at or before `position`. */
+  async lastUpTo(position: LogPosition): Promise<Revision | undefined> {
+    for (const run of [...this.#runs].reverse()) {
+      const { part, eventCount } = run
+      if (run.lastPosition <= position) return run.lastRevision
+      if (part.start > position) continue
+      let low = 0
+      // The last event is behind.
+      for (let high = eventCount - 1; low < high; ) {
+        const middle = (low + high) >> 1
+        const { positions } = await part.events(run, middle, 1)
+        if (positions[0]! > position) high = middle
+        else low = middle + 1
+      }
+      if (low === 0) continue
+      const { revisions } = await part.events(run, low - 1, 1)
+      return (revisions?.[0] ?? run.firstRevision + low - 1) as Revision
+    }
+    return undefined
+  }
 }
 
 function collect(places: EventPlace[], run: StreamRun, from: number, { positions, revisions }: EventList): void {

@@ -75,6 +75,12 @@ export class StreamIndex implements CommitListener {
     return asking.finally(() => this.#keeper.release(held))
   }
 
+  /** The parts as they are now, for whoever walks through them. */
+  retain(): { readonly parts: readonly IndexPart[]; release(): void } {
+    const held = this.#keeper.retain()
+    return { parts: [...held, this.#active], release: () => this.#keeper.release(held) }
+  }
+
   /** Committed events that were not scavenged. */
   get eventCount(): number {
     return this.parts().reduce((sum, part) => sum + part.eventCount, 0)

@@ -12,7 +12,7 @@ import type { NextBatch } from './event-reading.ts'
 import type { HeadLoader } from './head-loader.ts'
 import type { IndexPart } from './index-part.ts'
 import { StoredEvent } from './stored-event.ts'
-import { type EventPlace, StreamEvents } from './stream-events.ts'
+import { type EventPlace, prepareAt, StreamEvents } from './stream-events.ts'
 import { hashOf } from './stream-hash.ts'
 import type { StreamIndex } from './stream-index.ts'
 
@@ -56,22 +56,35 @@ export class StreamReader {
     this.#clock = clock
   }
 
-  /**
-   * @returns null when there is no event to be read, because there never was one or the stream was deleted.
-   * @throws StreamDeletedError when it was deleted for good.
-   */
+  /** @returns null when there is no event to be read, because there never was one or the stream was deleted. */
   async extent(stream: string): Promise<StreamExtent | null> {
     const name = encodeStreamName(stream)
     const run = await this.#index.lastRun(name, hashOf(name, 0, name.length))
     const retention = await this.#loader.retentionOf(stream)
-    if (retention?.isTombstoned) throw new StreamDeletedError(stream)
     if (run === null || retention?.isEmptyAt(run.lastRevision)) return null
     const { lastRevision, lastPosition: position } = run
     return { firstRevision: (retention?.firstRevision(lastRevision) ?? 0) as Revision, lastRevision, position }
   }
 
-  /** @param ready awaited before the first look at the index: the end of the read is fixed then. */
-  read(stream: string, options: ReadStreamOptions, ready: () => Promise<void> | null): NextBatch {
+  /** Whether the event stands in the log, shown to readers or not. @throws CorruptLogError, ReadFailedError */
+  async holds(stream: string, revision: number): Promise<boolean> {
+    const name = encodeStreamName(stream)
+    const runs = await this.#index.runs(name, hashOf(name, 0, name.length))
+    const [place] = await new StreamEvents(runs).forwards(revision, 1)
+    if (place?.revision !== revision) return false
+    return (await prepareAt(this.#log, place.position, this.#published.position)) !== null
+  }
+
+  /**
+   * @param ready awaited before the first look at the index: the end of the read is fixed then.
+   * @param upTo events behind this position are not read, whatever is committed by then.
+   */
+  read(
+    stream: string,
+    options: ReadStreamOptions,
+    ready: () => Promise<void> | null,
+    upTo: LogPosition | null = null,
+  ): NextBatch {
     const { signal } = options
     let reading: Reading | null = null
     return async () => {
@@ -79,7 +92,7 @@ export class StreamReader {
       if (reading === null) {
         const waiting = ready()
         if (waiting !== null) await waiting
-        reading = await this.#begin(stream, options)
+        reading = await this.#begin(stream, options, upTo)
       }
       const batch = await this.#readBatch(reading)
       signal?.throwIfAborted()
@@ -87,7 +100,7 @@ export class StreamReader {
     }
   }
 
-  async #begin(stream: string, options: ReadStreamOptions): Promise<Reading> {
+  async #begin(stream: string, options: ReadStreamOptions, upTo: LogPosition | null): Promise<Reading> {
     const name = encodeStreamName(stream)
     const hash = hashOf(name, 0, name.length)
     const parts = this.#index.parts()
@@ -95,7 +108,8 @@ export class StreamReader {
     const runs = collected instanceof Promise ? await collected : collected
     const retention = await this.#loader.retentionOf(stream)
     if (retention?.isTombstoned) throw new StreamDeletedError(stream)
-    const last = runs.at(-1)?.lastRevision
+    const events = new StreamEvents(runs)
+    const last = upTo === null ? runs.at(-1)?.lastRevision : await events.lastUpTo(upTo)
     if (last === undefined || retention?.isEmptyAt(last)) throw new StreamNotFoundError(stream)
     const first = retention?.firstRevision(last) ?? 0
     const backwards = options.direction === 'backwards'
@@ -113,7 +127,7 @@ export class StreamReader {
       last,
       oldestMs: retention?.oldestCreatedMs(this.#clock.now()) ?? Number.NEGATIVE_INFINITY,
       parts,
-      events: new StreamEvents(runs),
+      events,
       next,
       left: options.maxCount ?? Number.POSITIVE_INFINITY,
       places: [],

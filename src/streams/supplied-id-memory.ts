@@ -24,18 +24,27 @@ export class SuppliedIdMemory {
   }
 
   /**
-   * Makes `find` able to tell without reading: loads the window, and the names of the streams whose events could be taken for
-   * these.
+   * Makes `find` able to tell without reading, and `note` leave no gap: loads the window, and the names of the streams whose
+   * events could be taken for these.
    * @returns null when that needed no waiting.
    */
   prepare(head: CachedHead, ids: readonly (Uint8Array | undefined)[]): Promise<void> | null {
+    if (ids.every(id => id === undefined)) return null
     if (this.#window === null) {
       this.#loading ??= this.#load()
       if (this.#loading !== null) return this.#loading.then(() => this.#nameAll(head, ids))
     }
+    return this.#isNamed(head, ids) ? null : this.#nameAll(head, ids)
+  }
+
+  #isNamed({ name, hash }: CachedHead, ids: readonly (Uint8Array | undefined)[]): boolean {
     const window = this.#window!
-    const isKnown = window.count === 0 || !ids.some(id => id !== undefined && window.unnamed(id, head.hash).length > 0)
-    return isKnown ? null : this.#nameAll(head, ids)
+    const [first] = ids
+    if (window.count === 0 || first === undefined) return true
+    if (window.unnamed(first, hash).length > 0) return false
+    // The others are looked for only behind an event that has the first one's id.
+    if (ids.length === 1 || window.find([first], name, hash) === null) return true
+    return ids.every(id => id === undefined || window.unnamed(id, hash).length === 0)
   }
 
   async #nameAll(head: CachedHead, ids: readonly (Uint8Array | undefined)[]): Promise<void> {

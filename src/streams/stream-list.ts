@@ -1,0 +1,110 @@
+import type { Clock } from '../core/clock.ts'
+import type { Revision } from '../core/positions.ts'
+import { mendAmong } from './file-part.ts'
+import { compareHashedNames, type HashedName } from './hash-order.ts'
+import type { HeadLoader } from './head-loader.ts'
+import type { StreamCursor } from './index-part.ts'
+import { MergedNames } from './merged-names.ts'
+import type { StreamIndex } from './stream-index.ts'
+import { TimeSlices } from './time-slices.ts'
+
+/** A stream with something to read. */
+export interface StreamSummary {
+  readonly stream: string
+  /** Of the first event that is kept, whatever its age. */
+  readonly firstRevision: Revision
+  readonly lastRevision: Revision
+}
+
+const DOLLAR = 0x24
+const MAX_MENDS = 100
+
+/**
+ * Every stream there is, once. The parts of the index are walked side by side, each in the order of hash and name, so that
+ * memory does not grow with the number of streams, but for the order of those whose part is in memory.
+ */
+export class StreamList {
+  readonly #index: StreamIndex
+  readonly #loader: HeadLoader
+  readonly #clock: Clock
+
+  constructor(index: StreamIndex, loader: HeadLoader, clock: Clock) {
+    this.#index = index
+    this.#loader = loader
+    this.#clock = clock
+  }
+
+  /**
+   * The streams that were there when the walk began, as they are when it comes by, in no order that means anything. Streams of
+   * the store's own and deleted ones are left out.
+   * @param prefix as UTF-8.
+   * @throws (while iterated) CorruptLogError, ReadFailedError
+   */
+  async *walk(prefix: Uint8Array): AsyncGenerator<StreamSummary, void, undefined> {
+    const slices = new TimeSlices(this.#clock)
+    const hasRetention = await this.#loader.knowsOfAny()
+    for await (const found of this.#found(slices)) {
+      if (slices.isOver) await slices.pause()
+      if (!isListed(found, prefix)) continue
+      const stream = Buffer.from(found.nameBytes).toString('utf8', found.nameOffset, found.nameOffset + found.nameSize)
+      const summary = await this.#summary(stream, found, hasRetention)
+      if (summary !== null) yield summary
+    }
+  }
+
+  /** Each name once. When an index file turns out to be damaged, it is made again, and the walk goes on behind the last name. */
+  async *#found(slices: TimeSlices): AsyncGenerator<Found, void, undefined> {
+    let last: Found | null = null
+    for (let mends = 0; ; mends++) {
+      const held = this.#index.retain()
+      let cursors: StreamCursor[] = []
+      try {
+        cursors = await Promise.all(held.parts.map(part => part.streams(slices)))
+        const merged = await MergedNames.begin(cursors)
+        for (; !merged.isDone; await merged.advance()) {
+          if (last !== null && compareHashedNames(merged.current[0]!, last) <= 0) continue
+          last = together(merged.current)
+          yield last
+        }
+        return
+      } catch (error) {
+        if (mends === MAX_MENDS) throw error
+        await mendAmong(held.parts, error)
+      } finally {
+        for (const cursor of cursors) cursor.close()
+        held.release()
+      }
+    }
+  }
+
+  async #summary(stream: string, { firstRevision, lastRevision }: Found, hasRetention: boolean): Promise<StreamSummary | null> {
+    const retention = hasRetention ? await this.#loader.retentionOf(stream) : null
+    if (retention?.isEmptyAt(lastRevision)) return null
+    const first = Math.max(firstRevision, retention?.firstRevision(lastRevision) ?? 0)
+    return { stream, firstRevision: first as Revision, lastRevision: lastRevision as Revision }
+  }
+}
+
+/** One stream over all parts. */
+interface Found extends HashedName {
+  readonly firstRevision: number
+  readonly lastRevision: number
+}
+
+/** What the parts say of one stream. */
+function together(cursors: readonly StreamCursor[]): Found {
+  const { hash, nameBytes, nameOffset, nameSize } = cursors[0]!
+  let firstRevision = Number.POSITIVE_INFINITY
+  let lastRevision = -1
+  for (const cursor of cursors) {
+    firstRevision = Math.min(firstRevision, cursor.firstRevision)
+    lastRevision = Math.max(lastRevision, cursor.lastRevision)
+  }
+  const name = nameBytes.slice(nameOffset, nameOffset + nameSize)
+  return { hash, nameBytes: name, nameOffset: 0, nameSize, firstRevision, lastRevision }
+}
+
+function isListed({ nameBytes, nameOffset, nameSize }: Found, prefix: Uint8Array): boolean {
+  if (nameBytes[nameOffset] === DOLLAR || nameSize < prefix.length) return false
+  return prefix.every((byte, i) => nameBytes[nameOffset + i] === byte)
+}
