@@ -1,7 +1,7 @@
 /** Behaviours 41 to 44 of KurrentDB's engine: deletion. Where Tailrace differs, the test says why. */
 import { describe, expect, test } from 'vitest'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
-import { all, openStore, orders, rejectionOf, revisions, upTo, withStore } from '../store/words.ts'
+import { all, openStore, orders, rejectionOf, revisions, SMALL_CHUNKS, upTo, withStore } from '../store/words.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { backwards, event, events, read, withEvents } from './words.ts'
 
@@ -49,6 +49,21 @@ describe('behaviour 41: a stream that is deleted for good', () => {
     await first.close()
     const second = await openStore(disk)
     expect(await rejectionOf(second.append('s', events(0, 2), { expectedRevision: 'no_stream' }))).toMatchObject(DELETED)
+    expect(await rejectionOf(read(second))).toMatchObject(DELETED)
+    await second.close()
+  })
+
+  test('stays so when nothing of it is left: behind a scavenge, and after a restart', async () => {
+    const disk = new MemoryDisk()
+    const first = await openStore(disk, SMALL_CHUNKS)
+    await first.append('s', events(0, 3))
+    await first.tombstone('s')
+    await first.scavenge()
+    expect(await all(first.readAll())).toEqual([])
+    expect(await rejectionOf(first.append('s', event(9)))).toMatchObject(DELETED)
+    await first.close()
+    const second = await openStore(disk, SMALL_CHUNKS)
+    expect(await rejectionOf(second.append('s', event(9)))).toMatchObject(DELETED)
     expect(await rejectionOf(read(second))).toMatchObject(DELETED)
     await second.close()
   })
