@@ -120,6 +120,7 @@ export class EventStore {
    *   StoreClosedError, ReadOnlyStoreError, InvalidArgumentError, or the signal's reason; each has `outcome` and `retryable`.
    */
   append(stream: string, events: NewEvent | readonly NewEvent[], options?: AppendOptions): Promise<AppendAck> {
+    if (this.#closing !== null) return Promise.reject(new StoreClosedError())
     const promise = new Promise<AppendAck>(takeSettlers)
     this.#rooms.admit(stream, events, options, resolveTaken, rejectTaken)
     return promise
