@@ -58,9 +58,13 @@ describe('a file that can not be read while the store is open', () => {
     const refusal = await rejectionOf(store.append('orders', { type: 'refused', data: 1 }))
     expect(refusal).toMatchObject({ code: 'READ_FAILED', outcome: 'rejected', retryable: true })
     fault.clear()
-    expect(await store.append('orders', { type: 'known', data: 1 }, { expectedRevision: 39 })).toMatchObject({ firstRevision: 40 })
+    expect(await store.append('orders', { type: 'known', data: 1 }, { expectedRevision: 39 })).toMatchObject({
+      firstRevision: 40,
+    })
     disk.failNext({ op: 'read', error: 'EIO', times: 'forever' })
-    expect(await store.append('orders', { type: 'after', data: 1 }, { expectedRevision: 40 })).toMatchObject({ firstRevision: 41 })
+    expect(await store.append('orders', { type: 'after', data: 1 }, { expectedRevision: 40 })).toMatchObject({
+      firstRevision: 41,
+    })
     await store.close()
     expect(await typesIn(await openStore(disk.snapshot(), options))).toEqual([...types, 'known', 'after'])
   })
