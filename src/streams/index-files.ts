@@ -148,13 +148,22 @@ export class IndexFiles {
    * @throws CorruptLogError, ReadFailedError
    */
   refresh(chunkNumbers: readonly number[]): Promise<void> {
-    return this.#queue(async () => {
+    const refreshed = this.#queue(async () => {
       for (const part of this.#fileParts) {
         const { firstChunk, lastChunk, isPartial } = part.header
         if (isPartial || !chunkNumbers.some(number => number >= firstChunk && number <= lastChunk)) continue
         this.#replace([part], await this.#made(this.#coverageOf(firstChunk, lastChunk)))
       }
+      // What could not be written is in memory.
+      for (const { number, start, end } of this.#chunks.filter(chunk => chunkNumbers.includes(chunk.number))) {
+        const inMemory = this.#parts.filter(part => part.start >= start && part.end <= end && !(part instanceof FilePart))
+        if (inMemory.length === 0) continue
+        const replaced = this.#parts.filter(part => part.start >= start && part.end <= end)
+        this.#replace(replaced, await this.#made(this.#coverageOf(number, number)))
+      }
     })
+    this.#mergeLater()
+    return refreshed
   }
 
   /** Resolves when there is nothing left to write or merge, or it failed. */
@@ -197,6 +206,8 @@ export class IndexFiles {
       const chosen = nextMerge(ranges)
       if (chosen === null) return
       const sources = chosen.map(({ part }) => part)
+      // A chunk was rewritten since: its file is about to be made anew, and must not be taken for one of the new chunk.
+      if (sources.some(part => part.header.fingerprint !== this.#fingerprintOf(part))) return
       const coverage = this.#coverageOf(chosen[0]!.firstChunk, chosen.at(-1)!.lastChunk)
       this.#replace(sources, await this.#write(this.#disk, coverage, sources))
     }
@@ -217,6 +228,10 @@ export class IndexFiles {
           : this.#coverage(number, number, start, chunk.end)
       this.#replace(sources, await this.#write(this.#options.mode === 'write' ? this.#disk : this.#memory, coverage, sources))
     }
+  }
+
+  #fingerprintOf({ header }: FilePart): number {
+    return this.#options.fingerprintOf(header.firstChunk, header.lastChunk)
   }
 
   get #fileParts(): FilePart[] {
