@@ -192,15 +192,15 @@ export class ConditionCheck {
     for (const part of this.#index.parts()) {
       if (part.end <= after || !(await this.#hasTypeIn(part, types!, after))) continue
       const from = await this.#log.boundaryFrom(Math.max(part.start, after) as LogPosition, limit)
-      const end = Math.min(part.end, limit) as LogPosition
-      for (let next = from; next < end; ) {
-        const batch = await this.#log.readForward(next, end, READ_SIZE)
+      // The log is read up to a place where a record ends; a part may end within its last one.
+      for (let next = from; next < part.end; ) {
+        const batch = await this.#log.readForward(next, limit, READ_SIZE)
         if (batch === null) break
         next = batch.next
         for (const offset of batch.offsets) {
           if (typeOf(batch.window.view, offset) !== RecordType.prepare || !isAmong(batch.window, offset, types!)) continue
           const event = new StoredEvent(batch.window, offset, this.#storeId)
-          if (event.position > after) events.push(event)
+          if (event.position > after && event.position < part.end) events.push(event)
           if (events.length > MAX_CONFLICTS) return events
         }
       }
