@@ -46,6 +46,8 @@ export class IndexFiles {
   /** In order; those in memory are being written, or could not be. */
   #parts: readonly (FilePart | ActiveIndex)[] = []
   #work: Promise<void> = Promise.resolve()
+  /** Files that are being closed, because nobody asks them any more. */
+  readonly #leaving = new Set<Promise<void>>()
   #isClosing = false
 
   private constructor(disk: Disk, directory: string, options: IndexFilesOptions) {
@@ -102,7 +104,14 @@ export class IndexFiles {
 
   /** Closes the files that nobody else holds. */
   release(parts: readonly IndexPart[]): void {
-    for (const part of parts) if (part instanceof FilePart) part.letGo().catch(this.#options.onFailure)
+    for (const part of parts) {
+      if (!(part instanceof FilePart)) continue
+      const leaving: Promise<void> = part
+        .letGo()
+        .catch(this.#options.onFailure)
+        .finally(() => this.#leaving.delete(leaving))
+      this.#leaving.add(leaving)
+    }
   }
 
   /**
@@ -181,6 +190,7 @@ export class IndexFiles {
     const parts = this.#parts
     this.#parts = []
     await closeAll(parts.flatMap(part => (part instanceof FilePart ? [{ close: () => part.letGo() }] : [])))
+    await Promise.all(this.#leaving)
   }
 
   get #nextChunk(): number {
