@@ -66,6 +66,11 @@ export class RecentBytes {
     while (this.#slabsSize > KEPT_SIZE && this.#slabs[0]!.end <= position) this.#recycle(this.#slabs.shift()!)
   }
 
+  /** Everything below `position` is written, and its file no longer says the same: it is read from there. */
+  dropBelow(position: LogPosition): void {
+    while (this.#slabs.length > 0 && this.#slabs[0]!.end <= position) this.#recycle(this.#slabs.shift()!)
+  }
+
   /** Bytes of memory held. */
   get size(): number {
     return this.#slabsSize + this.#free.length * SLAB_SIZE

@@ -2,6 +2,7 @@ import type { Clock } from '../core/clock.ts'
 import { InvalidArgumentError, StreamNotFoundError } from '../core/errors.ts'
 import { type BackupProgress, type BackupResult, backupLog } from '../log/backup.ts'
 import type { LogFiles } from '../log/log-files.ts'
+import type { RecentBytes } from '../log/recent-bytes.ts'
 import { type Erasures, RetentionJudge } from '../scavenge/retention-judge.ts'
 import { type ScavengeProgress, type ScavengeResult, Scavenger } from '../scavenge/scavenger.ts'
 import type { HeadLoader } from '../streams/head-loader.ts'
@@ -34,6 +35,7 @@ export interface MaintenanceRooms {
   readonly ids: SuppliedIdMemory
   readonly writer: StorageWriter
   readonly clock: Clock
+  readonly recent: RecentBytes
   /** Resolves when everything that is flushed now can be found in the index. */
   settled(): Promise<void>
   /** What of the stream of erasures is there. */
@@ -76,7 +78,7 @@ export class Maintenance {
   }
 
   async #scavenge({ signal, onProgress }: ScavengeCallOptions): Promise<ScavengeResult> {
-    const { writer, index, loader, clock, ids, indexFiles } = this.#rooms
+    const { writer, index, loader, clock, ids, indexFiles, recent } = this.#rooms
     await completeActiveChunk(writer)
     await this.#rooms.settled()
     const began = writer.flushed.position
@@ -89,6 +91,8 @@ export class Maintenance {
         ...(onProgress === undefined ? {} : { onProgress }),
         onReplaced: chunk => {
           rewritten.push(chunk.header.number)
+          // What was dropped may be in memory still.
+          recent.dropBelow(chunk.end)
           for (const { id, streamHash, revision } of judge.takeDroppedIds()) ids.drop(id, streamHash, revision)
         },
       })
