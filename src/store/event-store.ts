@@ -13,7 +13,7 @@ import { AllReader, type ReadAllOptions } from '../streams/all-reader.ts'
 import { EventSelection } from '../streams/event-filter.ts'
 import { type EventReading, eventReading, type NextBatch } from '../streams/event-reading.ts'
 import { StreamList, type StreamSummary } from '../streams/stream-list.ts'
-import { checkReadOptions, type ReadStreamOptions, StreamReader } from '../streams/stream-reader.ts'
+import { checkReadOptions, type ReadStreamOptions, type StreamExtent, StreamReader } from '../streams/stream-reader.ts'
 import { type Consumer, type ConsumerOptions, NamedConsumer } from '../subscriptions/consumer.ts'
 import { type ConsumerGroup, OpenGroup } from '../subscriptions/consumer-group.ts'
 import { type Entity, type EntityOptions, FoldedEntity } from '../subscriptions/entity.ts'
@@ -24,8 +24,9 @@ import { OpenProjection, type Projection, type ProjectionOptions } from '../subs
 import { type SubscribeOptions, subscribe } from '../subscriptions/subscribe.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { type PartitionedTopic, type Topic, type TopicOptions, topicOf } from '../subscriptions/topic.ts'
-import { type AppendOptions, type CommitOptions, fromHouse, type HouseAppendOptions, refuseSystemStream } from './admission.ts'
-import type { BackupCallOptions, Maintenance, ScavengeCallOptions } from './maintenance.ts'
+import { type AppendOptions, type CommitOptions, refuseSystemStream } from './admission.ts'
+import { followedStore } from './followed-store.ts'
+import type { BackupCallOptions, ScavengeCallOptions } from './maintenance.ts'
 import { openForReading } from './open-for-reading.ts'
 import { openForWriting } from './open-for-writing.ts'
 import { type CheckedOptions, checkOptions, type StoreOptions } from './options.ts'
@@ -79,18 +80,12 @@ export class EventStore {
       read: (stream, options, upTo) => this.#whileOpen(this.#streams.read(stream, options, rooms.beforeRead, upTo)),
       append: (stream, events, options) => this.append(stream, events, options),
     }
-    this.#followers = new FollowerDesk({
-      ...{ reader, published: chaser.published, storeId, streams: this.#streams, clock },
-      look: rooms.writing === null ? async () => void (await rooms.beforeRead()) : null,
-      client: {
-        append: (stream, events, options) =>
-          new Promise((resolve, reject) => {
-            const house: HouseAppendOptions = { ...options, [fromHouse]: true }
-            rooms.admit(stream, events, house, resolve as Resolve, reject)
-          }),
+    this.#followers = new FollowerDesk(
+      followedStore(rooms, this.#streams, clock, {
+        extent: stream => this.#extent(stream),
         readStream: (stream, options) => this.readStream(stream, options),
-      },
-    })
+      }),
+    )
   }
 
   /**
@@ -140,8 +135,7 @@ export class EventStore {
    * @throws InvalidArgumentError, StoreClosedError, ReadOnlyStoreError
    */
   transaction<Event extends AnyEvent = AnyEvent>(stream: string, options: TransactionOptions = {}): Transaction<Event> {
-    this.#refuseIfClosed()
-    if (this.#rooms.writing === null) throw new ReadOnlyStoreError('the store is open for reading')
+    this.#writing()
     encodeStreamName(stream)
     refuseSystemStream(stream)
     return new OpenTransaction<Event>(this.#transactions, stream, options)
@@ -217,9 +211,13 @@ export class EventStore {
 
   /** The stream's last revision; null when there is no such stream, or it is deleted. */
   async head(stream: string): Promise<Revision | null> {
+    return (await this.#extent(stream))?.lastRevision ?? null
+  }
+
+  async #extent(stream: string): Promise<StreamExtent | null> {
     this.#refuseIfClosed()
     await this.#rooms.beforeRead()
-    return (await this.#streams.extent(stream))?.lastRevision ?? null
+    return this.#streams.extent(stream)
   }
 
   async exists(stream: string): Promise<boolean> {
@@ -305,7 +303,7 @@ export class EventStore {
    *   signal's reason; chunks that were rewritten by then stay so
    */
   async scavenge(options: ScavengeCallOptions = {}): Promise<ScavengeResult> {
-    return this.#maintenance().scavenge(options)
+    return this.#writing().maintenance.scavenge(options)
   }
 
   /**
@@ -314,14 +312,13 @@ export class EventStore {
    *   ReadFailedError, the signal's reason, the system's error
    */
   async backup(directory: string, options: BackupCallOptions = {}): Promise<BackupResult> {
-    return this.#maintenance().backup(directory, options)
+    return this.#writing().maintenance.backup(directory, options)
   }
 
-  #maintenance(): Maintenance {
+  #writing(): NonNullable<Rooms['writing']> {
     this.#refuseIfClosed()
-    const { writing } = this.#rooms
-    if (writing === null) throw new ReadOnlyStoreError('the store is open for reading')
-    return writing.maintenance
+    if (this.#rooms.writing === null) throw new ReadOnlyStoreError('the store is open for reading')
+    return this.#rooms.writing
   }
 
   /** Counters of every stage, as a plain object. */

@@ -341,6 +341,21 @@ describe('parked messages', () => {
   })
 })
 
+describe('a parked message whose stream was deleted for good', () => {
+  test('is passed over; others are given out again', async () => {
+    const { store, group } = await scene()
+    const member = group.join()
+    await store.append('gone', order(0))
+    await store.append('s', order(1))
+    for (const message of await receive(member, 2)) message.nack('park')
+    await settle()
+    await store.tombstone('gone')
+    expect(await group.replayParked()).toBe(1)
+    expect(numbersOf(await receive(member, 1))).toEqual([1])
+    await store.close()
+  })
+})
+
 describe('the checkpoint of a group', () => {
   const notes = async (store: EventStore) => (await store.head('$group-workers')) ?? -1
 
@@ -370,6 +385,20 @@ describe('the checkpoint of a group', () => {
     for (const message of await receive(member, 20)) message.ack()
     await settle()
     expect(await notes(store)).toBe(0)
+    await store.close()
+  })
+
+  test('is written for what was settled while another one was being written', async () => {
+    const { clock, store, group } = await scene({ maxCheckPointCount: 5 })
+    const member = group.join({ bufferSize: 100 })
+    await appendEach(store, 's', orders(18))
+    for (const message of await receive(member, 18)) message.ack()
+    await settle()
+    clock.advance(1000)
+    await settle()
+    const [note] = await all(store.readStream('$group-workers', { direction: 'backwards', maxCount: 1 }))
+    const [last] = await all(store.readStream('s', { direction: 'backwards', maxCount: 1 }))
+    expect((note!.data as { from: number }).from).toBeGreaterThan(last!.position)
     await store.close()
   })
 
