@@ -1,7 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import { InvalidArgumentError, ReadOnlyStoreError, StoreClosedError } from '../core/errors.ts'
 import type { AppendAck, CommitAnswer, NewEvent, StreamCommit } from '../core/events.ts'
-import { encodeStreamName } from '../core/names.ts'
 import type { LogPosition, Revision } from '../core/positions.ts'
 import type { StreamMetadata } from '../core/stream-metadata.ts'
 import type { Disk } from '../disk/disk.ts'
@@ -24,7 +23,7 @@ import { OpenProjection, type Projection, type ProjectionOptions } from '../subs
 import { type SubscribeOptions, subscribe } from '../subscriptions/subscribe.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { type PartitionedTopic, type Topic, type TopicOptions, topicOf } from '../subscriptions/topic.ts'
-import { type AppendOptions, type CommitOptions, refuseSystemStream } from './admission.ts'
+import type { AppendOptions, CommitOptions } from './admission.ts'
 import { followedStore } from './followed-store.ts'
 import type { BackupCallOptions, ScavengeCallOptions } from './maintenance.ts'
 import { openForReading } from './open-for-reading.ts'
@@ -33,7 +32,7 @@ import { type CheckedOptions, checkOptions, type StoreOptions } from './options.
 import type { Resolve } from './pending-appends.ts'
 import type { Recovery, Rooms } from './rooms.ts'
 import { type StoreStats, statsOf } from './stats.ts'
-import { type ChangeAck, type ChangeOptions, StreamSettings } from './stream-settings.ts'
+import { type ChangeAck, type ChangeOptions, checkName, StreamSettings } from './stream-settings.ts'
 import { OpenTransaction, type Transaction, type TransactionDesk, type TransactionOptions } from './transaction.ts'
 
 /** What events of a read look like when nothing more is said of them. */
@@ -115,6 +114,7 @@ export class EventStore {
    *   StoreClosedError, ReadOnlyStoreError, InvalidArgumentError, or the signal's reason; each has `outcome` and `retryable`.
    */
   append(stream: string, events: NewEvent | readonly NewEvent[], options?: AppendOptions): Promise<AppendAck> {
+    if (this.#closing !== null) return Promise.reject(new StoreClosedError())
     const promise = new Promise<AppendAck>(takeSettlers)
     this.#rooms.admit(stream, events, options, resolveTaken, rejectTaken)
     return promise
@@ -136,8 +136,7 @@ export class EventStore {
    */
   transaction<Event extends AnyEvent = AnyEvent>(stream: string, options: TransactionOptions = {}): Transaction<Event> {
     this.#writing()
-    encodeStreamName(stream)
-    refuseSystemStream(stream)
+    checkName(stream)
     return new OpenTransaction<Event>(this.#transactions, stream, options)
   }
 
@@ -317,8 +316,9 @@ export class EventStore {
 
   #writing(): NonNullable<Rooms['writing']> {
     this.#refuseIfClosed()
-    if (this.#rooms.writing === null) throw new ReadOnlyStoreError('the store is open for reading')
-    return this.#rooms.writing
+    const { writing } = this.#rooms
+    if (writing === null) throw new ReadOnlyStoreError('the store is open for reading')
+    return writing
   }
 
   /** Counters of every stage, as a plain object. */
