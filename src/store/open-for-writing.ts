@@ -128,7 +128,6 @@ async function wireFound(
   const maintenance = new Maintenance({
     ...{
       files: { disk, directory, chunks: log.chunks },
-      recent: log.recent,
       index,
       indexFiles: files,
       loader,

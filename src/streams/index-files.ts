@@ -71,7 +71,7 @@ export class IndexFiles {
     if (options.mode === 'write') {
       for (const name of found.useless) await disk.remove(joinPath(directory, name)).catch(options.onFailure)
     }
-    if (files.missing.length === 0) files.#mergeLater()
+    if (options.mode === 'write' && files.missing.length === 0) files.#tidyLater()
     return files
   }
 
@@ -127,7 +127,7 @@ export class IndexFiles {
         this.#replace([], part)
       }
     })
-    this.#mergeLater()
+    this.#tidyLater()
     return rebuilt
   }
 
@@ -147,7 +147,7 @@ export class IndexFiles {
       this.#chunks.push({ number: this.#nextChunk, start, end })
     }
     const written = this.#queue(() => this.#writeActive())
-    if (kind === 'complete') this.#mergeLater()
+    if (kind === 'complete') this.#tidyLater()
     return written
   }
 
@@ -205,12 +205,28 @@ export class IndexFiles {
     return done
   }
 
-  #mergeLater(): void {
-    this.#queue(() => this.#merge()).catch(this.#options.onFailure)
+  #tidyLater(): void {
+    const tidy = this.#options.mode === 'write' ? () => this.#merge() : () => this.#takeOver()
+    this.#queue(tidy).catch(this.#options.onFailure)
+  }
+
+  /** The files that the writing process has made since stand for what is in memory here, and for those that it has merged. */
+  async #takeOver(): Promise<void> {
+    if (this.#isClosing) return
+    // It may be ahead.
+    const log = { ...this.#options, completedChunks: this.#chunks, logEnd: Number.MAX_SAFE_INTEGER as LogPosition }
+    const { files } = await findIndexFiles(this.#disk, this.#directory, log, this.#cache)
+    for (const file of files) {
+      const { start, end, isPartial } = file.header
+      const covered = this.#parts.filter(part => part.start >= start && part.end <= end)
+      const isKnown = covered.every(part => part instanceof FilePart && part.disk === this.#disk) && covered.length < 2
+      if (isPartial || isKnown) await file.close()
+      else this.#replace(covered, this.#partOf(this.#disk, file))
+    }
   }
 
   async #merge(): Promise<void> {
-    while (this.#options.mode === 'write' && !this.#isClosing) {
+    while (!this.#isClosing) {
       const complete = this.#fileParts.filter(({ header }) => !header.isPartial)
       const ranges = complete.map(part => ({ part, firstChunk: part.header.firstChunk, lastChunk: part.header.lastChunk }))
       const chosen = nextMerge(ranges)
@@ -327,7 +343,8 @@ export class IndexFiles {
     for (const old of replaced) {
       if (!(old instanceof FilePart)) continue
       // A partial file that was written anew has the same name.
-      if (old.path !== part.path && (old.disk !== this.#disk || this.#options.mode === 'write')) old.markObsolete()
+      const isOverwritten = old.disk === part.disk && old.path === part.path
+      if (!isOverwritten && (old.disk !== this.#disk || this.#options.mode === 'write')) old.markObsolete()
       this.release([old])
     }
   }
