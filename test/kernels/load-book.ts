@@ -115,6 +115,15 @@ export class LoadBook {
     }
   }
 
+  /** Only looks whether what is certain can be read: for a store whose writer is still there, or gave up amid its work. */
+  async checkAcked(store: EventStore): Promise<void> {
+    const found = await this.#readAll(store)
+    for (const [stream, book] of this.#streams) {
+      if (!stream.startsWith(KEPT)) continue
+      for (const [revision, known] of book.known.entries()) this.#compare(stream, revision, known, found.get(stream)?.[revision])
+    }
+  }
+
   /** @returns the events of each stream, by revision. */
   async #readAll(store: EventStore): Promise<Map<string, (Known | undefined)[]>> {
     const found = new Map<string, (Known | undefined)[]>()

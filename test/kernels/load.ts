@@ -1,4 +1,4 @@
-import { TailraceError } from '../../src/core/errors.ts'
+import { TailraceError, WrongExpectedRevisionError } from '../../src/core/errors.ts'
 import type { AppendAck, CommitAnswer } from '../../src/core/events.ts'
 import { EventStore } from '../../src/store/event-store.ts'
 import { Random } from '../support/random.ts'
@@ -62,8 +62,9 @@ function pause(ms: number): Promise<void> {
 /** Says what an error means for the append. @returns whether one may go on after it. */
 function refused(streams: string, serial: string, error: unknown): boolean {
   if (!(error instanceof TailraceError)) throw error
-  say('x', streams, serial, error.code, error.outcome, String(error.retryable))
-  return error.outcome === 'rejected' && error.retryable
+  say('x', streams, serial, error.code, error.outcome, error.message.replaceAll('\n', ' '))
+  // What was called behind an append that was refused cannot be where it said.
+  return error.outcome === 'rejected' && (error.retryable || error instanceof WrongExpectedRevisionError)
 }
 
 async function nextRevision(stream: string): Promise<number> {

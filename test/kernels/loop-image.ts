@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { MIB } from '../../src/core/limits.ts'
 
@@ -43,6 +43,8 @@ export class LoopImage {
 
   unmount(): void {
     if (!this.#isMounted) return
+    const open = openFilesBelow(this.mountPoint)
+    if (open.length > 0) throw new Error(`files of a closed store are open: ${open.join(', ')}`)
     run('umount', [this.mountPoint])
     this.#isMounted = false
   }
@@ -69,10 +71,24 @@ export class LoopImage {
     writeFileSync(`/sys/block/${basename(device)}/queue/max_sectors_kb`, '4')
   }
 
+  /** In whatever state it is: who comes next gets a new one. */
   remove(): void {
-    this.unmount()
+    if (this.#isMounted) run('umount', ['-l', this.mountPoint])
+    this.#isMounted = false
     rmSync(this.#image, { force: true })
   }
+}
+
+/** What this process has open: it has closed its stores when it asks. */
+function openFilesBelow(directory: string): string[] {
+  return readdirSync('/proc/self/fd').flatMap(descriptor => {
+    try {
+      const path = readlinkSync(join('/proc/self/fd', descriptor))
+      return path.startsWith(`${directory}/`) ? [path] : []
+    } catch {
+      return []
+    }
+  })
 }
 
 /** Why such a file system can't be made, mounted and cut off here; null when it can. */
