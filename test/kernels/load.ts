@@ -4,19 +4,24 @@ import { EventStore } from '../../src/store/event-store.ts'
 import { Random } from '../support/random.ts'
 import { endWithParent, say } from './child-program.ts'
 import { DOOMED, eventAt, FADING, FADING_COUNT, KEPT, type LoadPlan, RETRIED, TOMB } from './load-plan.ts'
+import { LoopLag } from './loop-lag.ts'
 
 /**
- * A process under load: load PLAN. It appends to many streams until it is killed, told to `stop`, or refused for good; every line
+ * A process under load: load PLAN. It appends to many streams until it is killed, told to `close`, or refused for good; every line
  * it says is a promise that was made to it, or what it is about to do (see load-book.ts).
  */
 endWithParent(line => {
-  isStopping = true
-  if (line === 'close') void running.then(() => store.close()).then(() => say('closed'), complain)
+  if (line === 'lag') say('lag', lag.takeMs().toFixed(1))
+  else {
+    isStopping = true
+    if (line === 'close') void running.then(() => store.close()).then(() => say('closed'), complain)
+  }
 })
 
 const SINGLES = 4
 const PAUSE_MS = 10
 const plan = JSON.parse(process.argv[2]!) as LoadPlan
+const lag = new LoopLag()
 const random = new Random(`${plan.seed}/${plan.life}`)
 let isStopping = false
 /** Somebody was told that it does not go on. */
