@@ -171,7 +171,7 @@ export class IndexFiles {
         this.#replace(replaced, await this.#made(this.#coverageOf(number, number)))
       }
     })
-    this.#mergeLater()
+    this.#tidyLater()
     return refreshed
   }
 
