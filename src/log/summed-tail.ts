@@ -61,8 +61,9 @@ export class SummedTail {
     this.#hint.write({ storeId, chunk: number, end, eventCount: this.#eventCount, blockChecksums: checksums })
   }
 
-  async close(): Promise<void> {
-    this.#writeHint()
+  /** @param isInDoubt after a failed write or sync: then the next open had better not believe what is there. */
+  async close(isInDoubt: boolean): Promise<void> {
+    if (!isInDoubt) this.#writeHint()
     await this.#hint.close()
   }
 }
