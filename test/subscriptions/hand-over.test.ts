@@ -193,7 +193,7 @@ describe(`the hand-over from old events to new ones (seed ${SEED})`, () => {
       await store.close()
       await Promise.all(readings.map(({ done }) => done))
     })
-  }, 120_000)
+  }, 240_000)
 })
 
 /** Events of the store's own streams are not in the model; those that a reader got must come in order, too. */
