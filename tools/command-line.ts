@@ -2,16 +2,23 @@ import { createRequire } from 'node:module'
 import { CorruptLogError, DiskFullError, TailraceError, WriterFailedError } from 'tailrace'
 import { DamagedJournalError, systemErrorCode } from '#engine/core/errors.ts'
 import { type Command, ExitStatus, UsageError } from './arguments.ts'
+import { backup } from './backup.ts'
 import { cat } from './cat.ts'
 import { importCommand } from './import.ts'
 import { inspect } from './inspect.ts'
 import { journal } from './journal.ts'
 import { Output, OutputClosedError, printable, type Terminal } from './output.ts'
+import { read } from './read.ts'
 import { repair } from './repair.ts'
+import { scavenge } from './scavenge.ts'
+import { streams } from './streams.ts'
 import { tail } from './tail.ts'
 import { verify } from './verify.ts'
 
-const COMMANDS: readonly Command[] = [inspect, verify, repair, importCommand, cat, tail, journal]
+const COMMANDS: readonly Command[] = [
+  ...[inspect, verify, repair, backup, scavenge],
+  ...[importCommand, cat, streams, read, tail, journal],
+]
 
 const HELP = `Usage: tailrace <command> [arguments]
 

@@ -1,11 +1,10 @@
 import { realpath } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
-import { parseArgs } from 'node:util'
 import { LogPosition } from '#engine/core/positions.ts'
 import type { Disk } from '#engine/disk/disk.ts'
 import { NodeDisk } from '#engine/disk/node-disk.ts'
 import { readFlushedHint } from '#engine/log/flushed-hint.ts'
-import { type Command, checkCount, ExitStatus, parsed, wholeNumber } from './arguments.ts'
+import { type Command, checkCount, ExitStatus, parseArguments, wholeNumber } from './arguments.ts'
 import { ChunkInspection, type InspectionFilter, type InspectionSink } from './chunk-inspection.ts'
 import type { InspectionItem, Totals } from './inspection-items.ts'
 import { InspectionText } from './inspection-text.ts'
@@ -44,19 +43,13 @@ Examples:
 `,
 
   async run(argv: readonly string[], terminal: Terminal): Promise<number> {
-    const { values, positionals } = parsed(() =>
-      parseArgs({
-        args: [...argv],
-        options: {
-          from: { type: 'string' },
-          limit: { type: 'string' },
-          stream: { type: 'string' },
-          data: { type: 'boolean' },
-          json: { type: 'boolean' },
-        },
-        allowPositionals: true,
-      }),
-    )
+    const { values, positionals } = parseArguments(argv, {
+      from: { type: 'string' },
+      limit: { type: 'string' },
+      stream: { type: 'string' },
+      data: { type: 'boolean' },
+      json: { type: 'boolean' },
+    })
     checkCount(positionals, ['store or chunk file'])
     const path = positionals[0]!
     const limit = wholeNumber(values.limit, 'limit', DEFAULT_LIMIT)

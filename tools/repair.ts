@@ -1,12 +1,9 @@
-import { mkdir, readdir, realpath } from 'node:fs/promises'
-import { dirname, relative, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { EventStore } from 'tailrace'
-import { systemErrorCode } from '#engine/core/errors.ts'
 import { DEFAULT_CHUNK_SIZE } from '#engine/core/limits.ts'
 import { NodeDisk } from '#engine/disk/node-disk.ts'
-import { type Command, checkCount, ExitStatus, parsed, UsageError } from './arguments.ts'
-import { count, Output, printable, type Terminal } from './output.ts'
+import { type Command, checkCount, ExitStatus, parseArguments, UsageError } from './arguments.ts'
+import { makeTarget } from './new-directory.ts'
+import { complain, count, printable, printResult, type Terminal } from './output.ts'
 import { Progress } from './progress.ts'
 import type { LostRevisions } from './revision-losses.ts'
 import { Salvage, type SalvageReport } from './salvage.ts'
@@ -40,13 +37,11 @@ Examples:
 `,
 
   async run(argv: readonly string[], terminal: Terminal): Promise<number> {
-    const { values, positionals } = parsed(() =>
-      parseArgs({
-        args: [...argv],
-        options: { 'accept-loss': { type: 'boolean' }, json: { type: 'boolean' }, verbose: { type: 'boolean' } },
-        allowPositionals: true,
-      }),
-    )
+    const { values, positionals } = parseArguments(argv, {
+      'accept-loss': { type: 'boolean' },
+      json: { type: 'boolean' },
+      verbose: { type: 'boolean' },
+    })
     checkCount(positionals, ['store', 'copy'])
     const [directory, target] = positionals as [string, string]
     const disk = new NodeDisk()
@@ -60,35 +55,10 @@ Examples:
     const report = await salvageInto(disk, store, target, values.verbose, terminal)
     const copy = await surveyStore(disk, target)
     const verification = await verifyStore(disk, copy, terminal)
-    const output = new Output(terminal.stdout)
-    if (values.json === true)
-      output.json({ store: directory, copy: target, ...report, verification: jsonReport(copy, verification) })
-    else for (const line of reportLines(directory, target, report, verification.damageCount)) output.line(line)
-    await output.flush()
+    const result = { store: directory, copy: target, ...report, verification: jsonReport(copy, verification) }
+    await printResult(terminal, values.json, result, reportLines(directory, target, report, verification.damageCount))
     return verification.damageCount === 0 ? ExitStatus.fine : ExitStatus.damage
   },
-}
-
-/** @throws UsageError unless `target` is new or empty, and outside of the store. */
-async function makeTarget(directory: string, target: string): Promise<void> {
-  const names = await readdir(target).catch((error: unknown) => {
-    if (systemErrorCode(error) === 'ENOENT') return null
-    if (systemErrorCode(error) === 'ENOTDIR') throw new UsageError(`${target} is a file`)
-    throw error
-  })
-  if (names !== null && names.length > 0) throw new UsageError(`${target} is not empty; the copy needs a new directory`)
-  const parent = await realpath(names === null ? await existingParent(target) : target)
-  const path = relative(await realpath(directory), parent)
-  if (!path.startsWith('..')) throw new UsageError(`${target} lies in the store; the original must not be touched`)
-  await mkdir(target, { recursive: true })
-}
-
-async function existingParent(path: string): Promise<string> {
-  const parent = dirname(resolve(path))
-  return readdir(parent).then(
-    () => parent,
-    () => existingParent(parent),
-  )
 }
 
 async function salvageInto(
@@ -108,10 +78,8 @@ async function salvageInto(
     const onProgress = (size: number): void => progress.update(size, () => `copying to ${target}`)
     return await new Salvage(disk, store, copy, chunkSizeBytes, terminal.signal, onProgress).run()
   } catch (error) {
-    const errors = new Output(terminal.stderr)
     progress.clear()
-    errors.line(`tailrace repair: the copy in ${target} is not complete; remove it`)
-    await errors.flush()
+    await complain(terminal, `tailrace repair: the copy in ${target} is not complete; remove it`)
     throw error
   } finally {
     progress.clear()

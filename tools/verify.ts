@@ -1,7 +1,6 @@
-import { parseArgs } from 'node:util'
 import { NodeDisk } from '#engine/disk/node-disk.ts'
-import { type Command, checkCount, ExitStatus, parsed } from './arguments.ts'
-import { bytesText, count, Output, printable, type Terminal } from './output.ts'
+import { type Command, checkCount, ExitStatus, parseArguments } from './arguments.ts'
+import { bytesText, count, printable, printResult, type Terminal } from './output.ts'
 import { Progress } from './progress.ts'
 import { type Damage, damageText } from './survey/damage.ts'
 import { idText, type StoreSurvey, surveyStore } from './survey/store-survey.ts'
@@ -32,17 +31,12 @@ Examples:
 `,
 
   async run(argv: readonly string[], terminal: Terminal): Promise<number> {
-    const { values, positionals } = parsed(() =>
-      parseArgs({ args: [...argv], options: { json: { type: 'boolean' } }, allowPositionals: true }),
-    )
+    const { values, positionals } = parseArguments(argv, { json: { type: 'boolean' } })
     checkCount(positionals, ['store'])
     const disk = new NodeDisk()
     const store = await surveyStore(disk, positionals[0]!)
     const report = await verifyStore(disk, store, terminal)
-    const output = new Output(terminal.stdout)
-    if (values.json === true) output.json(jsonReport(store, report))
-    else for (const line of reportLines(store, report)) output.line(line)
-    await output.flush()
+    await printResult(terminal, values.json, jsonReport(store, report), reportLines(store, report))
     return report.damageCount === 0 ? ExitStatus.fine : ExitStatus.damage
   },
 }
