@@ -24,7 +24,7 @@ last second). A program that needs all of them calls store.backup() itself. Of a
   --json     the result as a JSON object
   --help     this text
 
-Exit status: 0 the copy is complete, 1 the store is damaged, or the disk is full, 2 wrong usage, or there is no such
+Exit status: 0 the copy is complete, 1 the store is damaged, or the disk is full, 2 wrong usage, or no such
 store, 130 interrupted. Without 0 there is no store in the directory.
 
 Examples:
