@@ -15,7 +15,7 @@ export interface Command {
 }
 
 /** What every subcommand may end with. */
-export const ExitStatus = { fine: 0, damage: 1, usage: 2, interrupted: 130 } as const
+export const ExitStatus = { fine: 0, damage: 1, usage: 2, wrongIndex: 3, interrupted: 130 } as const
 
 /** Takes a command line apart. @throws UsageError */
 export function parseArguments<const Options extends NonNullable<ParseArgsConfig['options']>>(

@@ -27,7 +27,8 @@ ${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`).join('\n
   --help       this text; tailrace <command> --help tells more, with examples
   --version    the version of this package
 
-Exit status: 0 fine, 1 damage found or bad input, 2 wrong usage or nothing could be done, 130 interrupted.
+Exit status: 0 fine, 1 damage found or bad input, 2 wrong usage or nothing could be done,
+3 an index file contradicts the log (verify), 130 interrupted.
 `
 
 /** Runs one command line. @returns the exit status; never throws. */

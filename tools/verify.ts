@@ -3,6 +3,7 @@ import { type Command, checkCount, ExitStatus, parseArguments } from './argument
 import { bytesText, count, printable, printResult, type Terminal } from './output.ts'
 import { Progress } from './progress.ts'
 import { type Damage, damageText } from './survey/damage.ts'
+import type { IndexReport } from './survey/index-comparison.ts'
 import { idText, type StoreSurvey, surveyStore } from './survey/store-survey.ts'
 import { StoreVerification, type VerificationReport } from './survey/store-verification.ts'
 
@@ -17,13 +18,18 @@ Reads every byte of a store and checks it: headers, footers, block checksums, ev
 chunk, the chain of chunks, the revisions of every stream, that every append is whole, and what the
 flushed hint says. Takes no lock and writes nothing; the store may be in use.
 
+Index files are read, too, and compared with the log, event by event. They are derived from it: one that is
+damaged, stale or missing is made again by the store itself. Only one that reads well and says something
+else than the log must be removed by hand.
+
 A torn tail is what a crash leaves behind the last durable append; in flight is what a process is
 writing right now. Neither is damage.
 
   --json     one JSON object
   --help     this text
 
-Exit status: 0 nothing is damaged, 1 something is, 2 there is no such store.
+Exit status: 0 the log is whole, 1 it is damaged, 2 there is no such store, 3 the log is whole, but an index file
+says something else.
 
 Examples:
   tailrace verify ./data
@@ -37,7 +43,8 @@ Examples:
     const store = await surveyStore(disk, positionals[0]!)
     const report = await verifyStore(disk, store, terminal)
     await printResult(terminal, values.json, jsonReport(store, report), reportLines(store, report))
-    return report.damageCount === 0 ? ExitStatus.fine : ExitStatus.damage
+    if (report.damageCount > 0) return ExitStatus.damage
+    return report.indexFiles.some(({ state }) => state === 'contradicts the log') ? ExitStatus.wrongIndex : ExitStatus.fine
   },
 }
 
@@ -69,8 +76,18 @@ function* reportLines(store: StoreSurvey, report: VerificationReport): Iterable<
     const why = tail.kind === 'in flight' ? 'being written' : 'left by a crash and never acknowledged; the next open removes them'
     yield `${tail.kind}: ${tail.file}: position ${tail.position}, ${tail.size} bytes: ${why}`
   }
+  yield* indexLines(report.indexFiles)
   for (const note of report.notes) yield printable(`note: ${note}`)
   yield* damageLines(report.damages, report.damageCount)
+}
+
+/** Index files are derived from the log: what is wrong with them is no damage of the store. */
+function* indexLines(files: readonly IndexReport[]): Iterable<string> {
+  const whole = files.filter(({ state }) => state === 'whole').length
+  if (whole > 0) yield `${count(whole, 'index file')}: whole, and as the log says`
+  for (const { file, state, what } of files) {
+    if (what !== null) yield printable(`index file ${file}: ${state}: ${what}`)
+  }
 }
 
 function* damageLines(damages: readonly Damage[], damageCount: number): Iterable<string> {

@@ -6,6 +6,7 @@ import type { ChunkHeader } from '#engine/format/chunk-header.ts'
 import type { FlushedSlot } from '#engine/format/flushed-slot.ts'
 import { chunkFileName, chunkNumberOf, isUnfinishedChunk } from '#engine/log/chunk-file.ts'
 import { FLUSHED_FILE_NAME, readFlushedHint } from '#engine/log/flushed-hint.ts'
+import { isIndexFileName, isUnfinishedIndexFile } from '#engine/streams/index-file-names.ts'
 import { UsageError } from '../arguments.ts'
 import { count } from '../output.ts'
 import { type ChunkHead, readChunkHead } from './chunk-frame.ts'
@@ -32,6 +33,8 @@ export interface StoreSurvey {
   readonly storeId: Uint8Array | null
   /** In the order of the log. Chunks of other stores and second copies are left out. */
   readonly chunks: readonly ChunkPlace[]
+  /** Files that should be index files, by their names. */
+  readonly indexNames: readonly string[]
   /** Null when there is none, or none that can be believed. */
   readonly hint: FlushedSlot | null
   /** Whoever has the store open for writing. */
@@ -54,9 +57,12 @@ export async function surveyStore(disk: Disk, directory: string): Promise<StoreS
   const notes: string[] = []
   const damages: Damage[] = []
   const found: ChunkPlace[] = []
+  const indexNames: string[] = []
   for (const name of names) {
     const number = chunkNumberOf(name)
     if (number !== null) found.push(await placeOf(disk, directory, name, number))
+    else if (isIndexFileName(name)) indexNames.push(name)
+    else if (isUnfinishedIndexFile(name)) notes.push(`${name}: an index file in the making, or left of one that was interrupted`)
     else if (isUnfinishedChunk(name)) notes.push(`${name}: a chunk in the making, or left of a roll-over that was interrupted`)
     else if (name !== FLUSHED_FILE_NAME && name !== 'lock') notes.push(`${name}: unknown; the store does not use it`)
   }
@@ -71,7 +77,7 @@ export async function surveyStore(disk: Disk, directory: string): Promise<StoreS
   }
   const hinted = ownHint?.position ?? LogPosition.start
   const trustedEnd = holderPid !== null && ownHint !== null ? hinted : (Number.MAX_SAFE_INTEGER as LogPosition)
-  return { directory, storeId, chunks, hint: ownHint, holderPid, bounds: { hinted, trustedEnd }, damages, notes }
+  return { directory, storeId, chunks, indexNames, hint: ownHint, holderPid, bounds: { hinted, trustedEnd }, damages, notes }
 }
 
 /** @throws UsageError when there is nothing there. */
