@@ -166,6 +166,27 @@ describe('tail of a store that another process writes', () => {
     expect(await one.end('SIGTERM')).toEqual({ code: 0, complaints: '' })
   })
 
+  test('shows each kept event once and in order, over scavenges', async () => {
+    const directory = await storeWith(1)
+    const tail = new TailProcess(directory, '--json', '--stream', 'kept', '--from', 'start')
+    const writer = new StoreProcess(`const store = await EventStore.open('${directory}', { chunkSizeBytes: 4096 })
+      for (let turn = 0; turn < 12; turn++) {
+        for (let i = 0; i < 25; i++) {
+          await store.append('kept', { type: 'T', data: turn * 25 + i })
+          await store.append('dead', { type: 'T', data: 'x'.repeat(100) })
+        }
+        await store.delete('dead')
+        await store.scavenge()
+      }
+      say('freed')
+      setInterval(() => {}, 1000)`)
+    await writer.said('freed')
+    await tail.showed(300)
+    expect(tail.lines.map(line => (JSON.parse(line) as { data: number }).data)).toEqual(upFrom(0, 300))
+    await writer.kill()
+    expect(await tail.end('SIGINT')).toEqual({ code: 0, complaints: '' })
+  })
+
   test('shows each durable event once and in order, over kills, reopens and roll-overs', async () => {
     const directory = await storeWith(1)
     const tail = new TailProcess(directory, '--json', '--from', 'start')
