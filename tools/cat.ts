@@ -1,7 +1,7 @@
-import { type Command, checkCount, ExitStatus, parseArguments, wholeNumber } from './arguments.ts'
+import { type Command, checkCount, ExitStatus, parseArguments } from './arguments.ts'
 import { formatEventLine } from './event-line.ts'
 import type { Terminal } from './output.ts'
-import { printEvents, readStore } from './reading.ts'
+import { printEvents, readOptions, readStore } from './reading.ts'
 
 export const cat: Command = {
   name: 'cat',
@@ -36,12 +36,7 @@ Examples:
     })
     checkCount(positionals, ['store', 'stream?'])
     const [directory, stream] = positionals as [string, string | undefined]
-    const options = {
-      ...(values.from === undefined ? {} : { from: wholeNumber(values.from, 'from', 0) }),
-      ...(values.limit === undefined ? {} : { maxCount: wholeNumber(values.limit, 'limit', 0) }),
-      direction: values.backwards === true ? 'backwards' : 'forwards',
-      signal: terminal.signal,
-    } as const
+    const options = readOptions(values, { name: 'limit', value: values.limit }, terminal)
     await readStore(directory, values.verbose, terminal, store => {
       const reading = stream === undefined ? store.readAll(options) : store.readStream(stream, options)
       return printEvents(reading.batches(), formatEventLine, terminal)

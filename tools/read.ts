@@ -3,7 +3,7 @@ import { type Command, checkCount, ExitStatus, parseArguments, UsageError, whole
 import { formatEventLine } from './event-line.ts'
 import { formatEventText } from './event-text.ts'
 import type { Terminal } from './output.ts'
-import { printEvents, printLines, readStore } from './reading.ts'
+import { printEvents, printLines, readOptions, readStore } from './reading.ts'
 
 export const read: Command = {
   name: 'read',
@@ -43,12 +43,7 @@ Examples:
     const [directory, stream] = positionals as [string, string]
     const batchCount = values.batch === undefined ? null : wholeNumber(values.batch, 'batch', 1, 1)
     if (batchCount !== null && values.json !== true) throw new UsageError('--batch needs --json')
-    const options = {
-      ...(values.from === undefined ? {} : { from: wholeNumber(values.from, 'from', 0) }),
-      ...(values.count === undefined ? {} : { maxCount: wholeNumber(values.count, 'count', 0) }),
-      direction: values.backwards === true ? 'backwards' : 'forwards',
-      signal: terminal.signal,
-    } as const
+    const options = readOptions(values, { name: 'count', value: values.count }, terminal)
     await readStore(directory, values.verbose, terminal, store => {
       const batches = store.readStream(stream, options).batches()
       if (batchCount !== null) return printLines(arrayLines(batches, batchCount), terminal)

@@ -1,4 +1,5 @@
 import { EventStore, type RecordedEvent } from 'tailrace'
+import { wholeNumber } from './arguments.ts'
 import { Output, type Terminal } from './output.ts'
 import { pathKind } from './survey/store-survey.ts'
 import { verboseLogger } from './verbose-logger.ts'
@@ -17,6 +18,20 @@ export async function readStore<T>(
   } finally {
     await store.close()
   }
+}
+
+/** What `--from`, `--backwards` and the option for the number of events say, as a store takes it. @throws UsageError */
+export function readOptions(
+  { from, backwards }: { readonly from?: string | undefined; readonly backwards?: boolean | undefined },
+  countOption: { readonly name: string; readonly value: string | undefined },
+  { signal }: Terminal,
+) {
+  return {
+    from: from === undefined ? undefined : wholeNumber(from, 'from', 0),
+    maxCount: countOption.value === undefined ? undefined : wholeNumber(countOption.value, countOption.name, 0),
+    direction: backwards === true ? 'backwards' : 'forwards',
+    signal,
+  } as const
 }
 
 /** Prints one event a line. @param isLive each batch is handed over at once: somebody is watching. */

@@ -4,6 +4,7 @@ import { ChunkNumber, LogPosition } from '#engine/core/positions.ts'
 import { type Disk, joinPath } from '#engine/disk/disk.ts'
 import type { ChunkHeader } from '#engine/format/chunk-header.ts'
 import type { FlushedSlot } from '#engine/format/flushed-slot.ts'
+import { ACTIVE_FILE_NAME } from '#engine/log/active-hint.ts'
 import { chunkFileName, chunkNumberOf, isUnfinishedChunk } from '#engine/log/chunk-file.ts'
 import { FLUSHED_FILE_NAME, readFlushedHint } from '#engine/log/flushed-hint.ts'
 import { isIndexFileName, isUnfinishedIndexFile } from '#engine/streams/index-file-names.ts'
@@ -13,6 +14,9 @@ import { type ChunkHead, readChunkHead } from './chunk-frame.ts'
 import { ChunkSurvey, NO_BOUNDS, type SurveyBounds } from './chunk-survey.ts'
 import type { Damage } from './damage.ts'
 import { holderOf } from './store-holder.ts'
+
+/** Hints may be old, or half written: what can be believed of them the log tells. */
+const OWN_NAMES: ReadonlySet<string> = new Set([FLUSHED_FILE_NAME, ACTIVE_FILE_NAME, 'lock'])
 
 /** A chunk file in its place in the log. */
 export interface ChunkPlace {
@@ -64,7 +68,7 @@ export async function surveyStore(disk: Disk, directory: string): Promise<StoreS
     else if (isIndexFileName(name)) indexNames.push(name)
     else if (isUnfinishedIndexFile(name)) notes.push(`${name}: an index file in the making, or left of one that was interrupted`)
     else if (isUnfinishedChunk(name)) notes.push(`${name}: a chunk in the making, or left of a roll-over that was interrupted`)
-    else if (name !== FLUSHED_FILE_NAME && name !== 'lock') notes.push(`${name}: unknown; the store does not use it`)
+    else if (!OWN_NAMES.has(name)) notes.push(`${name}: unknown; the store does not use it`)
   }
   if (found.length === 0) refuseIfNoStore(directory, names)
   const storeId = commonStoreId(found, hint)

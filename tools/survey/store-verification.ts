@@ -172,8 +172,8 @@ export class StoreVerification implements StoreVisitor {
       return
     }
     this.#checkEventCount(survey.footer!.eventCount)
-    for await (const { position, size } of wrongBlocks(survey)) {
-      this.#damage('block', position, size, 'a block with a wrong checksum; the store refuses to read anything in it')
+    for await (const { position, size, what } of wrongBlocks(survey)) {
+      this.#damage('block', position, size, what)
     }
     this.#proven = Math.max(this.#proven, survey.limit) as LogPosition
   }
