@@ -64,11 +64,14 @@ Examples:
       stream: values.stream,
       withData: values.data === true,
     }
+    const { signal } = terminal
     const output = new Output(terminal.stdout)
-    const sink = sinkTo(output, values.json === true, terminal.signal)
+    const sink = sinkTo(output, values.json === true, signal)
     const disk = new NodeDisk()
     const kind = await pathKind(path)
-    const damageCount = await (kind === 'file' ? inspectFile(disk, path, filter, sink) : inspectStore(disk, path, filter, sink))
+    const damageCount = await (kind === 'file'
+      ? inspectFile(disk, path, filter, sink, signal)
+      : inspectStore(disk, path, filter, sink, signal))
     await output.flush()
     return damageCount === 0 ? ExitStatus.fine : ExitStatus.damage
   },
@@ -89,10 +92,16 @@ function sinkTo(output: Output, isJson: boolean, signal: AbortSignal): Inspectio
 }
 
 /** A chunk file by itself, wherever it lies and whatever it is called; an index file under its own name. @returns the number of damages. */
-async function inspectFile(disk: Disk, path: string, filter: InspectionFilter, sink: InspectionSink): Promise<number> {
+async function inspectFile(
+  disk: Disk,
+  path: string,
+  filter: InspectionFilter,
+  sink: InspectionSink,
+  signal: AbortSignal,
+): Promise<number> {
   const file = await realpath(path)
   const isIndex = isIndexFileName(basename(file))
-  if (isIndex) return (await inspectIndex(disk, dirname(file), basename(file), null, sink)) ? 0 : 1
+  if (isIndex) return (await inspectIndex(disk, dirname(file), basename(file), null, sink, signal)) ? 0 : 1
   const hint = await readFlushedHint(disk, dirname(file)).catch(() => null)
   // A hint beside the file speaks of it only if both are of one store; that shows once the file is open.
   let survey = await ChunkSurvey.open(disk, file, { start: null, storeId: null }, NO_BOUNDS)
@@ -112,7 +121,13 @@ async function inspectFile(disk: Disk, path: string, filter: InspectionFilter, s
 }
 
 /** @returns the number of damages. */
-async function inspectStore(disk: Disk, path: string, filter: InspectionFilter, sink: InspectionSink): Promise<number> {
+async function inspectStore(
+  disk: Disk,
+  path: string,
+  filter: InspectionFilter,
+  sink: InspectionSink,
+  signal: AbortSignal,
+): Promise<number> {
   const store = await surveyStore(disk, path)
   const { storeId, hint, holderPid, notes, damages } = store
   const id = storeId === null ? null : idText(storeId)
@@ -129,7 +144,7 @@ async function inspectStore(disk: Disk, path: string, filter: InspectionFilter, 
     left -= inspection.shownCount
     for (const key of Object.keys(sum) as (keyof Totals)[]) sum[key] += inspection.totals[key]
   }
-  for (const name of store.indexNames) await inspectIndex(disk, path, name, storeId, sink)
+  for (const name of store.indexNames) await inspectIndex(disk, path, name, storeId, sink, signal)
   sink.show({ kind: 'totals', chunks: chunkCount, ...sum })
   return sum.damages
 }
@@ -141,8 +156,9 @@ async function inspectIndex(
   name: string,
   storeId: Uint8Array | null,
   sink: InspectionSink,
+  signal: AbortSignal,
 ): Promise<boolean> {
-  const survey = await surveyIndex(disk, directory, name, storeId)
+  const survey = await surveyIndex(disk, directory, name, storeId, signal)
   if (survey === null) return true
   sink.show(indexItem(survey))
   await sink.ready()

@@ -52,7 +52,9 @@ Examples:
 export async function verifyStore(disk: NodeDisk, store: StoreSurvey, terminal: Terminal): Promise<VerificationReport> {
   const totalSize = store.chunks.reduce((sum, chunk) => sum + chunk.size, 0)
   const progress = new Progress(terminal.stderr, totalSize)
-  const verification = new StoreVerification(disk, store, terminal.signal, size => progress.update(size, () => store.directory))
+  const verification = new StoreVerification(disk, store, terminal.signal, (size, indexFile) =>
+    progress.update(size, () => indexFile ?? store.directory),
+  )
   try {
     return await verification.run()
   } finally {

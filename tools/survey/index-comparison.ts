@@ -59,21 +59,23 @@ interface Candidate {
 /** Compares the index files of a store with its log, which somebody else walks. Files that are open stay so, whoever merges them. */
 export class IndexComparison {
   readonly #store: StoreSurvey
+  readonly #signal: AbortSignal
   readonly #candidates: readonly Candidate[]
   /** In the range of the chunk that is being walked. */
   #current: readonly Candidate[] = []
   readonly #chunks: (CompletedChunk & { readonly generation: number })[] = []
 
-  private constructor(store: StoreSurvey, candidates: readonly Candidate[]) {
+  private constructor(store: StoreSurvey, signal: AbortSignal, candidates: readonly Candidate[]) {
     this.#store = store
+    this.#signal = signal
     this.#candidates = candidates
   }
 
-  static async open(disk: Disk, store: StoreSurvey): Promise<IndexComparison> {
+  static async open(disk: Disk, store: StoreSurvey, signal: AbortSignal): Promise<IndexComparison> {
     const cache = new IndexPageCache(CACHE_SIZE)
     const candidates: Candidate[] = []
     for (const name of store.indexNames) {
-      const survey = await surveyIndex(disk, store.directory, name, store.storeId)
+      const survey = await surveyIndex(disk, store.directory, name, store.storeId, signal)
       if (survey === null) continue
       const isWhole = survey.damage === null && survey.header !== null
       const file = isWhole
@@ -83,7 +85,7 @@ export class IndexComparison {
       if (isWhole && file === null) continue
       candidates.push({ survey, file, logContent: new RangeContent(), isLogDamaged: store.damages.length > 0 })
     }
-    return new IndexComparison(store, candidates)
+    return new IndexComparison(store, signal, candidates)
   }
 
   /** A chunk is going to be walked. */
@@ -118,7 +120,11 @@ export class IndexComparison {
   }
 
   /** @param end of the log. @returns what each file is, and what they know of the log that it does not have. */
-  async finish(end: LogPosition, names: LogNames): Promise<{ readonly reports: IndexReport[]; readonly losses: Damage[] }> {
+  async finish(
+    end: LogPosition,
+    names: LogNames,
+    onFile: (name: string) => void,
+  ): Promise<{ readonly reports: IndexReport[]; readonly losses: Damage[] }> {
     const log = this.#indexedLog(end)
     const fitting = this.#candidates.filter(({ file }) => file !== null && fitsLog(file.header, log))
     const ranges = fitting.filter(({ file }) => !file!.header.isPartial)
@@ -127,6 +133,7 @@ export class IndexComparison {
     const reports: IndexReport[] = []
     for (const candidate of this.#candidates) {
       const { survey, file } = candidate
+      onFile(survey.file)
       const report = (state: IndexState, what: string | null): void => void reports.push({ ...placeOf(survey), state, what })
       const known = file === null || this.#store.holderPid !== null ? null : lostEndOf(file.header, log)
       if (file === null) report('damaged', `${survey.damage}; ${remedyOf(survey)}`)
@@ -140,7 +147,7 @@ export class IndexComparison {
       else if (!file.header.isPartial && !used.includes(candidate))
         report('superseded', 'a larger one covers it; the next open removes it')
       else {
-        const content = await indexContent(file, names)
+        const content = await indexContent(file, names, this.#signal)
         const what = typeof content === 'string' ? content : candidate.logContent.differenceOf(content)
         if (what === null) report('whole', null)
         else report('contradicts the log', `${what}; remove it while no process has the store open, the next open makes it again`)

@@ -18,11 +18,11 @@ export interface LogNames {
  * Reads everything that an index file says, and asks it for every stream as the store does.
  * @returns what is wrong with it in itself, or its content.
  */
-export async function indexContent(file: IndexFile, names: LogNames): Promise<RangeContent | string> {
+export async function indexContent(file: IndexFile, names: LogNames, signal: AbortSignal): Promise<RangeContent | string> {
   const content = new RangeContent()
   try {
     return (
-      (await readStreams(file, names.streams, content)) ??
+      (await readStreams(file, names.streams, content, signal)) ??
       (await readTypes(file, names.types, content)) ??
       (await readIds(file, content)) ??
       content
@@ -34,13 +34,19 @@ export async function indexContent(file: IndexFile, names: LogNames): Promise<Ra
   }
 }
 
-async function readStreams(file: IndexFile, names: NameTable, content: RangeContent): Promise<string | null> {
+async function readStreams(
+  file: IndexFile,
+  names: NameTable,
+  content: RangeContent,
+  signal: AbortSignal,
+): Promise<string | null> {
   const positions = new Float64Array(PIECE_COUNT)
   const revisions = new Float64Array(PIECE_COUNT)
   const { streamCount } = file.header
   const cursor = new FileStreamCursor(file)
   let met = 0
   for (; met <= streamCount && (await cursor.next()); met++) {
+    signal.throwIfAborted()
     const name = cursor.nameBytes.slice(cursor.nameOffset, cursor.nameOffset + cursor.nameSize)
     const { hash, eventCount, lastRevision, lastPosition } = cursor
     const stream = numberOf(names, cursor)

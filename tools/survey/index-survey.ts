@@ -34,6 +34,7 @@ export async function surveyIndex(
   directory: string,
   name: string,
   storeId: Uint8Array | null,
+  signal: AbortSignal,
 ): Promise<IndexSurvey | null> {
   let file: DiskFile
   try {
@@ -43,13 +44,13 @@ export async function surveyIndex(
     throw error
   }
   try {
-    return await surveyPages(file, name, storeId)
+    return await surveyPages(file, name, storeId, signal)
   } finally {
     await file.close()
   }
 }
 
-async function surveyPages(file: DiskFile, name: string, storeId: Uint8Array | null): Promise<IndexSurvey> {
+async function surveyPages(file: DiskFile, name: string, storeId: Uint8Array | null, signal: AbortSignal): Promise<IndexSurvey> {
   const size = await file.size()
   const unreadable = (damage: string): IndexSurvey => ({ file: name, size, header: null, damage, isHeaderWhole: false })
   const page = ByteWindow.allocate(INDEX_PAGE_SIZE)
@@ -66,16 +67,17 @@ async function surveyPages(file: DiskFile, name: string, storeId: Uint8Array | n
   const ownName = isPartial ? partialIndexFileName(firstChunk) : indexFileName(firstChunk, lastChunk)
   if (name !== ownName) return { ...found, damage: `its header says it is ${ownName}` }
   if (size !== pageCount * INDEX_PAGE_SIZE) return { ...found, damage: `it has ${size} bytes and should have ${pageCount} pages` }
-  const wrong = await wrongPages(file, pageCount, seed)
+  const wrong = await wrongPages(file, pageCount, seed, signal)
   if (wrong.length === 0) return { ...found, damage: null, isHeaderWhole: true }
   const others = wrong.length === 1 ? '' : ` and ${count(wrong.length - 1, 'other')}`
   return { ...found, damage: `page ${wrong[0]}${others} of ${pageCount} has a wrong checksum`, isHeaderWhole: true }
 }
 
-async function wrongPages(file: DiskFile, pageCount: number, seed: number): Promise<readonly number[]> {
+async function wrongPages(file: DiskFile, pageCount: number, seed: number, signal: AbortSignal): Promise<readonly number[]> {
   const wrong: number[] = []
   const pages = ByteWindow.allocate(Math.min(PAGES_AT_ONCE, pageCount) * INDEX_PAGE_SIZE)
   for (let first = 0; first < pageCount; first += PAGES_AT_ONCE) {
+    signal.throwIfAborted()
     const filled = await file.read(pages.bytes, first * INDEX_PAGE_SIZE)
     for (let page = first; page < Math.min(pageCount, first + PAGES_AT_ONCE); page++) {
       const at = (page - first) * INDEX_PAGE_SIZE

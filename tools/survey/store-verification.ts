@@ -69,7 +69,7 @@ export class StoreVerification implements StoreVisitor {
   readonly #disk: Disk
   readonly #store: StoreSurvey
   readonly #signal: AbortSignal
-  readonly #onProgress: (size: number) => void
+  readonly #onProgress: (size: number, indexFile: string | null) => void
   readonly #damages = new DamageList()
   readonly #notes: string[] = []
   readonly #streams = new StreamRevisions()
@@ -89,8 +89,8 @@ export class StoreVerification implements StoreVisitor {
   /** A chunk that was walked lacks events on purpose: streams may lack revisions from then on. */
   #isScavenged = false
 
-  /** @param onProgress called with the bytes verified so far. */
-  constructor(disk: Disk, store: StoreSurvey, signal: AbortSignal, onProgress: (size: number) => void) {
+  /** @param onProgress called with the bytes of the log verified so far, and the index file that is being compared. */
+  constructor(disk: Disk, store: StoreSurvey, signal: AbortSignal, onProgress: (size: number, indexFile: string | null) => void) {
     this.#disk = disk
     this.#store = store
     this.#signal = signal
@@ -111,7 +111,7 @@ export class StoreVerification implements StoreVisitor {
   }
 
   async run(): Promise<VerificationReport> {
-    this.#indexes = await IndexComparison.open(this.#disk, this.#store)
+    this.#indexes = await IndexComparison.open(this.#disk, this.#store, this.#signal)
     try {
       return await this.#run()
     } finally {
@@ -126,7 +126,9 @@ export class StoreVerification implements StoreVisitor {
     }
     this.#checkHint()
     const names = { streams: this.#streams.names, types: this.#types }
-    const { reports, losses } = await this.#indexes.finish(this.#assembly.end, names)
+    const { reports, losses } = await this.#indexes.finish(this.#assembly.end, names, file =>
+      this.#onProgress(this.#verifiedSize, file),
+    )
     for (const loss of losses) this.#damages.add(loss)
     return {
       chunkCount: this.#store.chunks.length,
@@ -223,7 +225,7 @@ export class StoreVerification implements StoreVisitor {
   async pause(size: number): Promise<void> {
     this.#signal.throwIfAborted()
     this.#verifiedSize += size
-    this.#onProgress(this.#verifiedSize)
+    this.#onProgress(this.#verifiedSize, null)
   }
 
   #checkRevision({ stream, revision, position }: EventPlace): void {
