@@ -1,4 +1,4 @@
-import { CorruptLogError, UnsupportedFormatError } from '../core/errors.ts'
+import { CorruptLogError, isDiskFull, UnsupportedFormatError } from '../core/errors.ts'
 import { BLOCK_SIZE, MAX_CHUNK_SIZE, ZERO_RUN_MIN_SIZE } from '../core/limits.ts'
 import { ChunkNumber, LogPosition } from '../core/positions.ts'
 import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
@@ -234,14 +234,29 @@ export class ChunkFile {
     this.#filledSize = Math.max(this.#filledSize, offset + bytes.length)
   }
 
-  /** Writes `size` zeros behind what the file has and makes them durable. */
-  async extendZeros(size: number): Promise<void> {
+  /** See `DiskFile.rewriteDurably`. */
+  rewriteDurably(bytes: Uint8Array, position: LogPosition): Promise<void> {
+    return this.file.rewriteDurably(bytes, this.offsetOf(position))
+  }
+
+  /**
+   * Writes `size` zeros behind what the file has and makes them durable.
+   * @returns false when the disk is too full for them: the write was refused. A full disk in the sync is an error like any other:
+   *   the sync may have been for records, too, and nobody would be told of it again.
+   */
+  async extendZeros(size: number): Promise<boolean> {
     const start = this.#filledSize
     const end = Math.min(start + size, this.header.chunkSize)
-    if (end <= start) return
-    await this.file.write(Buffer.alloc(end - start), start)
+    if (end <= start) return true
+    try {
+      await this.file.write(Buffer.alloc(end - start), start)
+    } catch (error) {
+      if (isDiskFull(error)) return false
+      throw error
+    }
     await this.file.datasync()
     this.#filledSize = Math.max(this.#filledSize, end)
+    return true
   }
 
   /** Cuts the file at `position`: what was behind is gone once this resolved. */

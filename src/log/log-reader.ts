@@ -43,6 +43,11 @@ export class LogReader {
     return this.#recent.find(position)
   }
 
+  /** Grows each time a chunk is replaced: what was read before may have been given up since. */
+  get replacedCount(): number {
+    return this.#chunks.replacedCount
+  }
+
   /** `position`, or the place behind it where the next chunk with records begins, when no record stands there. */
   skipGap(position: LogPosition): LogPosition {
     let at = position

@@ -42,11 +42,12 @@ export async function createLog(disk: Disk, directory: string, clock: Clock, chu
 /**
  * Makes the log that was found ready for appends. Every step can be repeated after a crash and leads to the same log:
  * 1. the torn tail becomes zeros, so that nothing in it can come back behind a shorter append;
- * 2. what no one has proven durable is written again, byte for byte, and synced: after a failed sync the page cache may show
- *    bytes that are not on the disk, and a sync of clean pages proves nothing (Rebello et al., ATC 2020);
- * 3. the same for the footer of a chunk behind which no record stands yet: records in the next chunk say that it is durable;
- * 4. the names are synced: the process that made the last chunk may have been killed before it could do so;
- * 5. a proof ends the log.
+ * 2. what no one has proven durable is written again, byte for byte, past the page cache: after a failed sync that may show bytes
+ *    that are not on the disk, and a sync of clean pages proves nothing (Rebello et al., ATC 2020);
+ * 3. the file is cut behind the last record: zeros ahead that the last process left may be no better than what it wrote;
+ * 4. the footer of a chunk behind which no record stands yet is written again, too: records in the next chunk say that it is durable;
+ * 5. the names are synced: the process that made the last chunk may have been killed before it could do so;
+ * 6. a proof ends the log.
  */
 export async function repairLog(
   disk: Disk,
@@ -85,10 +86,10 @@ export async function repairLog(
     blockChecksums.add(encodeChunkHeader(chunk.header))
     return { chunks: found.chunks, next: null, end: chunk.firstRecord, endsWithProof: true, eventCount: 0, blockChecksums }
   }
-  const mustSync = found.tailEnd > found.end || found.proven < found.end
   if (found.tailEnd > found.end) await active.zero(found.end, found.tailEnd)
   if (found.proven < found.end) await rewrite(active, found.proven, found.end)
-  if (mustSync) await active.file.datasync()
+  if (active.offsetOf(found.end) < active.filledSize) await active.cut(found.end)
+  else if (found.proven < found.end) await active.file.datasync()
   let end = found.end
   let endsWithProof = found.endsWithProof
   if (!endsWithProof && end + PROOF_RECORD_SIZE <= active.recordLimit) {
@@ -113,19 +114,15 @@ export async function repairLog(
 }
 
 async function rewrite(chunk: ChunkFile, from: LogPosition, to: LogPosition): Promise<void> {
-  const buffer = Buffer.allocUnsafeSlow(Math.min(MIB, to - from))
-  for (let at = from; at < to; ) {
-    const piece = buffer.subarray(0, Math.min(buffer.length, to - at))
-    await chunk.read(piece, chunk.offsetOf(at))
-    await chunk.write(piece, at)
-    at = LogPosition.plus(at, piece.length)
-  }
+  // All of it at once: it may be nowhere but in the page cache, which drops its neighbours with what is written past it.
+  const bytes = Buffer.allocUnsafeSlow(to - from)
+  await chunk.read(bytes, chunk.offsetOf(from))
+  await chunk.rewriteDurably(bytes, from)
 }
 
 async function rewriteFooter(chunk: ChunkFile): Promise<void> {
   const footer = chunk.footer!
-  await chunk.file.write(encodeChunkFooter(footer), footer.dataSize)
-  await chunk.file.datasync()
+  await chunk.file.rewriteDurably(encodeChunkFooter(footer), footer.dataSize)
 }
 
 async function sumBlocks(chunk: ChunkFile, end: LogPosition, checked: CheckedStart | null): Promise<BlockChecksums> {

@@ -1,5 +1,4 @@
 import type { Clock } from '../core/clock.ts'
-import { isDiskFull } from '../core/errors.ts'
 import { ZERO_RUN_GROUP_LIMIT, ZERO_RUN_MAX_SIZE, ZERO_RUN_MIN_SIZE } from '../core/limits.ts'
 import type { LogPosition } from '../core/positions.ts'
 import type { ChunkFile } from './chunk-file.ts'
@@ -21,7 +20,7 @@ export class ZerosAhead {
   #running: Promise<void> | null = null
   #pausedUntilMs = 0
 
-  /** @param onFailure called when a run fails with more than a full disk. */
+  /** @param onFailure called when a run fails, but for a full disk that refused its zeros. */
   constructor(clock: Clock, onFailure: (error: unknown) => void) {
     this.#clock = clock
     this.#onFailure = onFailure
@@ -41,10 +40,9 @@ export class ZerosAhead {
     if (this.#clock.monotonic() < this.#pausedUntilMs) return
     this.#running = chunk
       .extendZeros(runSize - Math.max(0, left))
-      .catch((error: unknown) => {
-        if (isDiskFull(error)) this.#pausedUntilMs = this.#clock.monotonic() + PAUSE_MS
-        else this.#onFailure(error)
-      })
+      .then(hasRoom => {
+        if (!hasRoom) this.#pausedUntilMs = this.#clock.monotonic() + PAUSE_MS
+      }, this.#onFailure)
       .finally(() => {
         this.#running = null
       })

@@ -46,6 +46,8 @@ export class IndexFiles {
   /** In order; those in memory are being written, or could not be. */
   #parts: readonly (FilePart | ActiveIndex)[] = []
   #work: Promise<void> = Promise.resolve()
+  /** Files that are being closed, because nobody asks them any more. */
+  readonly #leaving = new Set<Promise<void>>()
   #isClosing = false
 
   private constructor(disk: Disk, directory: string, options: IndexFilesOptions) {
@@ -69,7 +71,7 @@ export class IndexFiles {
     if (options.mode === 'write') {
       for (const name of found.useless) await disk.remove(joinPath(directory, name)).catch(options.onFailure)
     }
-    if (files.missing.length === 0) files.#mergeLater()
+    if (options.mode === 'write' && files.missing.length === 0) files.#tidyLater()
     return files
   }
 
@@ -102,7 +104,14 @@ export class IndexFiles {
 
   /** Closes the files that nobody else holds. */
   release(parts: readonly IndexPart[]): void {
-    for (const part of parts) if (part instanceof FilePart) part.letGo().catch(this.#options.onFailure)
+    for (const part of parts) {
+      if (!(part instanceof FilePart)) continue
+      const leaving: Promise<void> = part
+        .letGo()
+        .catch(this.#options.onFailure)
+        .finally(() => this.#leaving.delete(leaving))
+      this.#leaving.add(leaving)
+    }
   }
 
   /**
@@ -118,7 +127,7 @@ export class IndexFiles {
         this.#replace([], part)
       }
     })
-    this.#mergeLater()
+    this.#tidyLater()
     return rebuilt
   }
 
@@ -138,7 +147,7 @@ export class IndexFiles {
       this.#chunks.push({ number: this.#nextChunk, start, end })
     }
     const written = this.#queue(() => this.#writeActive())
-    if (kind === 'complete') this.#mergeLater()
+    if (kind === 'complete') this.#tidyLater()
     return written
   }
 
@@ -148,13 +157,22 @@ export class IndexFiles {
    * @throws CorruptLogError, ReadFailedError
    */
   refresh(chunkNumbers: readonly number[]): Promise<void> {
-    return this.#queue(async () => {
+    const refreshed = this.#queue(async () => {
       for (const part of this.#fileParts) {
         const { firstChunk, lastChunk, isPartial } = part.header
         if (isPartial || !chunkNumbers.some(number => number >= firstChunk && number <= lastChunk)) continue
         this.#replace([part], await this.#made(this.#coverageOf(firstChunk, lastChunk)))
       }
+      // What could not be written is in memory.
+      for (const { number, start, end } of this.#chunks.filter(chunk => chunkNumbers.includes(chunk.number))) {
+        const inMemory = this.#parts.filter(part => part.start >= start && part.end <= end && !(part instanceof FilePart))
+        if (inMemory.length === 0) continue
+        const replaced = this.#parts.filter(part => part.start >= start && part.end <= end)
+        this.#replace(replaced, await this.#made(this.#coverageOf(number, number)))
+      }
     })
+    this.#tidyLater()
+    return refreshed
   }
 
   /** Resolves when there is nothing left to write or merge, or it failed. */
@@ -172,6 +190,7 @@ export class IndexFiles {
     const parts = this.#parts
     this.#parts = []
     await closeAll(parts.flatMap(part => (part instanceof FilePart ? [{ close: () => part.letGo() }] : [])))
+    await Promise.all(this.#leaving)
   }
 
   get #nextChunk(): number {
@@ -186,17 +205,35 @@ export class IndexFiles {
     return done
   }
 
-  #mergeLater(): void {
-    this.#queue(() => this.#merge()).catch(this.#options.onFailure)
+  #tidyLater(): void {
+    const tidy = this.#options.mode === 'write' ? () => this.#merge() : () => this.#takeOver()
+    this.#queue(tidy).catch(this.#options.onFailure)
+  }
+
+  /** The files that the writing process has made since stand for what is in memory here, and for those that it has merged. */
+  async #takeOver(): Promise<void> {
+    if (this.#isClosing) return
+    // It may be ahead.
+    const log = { ...this.#options, completedChunks: this.#chunks, logEnd: Number.MAX_SAFE_INTEGER as LogPosition }
+    const { files } = await findIndexFiles(this.#disk, this.#directory, log, this.#cache)
+    for (const file of files) {
+      const { start, end, isPartial } = file.header
+      const covered = this.#parts.filter(part => part.start >= start && part.end <= end)
+      const isKnown = covered.every(part => part instanceof FilePart && part.disk === this.#disk) && covered.length < 2
+      if (isPartial || isKnown) await file.close()
+      else this.#replace(covered, this.#partOf(this.#disk, file))
+    }
   }
 
   async #merge(): Promise<void> {
-    while (this.#options.mode === 'write' && !this.#isClosing) {
+    while (!this.#isClosing) {
       const complete = this.#fileParts.filter(({ header }) => !header.isPartial)
       const ranges = complete.map(part => ({ part, firstChunk: part.header.firstChunk, lastChunk: part.header.lastChunk }))
       const chosen = nextMerge(ranges)
       if (chosen === null) return
       const sources = chosen.map(({ part }) => part)
+      // A chunk was rewritten since: its file is about to be made anew, and must not be taken for one of the new chunk.
+      if (sources.some(part => part.header.fingerprint !== this.#fingerprintOf(part))) return
       const coverage = this.#coverageOf(chosen[0]!.firstChunk, chosen.at(-1)!.lastChunk)
       this.#replace(sources, await this.#write(this.#disk, coverage, sources))
     }
@@ -217,6 +254,10 @@ export class IndexFiles {
           : this.#coverage(number, number, start, chunk.end)
       this.#replace(sources, await this.#write(this.#options.mode === 'write' ? this.#disk : this.#memory, coverage, sources))
     }
+  }
+
+  #fingerprintOf({ header }: FilePart): number {
+    return this.#options.fingerprintOf(header.firstChunk, header.lastChunk)
   }
 
   get #fileParts(): FilePart[] {
@@ -302,7 +343,8 @@ export class IndexFiles {
     for (const old of replaced) {
       if (!(old instanceof FilePart)) continue
       // A partial file that was written anew has the same name.
-      if (old.path !== part.path && (old.disk !== this.#disk || this.#options.mode === 'write')) old.markObsolete()
+      const isOverwritten = old.disk === part.disk && old.path === part.path
+      if (!isOverwritten && (old.disk !== this.#disk || this.#options.mode === 'write')) old.markObsolete()
       this.release([old])
     }
   }

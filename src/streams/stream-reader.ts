@@ -11,6 +11,7 @@ import type { LogReader } from '../log/log-reader.ts'
 import type { NextBatch } from './event-reading.ts'
 import type { HeadLoader } from './head-loader.ts'
 import type { IndexPart } from './index-part.ts'
+import { metadataStreamOf, streamDescribedBy } from './retention.ts'
 import { StoredEvent } from './stored-event.ts'
 import { type EventPlace, prepareAt, StreamEvents } from './stream-events.ts'
 import { hashOf } from './stream-hash.ts'
@@ -73,6 +74,17 @@ export class StreamReader {
     const [place] = await new StreamEvents(runs).forwards(revision, 1)
     if (place?.revision !== revision) return false
     return (await prepareAt(this.#log, place.position, this.#published.position)) !== null
+  }
+
+  /**
+   * @returns a function that says whether a read of the stream may give something else than it gave when everything below `since`
+   * was known: an event was appended, or something was said of what is kept. It looks into memory alone.
+   */
+  watch(stream: string): (since: LogPosition) => boolean {
+    const told = streamDescribedBy(stream) === null ? [stream, metadataStreamOf(stream)] : [stream]
+    const names = told.map(encodeStreamName)
+    const hashes = names.map(name => hashOf(name, 0, name.length))
+    return since => names.some((name, index) => this.#index.mayGoOnFrom(since, name, hashes[index]!))
   }
 
   /**

@@ -163,8 +163,8 @@ export class OpenGroup implements ConsumerGroup {
       revision = await writeNote(client, this.#notes, '$group-checkpoint', { ...this.#note() }, null)
     }
     const noteNow = () => this.#note()
-    const onFailure = (error: unknown) => this.#checkpointFailed(error)
-    this.#checkpoint = new GroupCheckpoint(client, clock, this.#notes, this.#options, revision, noteNow, onFailure)
+    const goesOn = (error: unknown) => this.#checkpointFailed(error)
+    this.#checkpoint = new GroupCheckpoint(client, clock, this.#notes, this.#options, revision, noteNow, goesOn)
     const { stream, filter } = this.#options
     if (stream === undefined) this.#logCursor = this.#desk.logCursor(new EventSelection(filter, false), this.#from!)
     const cursor = this.#logCursor ?? this.#desk.streamCursor(stream!, filter, this.#from, this.#behind)
@@ -251,9 +251,12 @@ export class OpenGroup implements ConsumerGroup {
     return { from: lowest ?? this.#from, behind: this.#behind, parkedFrom: lowestReplay ?? this.#nextReplay }
   }
 
-  #checkpointFailed(error: unknown): void {
+  /** @returns whether the group goes on. */
+  #checkpointFailed(error: unknown): boolean {
     // A full queue or disk: the next checkpoint says the same and more.
-    if (!(error instanceof TailraceError && error.retryable)) this.#fail(error)
+    if (error instanceof TailraceError && error.retryable) return true
+    this.#fail(error)
+    return false
   }
 
   #fail(error: unknown): void {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { MIB } from '../../src/core/limits.ts'
-import { DIRECTORY, openStore, order, orders, revisions, sized, upTo } from '../store/words.ts'
+import { DIRECTORY, openStore, order, orders, rejectionOf, revisions, sized, upTo } from '../store/words.ts'
 import { ManualClock, settle } from '../support/manual-clock.ts'
 import { operationsOnChunks } from '../support/operation-log.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
@@ -123,6 +123,33 @@ describe('zeros ahead of the tail', () => {
     expect(full.fired).toBe(1)
     expect((await store.append('s', order(0))).lastRevision).toBeGreaterThan(0)
     await store.close()
+  })
+
+  test('whose sync fails for lack of room end the writer: that sync may have been for records, and is not told twice', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { clock: new ManualClock() })
+    await store.append('s', order(0))
+    const sync = disk.hold('datasync', { path: '000000.chunk' })
+    for (let turn = 0; !sync.isReached && turn < 100; turn++) await store.append('s', sized(5000))
+    expect(sync.isReached).toBe(true)
+    const large = rejectionOf(store.append('s', sized(2 * MIB)))
+    await settle()
+    sync.fail('ENOSPC')
+    expect(await large).toMatchObject({ code: 'WRITER_FAILED', outcome: 'unknown' })
+    await store.close()
+  })
+
+  test('are cut off at the next open: they may be in the same doubt as what the last process wrote', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { clock: new ManualClock() })
+    await store.append('s', order(0))
+    await store.close()
+    expect(sizeOf(disk)).toBe(256 * 1024)
+    const again = new SimulatedDisk({ content: disk.snapshot() })
+    const reopened = await openStore(again, { clock: new ManualClock() })
+    expect(sizeOf(again)).toBeLessThan(1024)
+    expect(await revisions(reopened.readStream('s'))).toEqual([0])
+    await reopened.close()
   })
 
   test('of groups larger than 256 KiB are not made: such groups grow the file themselves', async () => {
