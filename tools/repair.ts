@@ -21,6 +21,7 @@ export const repair: Command = {
 
 Writes a salvaged copy of a damaged store into a new directory; the original is only read. Every append that
 is whole is appended to the copy, in its order; stream, type, data, metadata and id of an event stay the same.
+So do retention, deletion and requests to erase.
 What changes: positions, creation times, and, behind lost events of a stream, revisions, which have no gaps in
 the copy. Says what was lost, and verifies the copy in the end. Without damage it makes a plain copy.
 
@@ -92,7 +93,9 @@ function* reportLines(directory: string, target: string, report: SalvageReport, 
   yield `${count(events, 'event')} of ${count(streams, 'stream')} copied from ${directory} to ${target}, in ${count(appends, 'append')}`
   yield 'positions and creation times are those of the copy; stream, type, data, metadata and order are as they were'
   yield report.changedIds === 0 ? 'all ids are as they were' : `${count(report.changedIds, 'event')} got another id`
-  if (report.systemEvents > 0) yield `${count(report.systemEvents, 'event')} of the store's own streams left out`
+  if (report.settings > 0) yield `retention, deletion and erasure are as they were, of ${count(report.settings, 'stream')}`
+  if (report.systemEvents > 0)
+    yield `${count(report.systemEvents, 'event')} of consumers, groups and projections left out: their positions are not those of the copy`
   if (report.repeatedEvents > 0) yield `${count(report.repeatedEvents, 'event')} left out that stood in the log before`
   if (lostCount === 0) yield 'nothing was lost'
   else yield `lost in ${count(lostCount, 'place')}:`
