@@ -79,13 +79,20 @@ describe('repair', () => {
     const directory = await storeWith(200)
     const store = await EventStore.open(directory, { chunkSizeBytes: 4096 })
     const all = await eventsOf(directory)
+    const original = join(temporaryDirectory(), 'original')
+    await run(['backup', directory, original])
     await store.setMetadata('order-0', { truncateBefore: 40 })
     await store.setMetadata('order-1', { truncateBefore: 1000 })
     await store.setMetadata('order-2', { truncateBefore: 3 })
     await store.close()
-    for (const chunk of [0, 2, 3]) flipBit(chunkPath(directory, chunk), 1000)
+    // One before the place, and one behind it.
+    for (const revision of [5, 50]) {
+      const { stdout } = await run(['read', original, 'order-0', '--json', '--from', String(revision), '--count', '1'])
+      const { position } = JSON.parse(stdout) as { position: number }
+      flipBit(chunkPath(directory, Math.floor(position / 4096)), (position % 4096) + 20)
+    }
     const report = await repair(directory)
-    expect(report).toMatchObject({ status: 0, settings: 3, lostCount: 3 })
+    expect(report).toMatchObject({ status: 0, settings: 3, lostCount: 2, changedStreams: [{ stream: 'order-0', lostCount: 2 }] })
     const lost = new Map(report.changedStreams.map(({ stream, lost }) => [stream, lost]))
     const wasLost = (stream: string, revision: number) =>
       (lost.get(stream) ?? []).some(({ from, to }) => from <= revision && revision <= to)
