@@ -327,6 +327,6 @@ export class ChunkLog {
 
   async close(): Promise<void> {
     await this.#zerosAhead.running
-    await closeAll([this.#hint, this.#summed, this.#next, this.chunks])
+    await closeAll([this.#hint, { close: () => this.#summed.close(this.#doubt === null) }, this.#next, this.chunks])
   }
 }

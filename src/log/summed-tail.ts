@@ -38,7 +38,7 @@ export class SummedTail {
       this.#checksums.add(slab.window.bytes.subarray(end - slab.start, Math.min(slab.end, limit) - slab.start))
     }
     this.#eventCount = this.end === limit ? eventCount : null
-    if (this.#hint.isDue(limit)) this.#writeHint()
+    if (this.#hint.isDue(limit)) this.#writeHint(false)
   }
 
   /** One for each block begun so far. */
@@ -54,15 +54,16 @@ export class SummedTail {
     this.#eventCount = null
   }
 
-  #writeHint(): void {
+  #writeHint(isFinal: boolean): void {
     const { storeId, number } = this.#active.header
     const { end, checksums } = this
     if (this.#eventCount === null || end === this.#active.firstRecord) return
-    this.#hint.write({ storeId, chunk: number, end, eventCount: this.#eventCount, blockChecksums: checksums })
+    this.#hint.write({ storeId, chunk: number, end, eventCount: this.#eventCount, isFinal, blockChecksums: checksums })
   }
 
-  async close(): Promise<void> {
-    this.#writeHint()
+  /** @param isSound nothing has failed that leaves the bytes of the chunk's file in doubt. */
+  async close(isSound: boolean): Promise<void> {
+    if (isSound) this.#writeHint(true)
     await this.#hint.close()
   }
 }
