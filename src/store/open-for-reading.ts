@@ -27,7 +27,10 @@ export async function openForReading(disk: Disk, directory: string, options: Che
   const reader = new LogReader(chunks, new RecentBytes(), cache, checksumSeed(storeId))
   const files = await openIndexFiles({ disk, directory, storeId, chunks, reader, logEnd: found.end }, 'read', options)
   const index = new StreamIndex(chunks, files, files.end)
+  /** What the log behind the published position is damaged by: to go on as if it ended there would hide events. */
+  let failure: { readonly error: unknown } | null = null
   const chaser = new StorageChaser(reader, follower.flushed, files.end, [index], error => {
+    failure = { error }
     options.logger?.error({ err: error }, 'the store can no longer be followed')
   })
   const loader = new HeadLoader(index, reader, () => chaser.published.position)
@@ -53,6 +56,7 @@ export async function openForReading(disk: Disk, directory: string, options: Che
     async beforeRead() {
       await follower.refresh()
       await chaser.settled()
+      if (failure !== null) throw failure.error
     },
     async close() {
       chaser.stop()

@@ -125,6 +125,23 @@ describe('a store that is open for reading', () => {
     await writer.close()
   })
 
+  test('says so when what it follows is damaged, to who reads and to who waits', async () => {
+    const { disk, writer, reader, hinted, end } = await writerAndReader()
+    await writer.append('s', order(0))
+    await hinted()
+    const following = reader.subscribe({ from: 'start' })
+    expect((await following.next()).value).toMatchObject({ data: { number: 0 } })
+    const next = rejectionOf(following.next())
+    const { position } = await writer.append('s', order(1))
+    const file = await disk.open(`${DIRECTORY}/000000.chunk`, 'write')
+    await file.write(Buffer.from([0xff]), position + 20)
+    await file.close()
+    await hinted()
+    expect(await rejectionOf(all(reader.readStream('s')))).toMatchObject({ code: 'CORRUPT_LOG', position })
+    expect(await next).toMatchObject({ code: 'CORRUPT_LOG', position })
+    await end()
+  })
+
   test('does not repair a torn tail, it only does not see it', async () => {
     const disk = new MemoryDisk()
     const writer = await openStore(disk)
