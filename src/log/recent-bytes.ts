@@ -35,7 +35,7 @@ export class RecentBytes {
     return slab
   }
 
-  /** Everything from here on is in memory; null when nothing is. */
+  /** Everything from here on is in memory, but for chunks that were rewritten; null when nothing is. */
   get start(): LogPosition | null {
     return this.#slabs[0]?.start ?? null
   }
