@@ -194,8 +194,7 @@ export class IndexFiles {
   }
 
   get #nextChunk(): number {
-    const last = this.#chunks.at(-1)
-    return last === undefined ? 0 : last.number + 1
+    return (this.#chunks.at(-1)?.number ?? -1) + 1
   }
 
   /** One thing after the other; what fails does not keep the next one from its turn. */

@@ -3,7 +3,27 @@ import type { RecordedEvent } from '../../src/core/events.ts'
 import type { EventStore } from '../../src/store/event-store.ts'
 import type { EventFilter } from '../../src/streams/event-filter.ts'
 import type { Random } from '../support/random.ts'
+import { placeOf } from './model-answers.ts'
 import type { StoredModelEvent, StoreModel } from './store-model.ts'
+
+/** Reads what is new, and tells the model where it stands: each call's events one behind the other. */
+export async function learnPositions(store: EventStore, model: StoreModel): Promise<void> {
+  const unknown = new Map(model.events.filter(({ position }) => position === Infinity).map(event => [placeOf(event), event]))
+  const seen = new Set<string>()
+  let last = ''
+  for await (const read of store.readAll({ from: model.lastPosition + 1, includeSystem: true })) {
+    const event = unknown.get(placeOf(read))
+    if (event === undefined) throw new Error(`the log has an event that nobody wrote: ${placeOf(read)}`)
+    unknown.delete(placeOf(read))
+    event.position = read.position
+    if (event.token === last) continue
+    if (seen.has(event.token)) throw new Error(`the events of ${event.token} do not stand together`)
+    seen.add(event.token)
+    last = event.token
+  }
+  expect([...unknown.keys()], 'events that the log should have').toEqual([])
+  model.settlePositions()
+}
 
 /** Makes every kind of read and compares it with the model. @param streams those that are looked at beside the ones there are. */
 export async function expectSameReads(
