@@ -2,7 +2,7 @@ import type { Clock } from '../core/clock.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { type Disk, joinPath } from '../disk/disk.ts'
 import { MemoryDisk } from '../disk/memory-disk.ts'
-import type { IndexCoverage } from '../format/index-layout.ts'
+import type { IndexCoverage, IndexHeader } from '../format/index-layout.ts'
 import { closeAll } from '../log/close-all.ts'
 import type { ActiveIndex } from './active-index.ts'
 import { nextMerge } from './chunk-ranges.ts'
@@ -165,10 +165,9 @@ export class IndexFiles {
       }
       // What could not be written is in memory.
       for (const { number, start, end } of this.#chunks.filter(chunk => chunkNumbers.includes(chunk.number))) {
-        const inMemory = this.#parts.filter(part => part.start >= start && part.end <= end && !(part instanceof FilePart))
-        if (inMemory.length === 0) continue
-        const replaced = this.#parts.filter(part => part.start >= start && part.end <= end)
-        this.#replace(replaced, await this.#made(this.#coverageOf(number, number)))
+        const parts = this.#parts.filter(part => part.start >= start && part.end <= end)
+        if (parts.every(part => part instanceof FilePart)) continue
+        this.#replace(parts, await this.#made(this.#coverageOf(number, number)))
       }
     })
     this.#tidyLater()
@@ -232,7 +231,9 @@ export class IndexFiles {
       if (chosen === null) return
       const sources = chosen.map(({ part }) => part)
       // A chunk was rewritten since: its file is about to be made anew, and must not be taken for one of the new chunk.
-      if (sources.some(part => part.header.fingerprint !== this.#fingerprintOf(part))) return
+      const isStale = ({ firstChunk, lastChunk, fingerprint }: IndexHeader) =>
+        fingerprint !== this.#options.fingerprintOf(firstChunk, lastChunk)
+      if (sources.some(({ header }) => isStale(header))) return
       const coverage = this.#coverageOf(chosen[0]!.firstChunk, chosen.at(-1)!.lastChunk)
       this.#replace(sources, await this.#write(this.#disk, coverage, sources))
     }
@@ -253,10 +254,6 @@ export class IndexFiles {
           : this.#coverage(number, number, start, chunk.end)
       this.#replace(sources, await this.#write(this.#options.mode === 'write' ? this.#disk : this.#memory, coverage, sources))
     }
-  }
-
-  #fingerprintOf({ header }: FilePart): number {
-    return this.#options.fingerprintOf(header.firstChunk, header.lastChunk)
   }
 
   get #fileParts(): FilePart[] {

@@ -34,6 +34,16 @@ describe('behaviour 30: a new stream', () => {
   })
 })
 
+test('behaviour 30: a stream that is there refuses no_stream, of events with ids and without, and takes stream_exists', async () => {
+  await withStore({}, async store => {
+    await withEvents(store, 2)
+    for (const what of [event(5), { type: 'Happened', data: 5 }, []]) {
+      expect(await rejectionOf(append(store, what, 'no_stream'))).toMatchObject({ ...WRONG, actual: 1 })
+    }
+    expect(await append(store, event(2), 'stream_exists')).toMatchObject({ firstRevision: 2 })
+  })
+})
+
 test('behaviour 31: exact n appends n + 1; n - 1 and n + 1 with new ids are refused, and the refusal says where the stream is', async () => {
   await withStore({}, async store => {
     await withEvents(store, 3)
