@@ -1,4 +1,5 @@
 import { cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { availableParallelism, loadavg } from 'node:os'
 import { join } from 'node:path'
 import { DEFAULT_CHUNK_SIZE, KIB } from '../../src/core/limits.ts'
 import type { Rig, RigOptions, RigReport } from '../proof/rig.ts'
@@ -23,18 +24,32 @@ export const recoveryTimeRig: Rig = {
     const rows: string[][] = []
     const failures: string[] = []
     let slowestMs = 0
+    let wasBusy = false
     for (const dataSize of options.isQuick ? QUICK_DATA_SIZES : DATA_SIZES) {
-      const { events, scannedBytes, coldMs, warmMs } = await measure(options, dataSize)
+      const isBusy = loadavg()[0]! > availableParallelism()
+      wasBusy ||= isBusy
+      const { events, scannedBytes, coldMs, warmMs, cpuMs } = await measure(options, dataSize)
       slowestMs = Math.max(slowestMs, median(coldMs))
-      // On a machine that does other work the best of several is what the store needs.
-      if (Math.min(...coldMs) > TARGET_MS)
+      // On a machine that does other work the best of several comes closest to what the store needs, or nothing does.
+      if (Math.min(...coldMs) > TARGET_MS && !isBusy)
         failures.push(`a cold open with events of ${dataSize} bytes took ${coldMs.join(', ')} ms`)
-      rows.push([`${dataSize} B`, String(events), String(scannedBytes), timesText(coldMs), timesText(warmMs)])
+      rows.push([`${dataSize} B`, String(events), String(scannedBytes), timesText(coldMs), timesText(warmMs), timesText(cpuMs)])
       progress(`events of ${rows.at(-1)!.join(', ')}`)
     }
-    const head = ['events of', 'events', 'bytes scanned', 'cold, ms: median (best to worst)', 'warm, ms']
+    const head = [
+      'events of',
+      'events',
+      'bytes scanned',
+      'cold, ms: median (best to worst)',
+      'warm, ms',
+      'processor time of both, ms',
+    ]
     return {
-      figures: { 'slowest cold open, ms (median)': Math.round(slowestMs), 'target, ms': TARGET_MS },
+      figures: {
+        'slowest cold open, ms (median)': Math.round(slowestMs),
+        'target, ms': TARGET_MS,
+        'the machine had other work, too': wasBusy ? 'yes: these times say little' : 'no',
+      },
       failures,
       tables: [{ title: 'Opening after kill -9 with a full active chunk', head, rows }],
     }
@@ -46,6 +61,7 @@ interface Measurement {
   readonly scannedBytes: number
   readonly coldMs: readonly number[]
   readonly warmMs: readonly number[]
+  readonly cpuMs: readonly number[]
 }
 
 async function measure(options: RigOptions, dataSize: number): Promise<Measurement> {
@@ -60,6 +76,7 @@ async function measure(options: RigOptions, dataSize: number): Promise<Measureme
   if (full === null) throw new Error(`the chunk was not filled: ${filler.complaints}`)
   const coldMs: number[] = []
   const warmMs: number[] = []
+  const cpuMs: number[] = []
   let events = 0
   let scannedBytes = 0
   for (let open = 0; open < (options.isQuick ? QUICK_OPENS : OPENS); open++) {
@@ -76,14 +93,15 @@ async function measure(options: RigOptions, dataSize: number): Promise<Measureme
       const said = await opener.said('open')
       await opener.ended
       if (said === null) throw new Error(`it cannot be opened: ${opener.complaints}`)
-      const [ms = 0, eventCount = 0, scanned = 0] = said.split(' ').slice(1).map(Number)
+      const [ms = 0, cpu = 0, eventCount = 0, scanned = 0] = said.split(' ').slice(1).map(Number)
       times.push(ms)
+      cpuMs.push(cpu)
       events = eventCount
       scannedBytes = scanned
     }
   }
   rmSync(directory, { recursive: true, force: true })
-  return { events, scannedBytes, coldMs, warmMs }
+  return { events, scannedBytes, coldMs, warmMs, cpuMs }
 }
 
 function median(values: readonly number[]): number {
