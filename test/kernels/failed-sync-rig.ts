@@ -186,7 +186,7 @@ class FailedSyncs {
   async #readBeside(plan: LoadPlan, book: LoadBook): Promise<void> {
     try {
       const reader = await EventStore.open(plan.directory, { readOnly: true })
-      await book.checkAcked(reader)
+      await book.checkShown(reader)
       await reader.close()
     } catch (error) {
       this.#failures.push(`it cannot be read beside its failed writer: ${String(error)}`)
