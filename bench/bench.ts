@@ -3,11 +3,10 @@
  *
  * The numbers to keep are the ratios of what took turns in the same run; the rest depends on the machine.
  */
-import { rmSync } from 'node:fs'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { planSeeds } from './seeds/seed-contests.ts'
-import { BENCH_HELP, type BenchOptions, parseBenchOptions } from './support/bench-options.ts'
+import { BENCH_HELP, type BenchOptions, commandText, parseBenchOptions } from './support/bench-options.ts'
 import { renderBenchPage, sectionTitle } from './support/bench-page.ts'
 import { type BenchReport, notesOf, runNotes, tableHead, tableRows } from './support/bench-report.ts'
 import { type RunResult, runBench, runContests } from './support/bench-run.ts'
@@ -16,38 +15,32 @@ import { benchSections, updateDocs } from './support/docs-page.ts'
 import { runGrowth } from './support/growth-run.ts'
 import { lookAtMachine, MEMORY_FILESYSTEM } from './support/machine.ts'
 import { UsageError } from './support/options.ts'
+import { withRunScratch } from './support/scratch.ts'
 import type { SubjectDescription } from './support/subject.ts'
 import { PEERS } from './support/subjects.ts'
 import { layOut } from './support/table.ts'
 
 const say = (line: string) => console.error(line)
 
-async function run(options: BenchOptions, command: string): Promise<BenchReport> {
-  await mkdir(options.directory, { recursive: true })
-  const directory = await mkdtemp(join(options.directory, 'bench-data-'))
-  removeOnSignal(directory)
-  try {
-    const startedAt = new Date()
-    const machine = lookAtMachine(directory)
-    if (machine.filesystem === MEMORY_FILESYSTEM) say('Note: the data is on a memory file system; a sync costs nothing there.')
-    const { peers, absent } = choosePeers(options.against)
-    for (const line of absent) say(line)
-    const { contests, limits } = options.isSeeds
-      ? await runSeeds(options, directory)
-      : await runWorkloads(options, directory, peers)
-    return {
-      benchmark: options.isSeeds ? 'seeds' : 'bench',
-      command,
-      startedAt: startedAt.toISOString(),
-      seconds: (Date.now() - startedAt.getTime()) / 1000,
-      machine,
-      rounds: options.rounds,
-      limits,
-      contests,
-      absent,
-    }
-  } finally {
-    await rm(directory, { recursive: true, force: true })
+async function run(options: BenchOptions, command: string, directory: string): Promise<BenchReport> {
+  const startedAt = new Date()
+  const machine = lookAtMachine(directory)
+  if (machine.filesystem === MEMORY_FILESYSTEM) say('Note: the data is on a memory file system; a sync costs nothing there.')
+  const { peers, absent } = choosePeers(options.against)
+  for (const line of absent) say(line)
+  const { contests, limits } = options.isSeeds
+    ? await runSeeds(options, directory)
+    : await runWorkloads(options, directory, peers)
+  return {
+    benchmark: options.isSeeds ? 'seeds' : 'bench',
+    command,
+    startedAt: startedAt.toISOString(),
+    seconds: (Date.now() - startedAt.getTime()) / 1000,
+    machine,
+    rounds: options.rounds,
+    limits,
+    contests,
+    absent,
   }
 }
 
@@ -57,7 +50,9 @@ async function runWorkloads(options: BenchOptions, directory: string, peers: rea
   const results: RunResult[] = []
   if (ofOneSize.length > 0) {
     const dataSet = scaled(options.scale)
-    results.push(await runBench({ workloads: ofOneSize, peers, rounds, seconds, dataSet, directory, say }))
+    results.push(
+      await runBench({ workloads: ofOneSize, peers, rounds, seconds, isQuick: options.quick, dataSet, directory, say }),
+    )
   }
   if (workloads.includes('W7')) results.push(await runGrowth({ scales: options.growth, rounds, seconds, directory, say }))
   return { contests: results.flatMap(result => result.contests), limits: results[0]!.limits }
@@ -75,19 +70,6 @@ function choosePeers(names: readonly string[]): { peers: SubjectDescription[]; a
     return why === null ? [] : [`Without ${variant.name}: ${why}`]
   })
   return { peers: asked.filter(variant => variant.absent() === null), absent }
-}
-
-/** A run that is interrupted leaves no data behind either. */
-function removeOnSignal(directory: string): void {
-  for (const [signal, exitCode] of [
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-  ] as const) {
-    process.once(signal, () => {
-      rmSync(directory, { recursive: true, force: true })
-      process.exit(exitCode)
-    })
-  }
 }
 
 function print(report: BenchReport): void {
@@ -110,7 +92,7 @@ try {
   if (options.help) {
     process.stdout.write(BENCH_HELP)
   } else {
-    const report = await run(options, ['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' '))
+    const report = await withRunScratch(options.directory, 'bench-data-', directory => run(options, commandText(args), directory))
     print(report)
     await save(options.json, `${JSON.stringify(report, null, 2)}\n`)
     await save(options.html, renderBenchPage(report))

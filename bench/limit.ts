@@ -1,11 +1,10 @@
 /** What this machine can do at all: `npm run bench:limit -- --help`. Every bench run measures the same, once in each round. */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { medians } from './support/contest-result.ts'
 import { describeMachine, lookAtMachine } from './support/machine.ts'
 import { secondsOf, UsageError, usage, whole } from './support/options.ts'
 import { runTask } from './support/run-task.ts'
+import { withScratch } from './support/scratch.ts'
 import { figure, layOut } from './support/table.ts'
 import type { Figures } from './support/task.ts'
 
@@ -43,15 +42,10 @@ const MEANING: readonly (readonly [name: string, words: string, unit: string])[]
 ]
 
 async function measure(directory: string, rounds: number, seconds: number): Promise<Figures> {
-  await mkdir(directory, { recursive: true })
   const measured: Figures[] = []
   for (let round = 0; round < rounds; round++) {
-    const scratch = await mkdtemp(join(directory, 'limit-'))
-    try {
-      measured.push(await runTask({ kind: 'limits', directory: scratch, seconds, fileBytes: FILE_BYTES }))
-    } finally {
-      await rm(scratch, { recursive: true, force: true })
-    }
+    const measureOnce = (scratch: string) => runTask({ kind: 'limits', directory: scratch, seconds, fileBytes: FILE_BYTES })
+    measured.push(await withScratch(directory, 'limit-', measureOnce))
     console.error(`[${round + 1}/${rounds}]`)
   }
   return medians(measured)

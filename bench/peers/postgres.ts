@@ -14,8 +14,7 @@ interface Query {
   readonly rowMode: 'array'
 }
 
-interface Client {
-  connect(): Promise<void>
+interface Pool {
   query(query: string | Query): Promise<{ readonly rows: unknown[][] }>
   end(): Promise<void>
   on(event: 'error', listener: () => void): void
@@ -34,21 +33,23 @@ const READ = 'SELECT revision, data FROM events WHERE stream = $1 ORDER BY revis
 const NEXT = 'SELECT coalesce(max(revision) + 1, 0) FROM events WHERE stream = $1'
 const PAGE = 'SELECT position, stream, revision, data FROM events WHERE position > $1 ORDER BY position LIMIT $2'
 const PAGE_ROWS = 10_000
+/** Reads go side by side; appends are grouped, one group at a time. */
+const CONNECTIONS = 16
 
 class PostgresEvents implements Subject {
   readonly #server: ServerProcess
-  readonly #client: Client
+  readonly #pool: Pool
   readonly #next = new Map<string, number>()
   readonly #group: GroupedAppends<Row>
 
-  private constructor(server: ServerProcess, client: Client) {
+  private constructor(server: ServerProcess, pool: Pool) {
     this.#server = server
-    this.#client = client
+    this.#pool = pool
     this.#group = new GroupedAppends(rows => this.#write(rows))
   }
 
   static async open({ directory }: OpenSpec): Promise<PostgresEvents> {
-    const { Client } = requirePeer('pg') as { Client: new (options: object) => Client }
+    const { Pool } = requirePeer('pg') as { Pool: new (options: object) => Pool }
     const data = join(directory, 'data')
     mkdirSync(data, { recursive: true })
     const owner = unprivileged('postgres', directory)
@@ -65,14 +66,10 @@ class PostgresEvents implements Subject {
       ['-D', data, ...settings.flatMap(setting => ['-c', setting])],
       owner,
     )
-    const client = await server.ready(async () => {
-      const opened = new Client({ host: directory, user: 'bench', database: 'postgres' })
-      opened.on('error', () => {})
-      await opened.connect()
-      return opened
-    })
-    await client.query(SCHEMA)
-    return new PostgresEvents(server, client)
+    const pool = new Pool({ host: directory, user: 'bench', database: 'postgres', max: CONNECTIONS })
+    pool.on('error', () => {})
+    await server.ready(() => pool.query(SCHEMA))
+    return new PostgresEvents(server, pool)
   }
 
   get serverPids(): readonly number[] {
@@ -116,7 +113,7 @@ class PostgresEvents implements Subject {
   }
 
   async close(): Promise<void> {
-    await this.#client.end()
+    await this.#pool.end()
     await this.#server.stop('SIGINT')
   }
 
@@ -137,7 +134,7 @@ class PostgresEvents implements Subject {
   }
 
   async #query(name: string, text: string, values: readonly unknown[]): Promise<unknown[][]> {
-    return (await this.#client.query({ name, text, values, rowMode: 'array' })).rows
+    return (await this.#pool.query({ name, text, values, rowMode: 'array' })).rows
   }
 }
 

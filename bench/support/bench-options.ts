@@ -115,3 +115,10 @@ function scaleOf(text: string, flag: string): number {
   if (!(scale >= 0.01 && scale <= 100)) throw new UsageError(`${flag} must be from 0.01 to 100, not '${text}'`)
   return scale
 }
+
+/** The command without the places of one machine: what another should type. */
+export function commandText(args: readonly string[]): string {
+  const isPlace = (index: number) => ['--directory', '--json', '--html', '--docs'].includes(args[index] ?? '')
+  const told = args.filter((_, index) => !isPlace(index) && !isPlace(index - 1))
+  return ['npm run bench', ...(told.length > 0 ? ['--', ...told] : [])].join(' ')
+}

@@ -1,10 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Plan, planContests, readersOf } from './bench-plan.ts'
 import type { Contest, ContestResult } from './contest.ts'
 import { medians, resultOf } from './contest-result.ts'
 import type { DataSet } from './data-set.ts'
 import { runTask } from './run-task.ts'
+import { withScratch } from './scratch.ts'
 import type { SubjectDescription } from './subject.ts'
 import { figure } from './table.ts'
 import type { Figures } from './task.ts'
@@ -19,7 +19,7 @@ export interface ContestRun {
   readonly say: (line: string) => void
 }
 
-export interface RunOptions extends ContestRun, Pick<Plan, 'workloads' | 'peers' | 'dataSet'> {}
+export interface RunOptions extends ContestRun, Pick<Plan, 'workloads' | 'peers' | 'dataSet' | 'isQuick'> {}
 
 export interface RunResult {
   readonly contests: readonly ContestResult[]
@@ -41,7 +41,7 @@ export async function runBench(options: RunOptions): Promise<RunResult> {
 
 /** Goes through the contests, round after round; the limits of the machine are measured at the beginning of each. */
 export async function runContests(run: ContestRun, planWith: (inScratch: InScratch) => Contest[]): Promise<RunResult> {
-  const inScratch: InScratch = measure => withScratch(run.directory, measure)
+  const inScratch: InScratch = measure => withScratch(run.directory, 'cell-', measure)
   const contests = planWith(inScratch)
   const rounds = contests.map(contest => contest.entrants.map((): Figures[] => []))
   const limits: Figures[] = []
@@ -81,15 +81,6 @@ export async function loadInto(
     { timeoutSeconds: 3600, onProgress: text => say(`loading ${subject.name}: ${text}`) },
   )
   say(`loaded ${subject.name}: ${figure(figures['events']!)} events in ${figure(figures['seconds']!, 1)} s`)
-}
-
-async function withScratch(parent: string, measure: (directory: string) => Promise<Figures>): Promise<Figures> {
-  const directory = await mkdtemp(join(parent, 'cell-'))
-  try {
-    return await measure(directory)
-  } finally {
-    await rm(directory, { recursive: true, force: true })
-  }
 }
 
 function limitSizes(seconds: number) {

@@ -38,7 +38,8 @@ function verdictOf(target: Target, { main, entrants }: Contest, rounds: Rounds, 
   const { words, atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY } = target
   const measured =
     target.kind === 'value'
-      ? (lines[0]!.figures[target.figure] ?? null)
+      ? (lines.find((line, index) => (target.of === undefined ? index === 0 : line.name === target.of))?.figures[target.figure] ??
+        null)
       : hardest(
           target.to
             .map(name => entrants.findIndex(entrant => entrant.name === name))

@@ -46,11 +46,12 @@ export type Target =
       readonly atMost?: number
       readonly figure?: string
     }
-  /** Its figure alone. */
+  /** Its figure alone, or that of the entrant named in `of`. */
   | {
       readonly kind: 'value'
       readonly figure: string
       readonly words: string
+      readonly of?: string
       readonly atLeast?: number
       readonly atMost?: number
     }
