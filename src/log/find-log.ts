@@ -13,6 +13,7 @@ import {
   RecordType,
   typeOf,
 } from '../format/log-record.ts'
+import { type CheckedStart, readCheckedStart } from './active-hint.ts'
 import { ChunkFile, chunkFileName, chunkNumberOf } from './chunk-file.ts'
 import { isEmptyChunk, type ScannedRecord, scanChunk, searchBehind } from './chunk-scan.ts'
 import { ChunkSequence } from './chunk-sequence.ts'
@@ -38,10 +39,13 @@ export interface FoundLog {
   readonly endsWithProof: boolean
   readonly eventCount: number
   readonly scannedBytes: number
+  /** How far the active chunk was not scanned, on the word of its hint. */
+  readonly checked: CheckedStart | null
 }
 
 /**
- * Finds the end of the log: opens and checks the chunks, and reads the active one record by record.
+ * Finds the end of the log: opens and checks the chunks, and reads the active one record by record, from where its hint says that
+ * it has been checked.
  *
  * A bad region at P is corruption exactly if a later whole record, a completed chunk or the flushed hint proves that
  * something beyond P was durable; otherwise it is a torn tail and ends the log.
@@ -154,13 +158,23 @@ async function findEnd(
       )
     }
     const eventCount = active.footer!.eventCount
-    const found = { end: dataEnd, tailEnd: dataEnd, proven: dataEnd, endsWithProof: true, eventCount, scannedBytes: 0 }
+    const found = {
+      end: dataEnd,
+      tailEnd: dataEnd,
+      proven: dataEnd,
+      endsWithProof: true,
+      eventCount,
+      scannedBytes: 0,
+      checked: null,
+    }
     return { storeId, chunks, next, unusable, hinted, ...found }
   }
-  const appends = new AppendTracker(active.firstRecord)
-  let scan = await scanChunk(active, active.firstRecord, active.end, record => appends.visit(record))
+  const checked = await readCheckedStart(disk, directory, active)
+  const scanStart = checked?.end ?? active.firstRecord
+  const appends = new AppendTracker(scanStart, checked)
+  let scan = await scanChunk(active, scanStart, active.end, record => appends.visit(record))
   let behind = await searchBehind(active, scan.position, active.end)
-  let proven = Math.max(hinted, appends.proven, behind.proven, active.firstRecord) as LogPosition
+  let proven = Math.max(hinted, appends.proven, behind.proven, scanStart) as LogPosition
   // A reader's store may grow while it is read: what was found behind the end has become its continuation by now.
   while (mode === 'read' && proven > appends.end) {
     if (await isCompleteByNow(active)) return 'rolled over'
@@ -191,7 +205,8 @@ async function findEnd(
     proven,
     endsWithProof,
     eventCount,
-    scannedBytes: tailEnd - active.start,
+    scannedBytes: tailEnd - (checked?.end ?? active.start),
+    checked,
   }
 }
 
@@ -229,8 +244,12 @@ class AppendTracker {
   eventCount = 0
   #pendingCount = 0
 
-  constructor(firstRecord: LogPosition) {
-    this.end = firstRecord
+  constructor(start: LogPosition, checked: CheckedStart | null) {
+    this.end = start
+    if (checked !== null) {
+      this.endsWithProof = checked.endsWithProof
+      this.eventCount = checked.eventCount
+    }
   }
 
   visit({ window: { view }, offset, position, size }: ScannedRecord): void {

@@ -9,6 +9,7 @@ import { encodeChunkFooter } from '../format/chunk-footer.ts'
 import { encodeChunkHeader, STORE_ID_SIZE } from '../format/chunk-header.ts'
 import { checksumSeed, PROOF_RECORD_SIZE } from '../format/log-record.ts'
 import { encodeProof, RecordStamp } from '../format/record-encoding.ts'
+import type { CheckedStart } from './active-hint.ts'
 import { BlockChecksums } from './block-checksums.ts'
 import { ChunkFile, chunkFileName, isUnfinishedChunk } from './chunk-file.ts'
 import type { LogState } from './chunk-log.ts'
@@ -107,7 +108,7 @@ export async function repairLog(
     end,
     endsWithProof,
     eventCount: found.eventCount,
-    blockChecksums: await sumBlocks(active, end),
+    blockChecksums: await sumBlocks(active, end, found.checked),
   }
 }
 
@@ -127,10 +128,11 @@ async function rewriteFooter(chunk: ChunkFile): Promise<void> {
   await chunk.file.datasync()
 }
 
-async function sumBlocks(chunk: ChunkFile, end: LogPosition): Promise<BlockChecksums> {
-  const blockChecksums = new BlockChecksums()
+async function sumBlocks(chunk: ChunkFile, end: LogPosition, checked: CheckedStart | null): Promise<BlockChecksums> {
+  const blockChecksums =
+    checked === null ? new BlockChecksums() : BlockChecksums.resume(checked.blockChecksums, checked.end - chunk.start)
   const buffer = Buffer.allocUnsafeSlow(Math.min(MIB, end - chunk.start))
-  for (let at = chunk.start; at < end; ) {
+  for (let at = LogPosition.plus(chunk.start, blockChecksums.size); at < end; ) {
     const piece = buffer.subarray(0, Math.min(buffer.length, end - at))
     await chunk.read(piece, chunk.offsetOf(at))
     blockChecksums.add(piece)
