@@ -37,7 +37,7 @@ const STREAM_STORES = ['sqlite', 'sqlite-group', 'lmdb', 'level', 'level-group',
 
 export const RATE: MainFigure = { name: 'eventsPerSecond', unit: 'events/s', digits: 0, isMoreBetter: true }
 const LATENCY: MainFigure = { name: 'p50Us', unit: 'µs (p50)', digits: 0, isMoreBetter: false }
-const READS: MainFigure = { name: 'streamsPerSecond', unit: 'streams/s', digits: 0, isMoreBetter: true }
+export const READS: MainFigure = { name: 'streamsPerSecond', unit: 'streams/s', digits: 0, isMoreBetter: true }
 const OPENING: MainFigure = { name: 'firstAckMs', unit: 'ms to the first ack', digits: 1, isMoreBetter: false }
 
 /** The contests of W1 to W6, in order. */
@@ -243,7 +243,7 @@ function dataOf({ dataDirectory }: Plan, subject: SubjectDescription) {
   } as const
 }
 
-function readLimit(payloadBytes: number) {
+export function readLimit(payloadBytes: number) {
   return (limits: Figures): Limit => ({
     value: (limits['checkedReadMibPerSecond']! * 2 ** 20) / payloadBytes,
     of: 'reading the payload from the page cache with a checksum',

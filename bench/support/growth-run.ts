@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { RATE } from './bench-plan.ts'
+import { RATE, READS } from './bench-plan.ts'
 import { type ContestRun, loadInto, type RunResult, runContests } from './bench-run.ts'
 import type { Contest, Entrant, MainFigure, Target } from './contest.ts'
 import { eventCount, scaled } from './data-set.ts'
@@ -26,7 +26,6 @@ const READ_LIMIT = 1_000_000
 const TOLERANCE = 0.15
 
 const LATENCY: MainFigure = { name: 'p50Us', unit: 'µs (p50)', digits: 0, isMoreBetter: false }
-const READS: MainFigure = { name: 'streamsPerSecond', unit: 'streams/s', digits: 0, isMoreBetter: true }
 const OPENING: MainFigure = { name: 'openMs', unit: 'ms to open', digits: 1, isMoreBetter: false }
 
 /** W7: what W1 to W6 come to in stores that hold more and more. The stores take turns, as all do. */

@@ -8,10 +8,14 @@ import type { ExdaasSpec } from '../seeds/exdaas.ts'
 import type { MemstateSpec } from '../seeds/memstate.ts'
 import type { VoikSpec } from '../seeds/voik.ts'
 import type { AppendLoadSpec } from '../workloads/append-load.ts'
+import type { BackupsSpec } from '../workloads/backups.ts'
+import type { ColdAppendsSpec } from '../workloads/cold-appends.ts'
 import type { FullScanSpec } from '../workloads/full-scan.ts'
 import type { LoadSpec } from '../workloads/load-data-set.ts'
 import type { MachineLimitsSpec } from '../workloads/machine-limits.ts'
 import type { OpeningSpec } from '../workloads/opening.ts'
+import type { ScavengingSpec } from '../workloads/scavenging.ts'
+import type { StoreFillSpec, StoreOpenSpec } from '../workloads/store-scale.ts'
 import type { StreamReadsSpec } from '../workloads/stream-reads.ts'
 
 /** What was measured, by name; the unit is the end of the name. */
@@ -34,6 +38,11 @@ interface Specs {
   readonly open: OpeningSpec
   readonly 'append-until-killed': OpeningSpec
   readonly limits: MachineLimitsSpec
+  readonly 'fill-store': StoreFillSpec
+  readonly 'open-store': StoreOpenSpec
+  readonly 'cold-appends': ColdAppendsSpec
+  readonly scavenge: ScavengingSpec
+  readonly backups: BackupsSpec
   readonly everstore: EverstoreSpec
   readonly exdaas: ExdaasSpec
   readonly memstate: MemstateSpec
@@ -59,6 +68,16 @@ async function perform(task: Task, tell: Tell): Promise<Figures> {
       return (await import('../workloads/opening.ts')).appendUntilKilled(task, tell)
     case 'limits':
       return (await import('../workloads/machine-limits.ts')).measureMachineLimits(task)
+    case 'fill-store':
+      return (await import('../workloads/store-scale.ts')).measureStoreFill(task, tell)
+    case 'open-store':
+      return (await import('../workloads/store-scale.ts')).measureStoreOpen(task, tell)
+    case 'cold-appends':
+      return (await import('../workloads/cold-appends.ts')).measureColdAppends(task)
+    case 'scavenge':
+      return (await import('../workloads/scavenging.ts')).measureScavenging(task, tell)
+    case 'backups':
+      return (await import('../workloads/backups.ts')).measureBackups(task, tell)
     case 'everstore':
       return (await import('../seeds/everstore.ts')).measureEverstore(task)
     case 'exdaas':
