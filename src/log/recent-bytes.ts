@@ -61,6 +61,20 @@ export class RecentBytes {
     }
   }
 
+  /**
+   * What stands from `start` on, below `end`, was rewritten on disk: from now on it is read there. Slabs end with their chunk, so
+   * those of a chunk go as a whole; they are not reused, for somebody may be reading them.
+   */
+  drop(start: LogPosition, end: LogPosition): void {
+    for (let i = this.#slabs.length - 1; i >= 0; i--) {
+      const slab = this.#slabs[i]!
+      if (slab.start < start || slab.start >= end) continue
+      assert(slab.end <= end)
+      this.#slabs.splice(i, 1)
+      this.#slabsSize -= slab.window.size
+    }
+  }
+
   /** Everything below `position` is written and followed: the oldest slabs beyond the kept ones may go. */
   release(position: LogPosition): void {
     while (this.#slabsSize > KEPT_SIZE && this.#slabs[0]!.end <= position) this.#recycle(this.#slabs.shift()!)

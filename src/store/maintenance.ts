@@ -2,6 +2,7 @@ import type { Clock } from '../core/clock.ts'
 import { InvalidArgumentError, StreamNotFoundError } from '../core/errors.ts'
 import { type BackupProgress, type BackupResult, backupLog } from '../log/backup.ts'
 import type { LogFiles } from '../log/log-files.ts'
+import type { RecentBytes } from '../log/recent-bytes.ts'
 import { type Erasures, RetentionJudge } from '../scavenge/retention-judge.ts'
 import { type ScavengeProgress, type ScavengeResult, Scavenger } from '../scavenge/scavenger.ts'
 import type { HeadLoader } from '../streams/head-loader.ts'
@@ -28,6 +29,7 @@ export interface BackupCallOptions {
 
 export interface MaintenanceRooms {
   readonly files: LogFiles
+  readonly recent: RecentBytes
   readonly index: StreamIndex
   readonly indexFiles: IndexFiles
   readonly loader: HeadLoader
@@ -76,9 +78,12 @@ export class Maintenance {
   }
 
   async #scavenge({ signal, onProgress }: ScavengeCallOptions): Promise<ScavengeResult> {
-    const { writer, index, loader, clock, ids, indexFiles } = this.#rooms
+    const { writer, files, index, loader, clock, ids, indexFiles, recent } = this.#rooms
     await completeActiveChunk(writer)
     await this.#rooms.settled()
+    // What is written to index files from here on is of chunks that nobody rewrites: what is rewritten has its file.
+    index.completeBelow(files.chunks.active.start)
+    await indexFiles.settled()
     const began = writer.flushed.position
     const judge = new RetentionJudge(index, loader, await this.#rooms.erasures(), began, clock.now())
     const rewritten: number[] = []
@@ -88,6 +93,7 @@ export class Maintenance {
         signal: this.#signalWith(signal),
         ...(onProgress === undefined ? {} : { onProgress }),
         onReplaced: chunk => {
+          recent.drop(chunk.start, chunk.end)
           rewritten.push(chunk.header.number)
           for (const { id, streamHash, revision } of judge.takeDroppedIds()) ids.drop(id, streamHash, revision)
         },

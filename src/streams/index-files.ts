@@ -46,6 +46,8 @@ export class IndexFiles {
   /** In order; those in memory are being written, or could not be. */
   #parts: readonly (FilePart | ActiveIndex)[] = []
   #work: Promise<void> = Promise.resolve()
+  /** Files that are being closed, because nobody asks them any more. */
+  readonly #leaving = new Set<Promise<void>>()
   #isClosing = false
 
   private constructor(disk: Disk, directory: string, options: IndexFilesOptions) {
@@ -102,7 +104,14 @@ export class IndexFiles {
 
   /** Closes the files that nobody else holds. */
   release(parts: readonly IndexPart[]): void {
-    for (const part of parts) if (part instanceof FilePart) part.letGo().catch(this.#options.onFailure)
+    for (const part of parts) {
+      if (!(part instanceof FilePart)) continue
+      const leaving: Promise<void> = part
+        .letGo()
+        .catch(this.#options.onFailure)
+        .finally(() => this.#leaving.delete(leaving))
+      this.#leaving.add(leaving)
+    }
   }
 
   /**
@@ -148,13 +157,22 @@ export class IndexFiles {
    * @throws CorruptLogError, ReadFailedError
    */
   refresh(chunkNumbers: readonly number[]): Promise<void> {
-    return this.#queue(async () => {
+    const refreshed = this.#queue(async () => {
       for (const part of this.#fileParts) {
         const { firstChunk, lastChunk, isPartial } = part.header
         if (isPartial || !chunkNumbers.some(number => number >= firstChunk && number <= lastChunk)) continue
         this.#replace([part], await this.#made(this.#coverageOf(firstChunk, lastChunk)))
       }
+      // What could not be written is in memory.
+      for (const { number, start, end } of this.#chunks.filter(chunk => chunkNumbers.includes(chunk.number))) {
+        const inMemory = this.#parts.filter(part => part.start >= start && part.end <= end && !(part instanceof FilePart))
+        if (inMemory.length === 0) continue
+        const replaced = this.#parts.filter(part => part.start >= start && part.end <= end)
+        this.#replace(replaced, await this.#made(this.#coverageOf(number, number)))
+      }
     })
+    this.#mergeLater()
+    return refreshed
   }
 
   /** Resolves when there is nothing left to write or merge, or it failed. */
@@ -172,6 +190,7 @@ export class IndexFiles {
     const parts = this.#parts
     this.#parts = []
     await closeAll(parts.flatMap(part => (part instanceof FilePart ? [{ close: () => part.letGo() }] : [])))
+    await Promise.all(this.#leaving)
   }
 
   get #nextChunk(): number {
@@ -197,6 +216,8 @@ export class IndexFiles {
       const chosen = nextMerge(ranges)
       if (chosen === null) return
       const sources = chosen.map(({ part }) => part)
+      // A chunk was rewritten since: its file is about to be made anew, and must not be taken for one of the new chunk.
+      if (sources.some(part => part.header.fingerprint !== this.#fingerprintOf(part))) return
       const coverage = this.#coverageOf(chosen[0]!.firstChunk, chosen.at(-1)!.lastChunk)
       this.#replace(sources, await this.#write(this.#disk, coverage, sources))
     }
@@ -217,6 +238,10 @@ export class IndexFiles {
           : this.#coverage(number, number, start, chunk.end)
       this.#replace(sources, await this.#write(this.#options.mode === 'write' ? this.#disk : this.#memory, coverage, sources))
     }
+  }
+
+  #fingerprintOf({ header }: FilePart): number {
+    return this.#options.fingerprintOf(header.firstChunk, header.lastChunk)
   }
 
   get #fileParts(): FilePart[] {

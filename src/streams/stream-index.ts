@@ -211,6 +211,11 @@ export class StreamIndex implements CommitListener {
     )
   }
 
+  /** The chunks below `position` are complete, and everything in them has been committed: whoever rewrites them must find files. */
+  completeBelow(position: LogPosition): void {
+    if (position >= this.#cutAt) this.#cut(position)
+  }
+
   /** The chunk of the active part is complete: the next event is at `position`, in a later one. A chunk may hold no event. */
   #cut(position: number): void {
     while (position >= this.#cutAt) {

@@ -29,6 +29,21 @@ describe('recent bytes', () => {
     expect(encode(recent, 128 + MIB, 1)).not.toBe(slab)
   })
 
+  test('of a chunk that was rewritten are not found any more; those before and behind it are', () => {
+    const recent = new RecentBytes()
+    const slabs = [128, 4224, 4224 + MIB, 8 * MIB].map(position => encode(recent, position, 100 + (position % 7)))
+    const size = recent.size
+    recent.drop(at(4096), at(8 * MIB - 100))
+    expect([128, 4224, 4224 + MIB, 8 * MIB].map(position => recent.find(at(position)))).toEqual([
+      slabs[0],
+      undefined,
+      undefined,
+      slabs[3],
+    ])
+    expect(recent.size).toBe(size - 2 * MIB)
+    expect(recent.start).toBe(128)
+  })
+
   test('of an append are never in two slabs', () => {
     const recent = new RecentBytes()
     let position = 128
