@@ -40,7 +40,7 @@ async function run(options: Options, directory: string, say: (line: string) => v
   say(`opened after a clean close: ${figure(clean['openMs']!, 1)} ms`)
   await runAndKill({
     kind: 'append-until-killed',
-    ...{ subject: 'tailrace', directory, durability: 'fsync', inFlight: 256, payloadBytes, stream: 'killed' },
+    ...{ subject: 'tailrace', directory, durability: 'fsync', inFlight: 1024, payloadBytes, stream: 'killed' },
   })
   const killed = await open()
   say(`opened after kill -9: ${figure(killed['openMs']!, 1)} ms`)

@@ -22,6 +22,7 @@ const FLUSH_CONCURRENCY = [1, 10, 100, 1000]
  * from other machines, and mostly of something else than their titles say; so they are told, not compared with.
  */
 export function planSeeds(plan: SeedPlan): Contest[] {
+  // Fewer than ten of anything say nothing.
   const sized = (count: number) => Math.max(10, Math.round(count * plan.scale))
   return [
     ...[
@@ -32,7 +33,7 @@ export function planSeeds(plan: SeedPlan): Contest[] {
         workload: 'everstore',
         shape: `${journals} journals of ${eventsPerJournal} events: events --> ms of a pass of reads through transactions`,
         main: { name: 'readMs', unit: 'ms', digits: 0, isMoreBetter: false },
-        task: { kind: 'everstore', journals: sized(journals), eventsPerJournal, runs: 20 },
+        task: { kind: 'everstore', journals: sized(journals), eventsPerJournal: sized(eventsPerJournal), runs: sized(20) },
         note: 'Published: 720,000 --> about 1,000 ms and 1,200,000 --> about 1,300 ms; reads over a loopback connection, no write.',
       }),
     ),

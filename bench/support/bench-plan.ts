@@ -221,7 +221,7 @@ function planOpening(plan: Plan, isKilled: boolean): Contest {
     main: OPENING,
     entrants: taking('W6', [TAILRACE, FLOOR_B_READ, ...plan.peers]).map(subject =>
       entrant(subject, async round => {
-        if (isKilled) await runAndKill({ kind: 'append-until-killed', ...opening(subject, round), inFlight: 256 })
+        if (isKilled) await runAndKill({ kind: 'append-until-killed', ...opening(subject, round), inFlight: 1024 })
         return runTask({ kind: 'open', ...opening(subject, round) })
       }),
     ),

@@ -81,7 +81,7 @@ function planGrowth(stores: readonly Grown[], seconds: number): Contest[] {
     }),
     contest('W6: open after a clean close', OPENING, (store, round) => runTask({ kind: 'open', ...opening(store, round) })),
     contest('W6: open after kill -9 with a full active chunk', OPENING, async (store, round) => {
-      await runAndKill({ kind: 'append-until-killed', ...opening(store, round), inFlight: 256 })
+      await runAndKill({ kind: 'append-until-killed', ...opening(store, round), inFlight: 1024 })
       return runTask({ kind: 'open', ...opening(store, round) })
     }),
   ]
