@@ -1,5 +1,6 @@
 /** Appends to more streams than heads are kept of. `npm run bench:cold-heads -- --help`. */
 import { medians } from './support/contest-result.ts'
+import type { Figures } from './support/figures.ts'
 import { secondsOf, whole } from './support/options.ts'
 import { outcomeTable } from './support/outcomes.ts'
 import { runProgramme, type Table } from './support/programme.ts'
@@ -7,7 +8,6 @@ import { runTask } from './support/run-task.ts'
 import { withScratch } from './support/scratch.ts'
 import { median } from './support/summary.ts'
 import { figure } from './support/table.ts'
-import type { Figures } from './support/task.ts'
 
 interface Options {
   readonly streams: number

@@ -1,12 +1,12 @@
 /** What this machine can do at all: `npm run bench:limit -- --help`. Every bench run measures the same, once in each round. */
 import { parseArgs } from 'node:util'
 import { medians } from './support/contest-result.ts'
+import type { Figures } from './support/figures.ts'
 import { describeMachine, lookAtMachine } from './support/machine.ts'
 import { secondsOf, UsageError, usage, whole } from './support/options.ts'
 import { runTask } from './support/run-task.ts'
 import { withScratch } from './support/scratch.ts'
 import { figure, layOut } from './support/table.ts'
-import type { Figures } from './support/task.ts'
 
 const HELP = `Usage: npm run bench:limit -- [options]
 

@@ -4,13 +4,13 @@ import { RATE, READS, readLimit } from './support/bench-plan.ts'
 import { loadInto, runContests } from './support/bench-run.ts'
 import type { Contest, Entrant } from './support/contest.ts'
 import { type DataSet, eventCount } from './support/data-set.ts'
+import type { Figures } from './support/figures.ts'
 import { secondsOf, UsageError, whole } from './support/options.ts'
 import { contestTable, runProgramme, type Table } from './support/programme.ts'
 import { runTask } from './support/run-task.ts'
 import type { SubjectDescription } from './support/subject.ts'
 import { FLOOR_B_READ, PEERS, TAILRACE } from './support/subjects.ts'
 import { figure } from './support/table.ts'
-import type { Figures } from './support/task.ts'
 
 interface Options {
   readonly scale: number

@@ -1,11 +1,11 @@
 /** Scavenging and backups while the store is in use. `npm run bench:scavenge -- --help`. */
 import { join } from 'node:path'
+import type { Figures } from './support/figures.ts'
 import { secondsOf, whole } from './support/options.ts'
 import { type Outcome, outcomeTable } from './support/outcomes.ts'
 import { runProgramme, type Table } from './support/programme.ts'
 import { runTask } from './support/run-task.ts'
 import { figure } from './support/table.ts'
-import type { Figures } from './support/task.ts'
 
 interface Options {
   readonly streams: number

@@ -1,12 +1,13 @@
 /** Very many events in very many streams: opening, memory, making the index again. `npm run bench:streams-scale -- --help`. */
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Figures } from './support/figures.ts'
 import { whole } from './support/options.ts'
 import { type Outcome, outcomeTable } from './support/outcomes.ts'
 import { runProgramme, type Table } from './support/programme.ts'
 import { runAndKill, runTask } from './support/run-task.ts'
 import { figure } from './support/table.ts'
-import type { Figures, Task } from './support/task.ts'
+import type { Task } from './support/task.ts'
 
 interface Options {
   readonly streams: number

@@ -1,7 +1,7 @@
 import { EventStore } from 'tailrace'
+import type { Figures } from '../support/figures.ts'
 import { memoryMiB, peakMemoryMiB } from '../support/process-usage.ts'
 import { median } from '../support/summary.ts'
-import type { Figures } from '../support/task.ts'
 
 /** everstore's own programme: some journals are written, and then read over and over through transactions. */
 export interface EverstoreSpec {

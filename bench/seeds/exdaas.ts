@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { EventStore } from 'tailrace'
-import type { Figures } from '../support/task.ts'
+import type { Figures } from '../support/figures.ts'
 
 /** exdaas's console programme: so many documents are fetched with a value, one after the other, cold and then warm. */
 export interface ExdaasSpec {

@@ -1,5 +1,5 @@
 import { EventStore } from 'tailrace'
-import type { Figures } from '../support/task.ts'
+import type { Figures } from '../support/figures.ts'
 
 /** memstate's write programme: so many commands at once, awaited together; several times. */
 export interface MemstateSpec {

@@ -1,6 +1,7 @@
 import type { Contest, Entrant, MainFigure } from '../support/contest.ts'
+import type { Figures } from '../support/figures.ts'
 import { runTask } from '../support/run-task.ts'
-import type { Figures, Task } from '../support/task.ts'
+import type { Task } from '../support/task.ts'
 
 export interface SeedPlan {
   /** Of the sizes that the programmes had; 1 is all of it. */

@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { EventStore } from 'tailrace'
+import type { Figures, Tell } from '../support/figures.ts'
 import { memoryMiB, peakMemoryMiB } from '../support/process-usage.ts'
-import type { Figures, Tell } from '../support/task.ts'
 
 /** voik's own programme: many records of 1,000 bytes are written, and read cold and warm. Here every byte is verified. */
 export interface VoikSpec {

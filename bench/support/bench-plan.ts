@@ -1,10 +1,10 @@
 import type { Contest, Entrant, Limit, MainFigure, Target } from './contest.ts'
 import { type DataSet, eventCount } from './data-set.ts'
+import type { Figures } from './figures.ts'
 import { runAndKill, runTask } from './run-task.ts'
 import type { SubjectDescription, Workload } from './subject.ts'
 import { FLOOR_A, FLOOR_B, FLOOR_B_READ, TAILRACE } from './subjects.ts'
 import { bytes, figure } from './table.ts'
-import type { Figures } from './task.ts'
 
 /** What the contests are planned with. */
 export interface Plan {

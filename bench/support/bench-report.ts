@@ -1,8 +1,8 @@
 import type { ContestResult, Line, Verdict } from './contest.ts'
+import type { Figures } from './figures.ts'
 import { describeMachine, type Machine } from './machine.ts'
 import { subjectNamed } from './subjects.ts'
 import { figure } from './table.ts'
-import type { Figures } from './task.ts'
 
 /** All that a run found: what the JSON holds, and what table, page and docs are made of. */
 export interface BenchReport {

@@ -3,11 +3,11 @@ import { type Plan, planContests, readersOf } from './bench-plan.ts'
 import type { Contest, ContestResult } from './contest.ts'
 import { medians, resultOf } from './contest-result.ts'
 import type { DataSet } from './data-set.ts'
+import type { Figures } from './figures.ts'
 import { runTask } from './run-task.ts'
 import { withScratch } from './scratch.ts'
 import type { SubjectDescription } from './subject.ts'
 import { figure } from './table.ts'
-import type { Figures } from './task.ts'
 
 /** What every run needs. */
 export interface ContestRun {

@@ -1,6 +1,6 @@
 import type { Contest, ContestResult, Line, Target, Verdict } from './contest.ts'
+import type { Figures } from './figures.ts'
 import { median } from './summary.ts'
-import type { Figures } from './task.ts'
 
 /** Rounds of each entrant, in the order of the contest's entrants. */
 export type Rounds = readonly (readonly Figures[])[]

@@ -1,5 +1,5 @@
 import type { Durability } from './cells.ts'
-import type { Figures } from './task.ts'
+import type { Figures } from './figures.ts'
 
 /** Several do the same in turn: one table of the report. */
 export interface Contest {

@@ -3,10 +3,10 @@ import { RATE, READS } from './bench-plan.ts'
 import { type ContestRun, loadInto, type RunResult, runContests } from './bench-run.ts'
 import type { Contest, Entrant, MainFigure, Target } from './contest.ts'
 import { eventCount, scaled } from './data-set.ts'
+import type { Figures } from './figures.ts'
 import { runAndKill, runTask } from './run-task.ts'
 import { TAILRACE } from './subjects.ts'
 import { bytes, figure } from './table.ts'
-import type { Figures } from './task.ts'
 
 export interface GrowthOptions extends ContestRun {
   /** Of 1.01 million events; the others are measured against the first. */

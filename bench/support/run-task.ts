@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { Figures, Task, TaskMessage } from './task.ts'
+import type { Figures, TaskMessage } from './figures.ts'
+import type { Task } from './task.ts'
 
 const TASK_PROGRAM = fileURLToPath(new URL('./task.ts', import.meta.url))
 

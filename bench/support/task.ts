@@ -17,18 +17,7 @@ import type { OpeningSpec } from '../workloads/opening.ts'
 import type { ScavengingSpec } from '../workloads/scavenging.ts'
 import type { StoreFillSpec, StoreOpenSpec } from '../workloads/store-scale.ts'
 import type { StreamReadsSpec } from '../workloads/stream-reads.ts'
-
-/** What was measured, by name; the unit is the end of the name. */
-export type Figures = Readonly<Record<string, number>>
-
-export type TaskMessage =
-  | { readonly figures: Figures }
-  | { readonly error: string }
-  | { readonly progress: string }
-  /** It may be killed now, and these processes with it. */
-  | { readonly ready: readonly number[] }
-
-export type Tell = (message: TaskMessage) => void
+import type { Figures, Tell } from './figures.ts'
 
 interface Specs {
   readonly append: AppendLoadSpec

@@ -1,9 +1,9 @@
 import type { Appender } from '../support/appender.ts'
 import { runClosedLoop } from '../support/closed-loop.ts'
+import type { Figures } from '../support/figures.ts'
 import { memoryMiB, peakMemoryMiB } from '../support/process-usage.ts'
 import type { OpenSpec, Subject } from '../support/subject.ts'
 import { subjectNamed } from '../support/subjects.ts'
-import type { Figures } from '../support/task.ts'
 
 /** W1, W2, W3: clients that each wait for their ack before they append again. */
 export interface AppendLoadSpec extends OpenSpec {

@@ -2,8 +2,8 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EventStore } from 'tailrace'
 import { randomNumbers } from '../support/data-set.ts'
+import type { Figures, Tell } from '../support/figures.ts'
 import { LatencyRecorder } from '../support/histogram.ts'
-import type { Figures, Tell } from '../support/task.ts'
 import { NumberedEvents } from './numbered-events.ts'
 
 /** Backups at random moments while clients append; each is opened as a store and held against what was acked when it began. */

@@ -1,7 +1,7 @@
 import { EventStore } from 'tailrace'
 import { randomNumbers, shortStream } from '../support/data-set.ts'
+import type { Figures } from '../support/figures.ts'
 import { LatencyRecorder } from '../support/histogram.ts'
-import type { Figures } from '../support/task.ts'
 import { ProcessWatch } from './process-watch.ts'
 
 /** Two crowds of clients on one store: one on a few hot streams, one on all streams at random, whose heads can't all be kept. */

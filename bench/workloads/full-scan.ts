@@ -1,7 +1,7 @@
+import type { Figures } from '../support/figures.ts'
 import { cpuSeconds } from '../support/process-usage.ts'
 import type { OpenSpec } from '../support/subject.ts'
 import { subjectNamed } from '../support/subjects.ts'
-import type { Figures } from '../support/task.ts'
 
 /** W4: everything from the beginning, with payload, stream and revision. */
 export interface FullScanSpec extends OpenSpec {

@@ -1,7 +1,7 @@
 import { type DataSet, eventCount, payloadPool, streamsInOrder } from '../support/data-set.ts'
+import type { Figures, Tell } from '../support/figures.ts'
 import type { OpenSpec } from '../support/subject.ts'
 import { subjectNamed } from '../support/subjects.ts'
-import type { Figures, Tell } from '../support/task.ts'
 
 /** Fills a directory for W4 to W7. */
 export interface LoadSpec extends OpenSpec {

@@ -1,8 +1,8 @@
 import { closeSync, fdatasyncSync, openSync, readSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
+import type { Figures } from '../support/figures.ts'
 import { LatencyRecorder } from '../support/histogram.ts'
-import type { Figures } from '../support/task.ts'
 
 /** What this machine can do at all, measured with as little between it and the figure as there can be. */
 export interface MachineLimitsSpec {

@@ -1,7 +1,7 @@
+import type { Figures, Tell } from '../support/figures.ts'
 import { processTree } from '../support/process-usage.ts'
 import type { OpenSpec } from '../support/subject.ts'
 import { subjectNamed } from '../support/subjects.ts'
-import type { Figures, Tell } from '../support/task.ts'
 
 /** W6: from the call of open to the first ack. */
 export interface OpeningSpec extends OpenSpec {

@@ -1,7 +1,7 @@
 import { EventStore } from 'tailrace'
 import { randomNumbers } from '../support/data-set.ts'
+import type { Figures, Tell } from '../support/figures.ts'
 import { LatencyRecorder } from '../support/histogram.ts'
-import type { Figures, Tell } from '../support/task.ts'
 import { NumberedEvents } from './numbered-events.ts'
 import { ProcessWatch } from './process-watch.ts'
 

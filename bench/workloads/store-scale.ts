@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import { pino } from 'pino'
 import { EventStore } from 'tailrace'
 import { payloadPool, shortStream, streamsInOrder } from '../support/data-set.ts'
-import type { Figures, Tell } from '../support/task.ts'
+import type { Figures, Tell } from '../support/figures.ts'
 import { ProcessWatch } from './process-watch.ts'
 
 /** Fills a store with very many streams; watches memory and event loop meanwhile. */

@@ -1,9 +1,9 @@
 import { longStream, randomNumbers, shortStream } from '../support/data-set.ts'
+import type { Figures } from '../support/figures.ts'
 import { LatencyRecorder } from '../support/histogram.ts'
 import { cpuSeconds } from '../support/process-usage.ts'
 import type { OpenSpec } from '../support/subject.ts'
 import { subjectNamed } from '../support/subjects.ts'
-import type { Figures } from '../support/task.ts'
 
 /** W5: whole streams at random. */
 export interface StreamReadsSpec extends OpenSpec {
