@@ -298,8 +298,8 @@ export class EventStore {
   /**
    * Rewrites completed chunks without the events that retention, deletion and erasure have given up, while the store is in use.
    * Positions stay as they are.
-   * @throws (rejects with) ReadOnlyStoreError, InvalidArgumentError when one is running, CorruptLogError, ReadFailedError, the
-   *   signal's reason; chunks that were rewritten by then stay so
+   * @throws (rejects with) ReadOnlyStoreError, InvalidArgumentError when one is running, CorruptLogError, ReadFailedError,
+   *   DiskFullError, WriterFailedError, the signal's reason, the system's error; chunks that were rewritten by then stay so
    */
   async scavenge(options: ScavengeCallOptions = {}): Promise<ScavengeResult> {
     return this.#writing().maintenance.scavenge(options)

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts'
-import { InvalidArgumentError, StreamNotFoundError } from '../core/errors.ts'
+import { InvalidArgumentError, StreamNotFoundError, TailraceError } from '../core/errors.ts'
 import { type BackupProgress, type BackupResult, backupLog } from '../log/backup.ts'
 import type { LogFiles } from '../log/log-files.ts'
 import { type Erasures, RetentionJudge } from '../scavenge/retention-judge.ts'
@@ -120,7 +120,8 @@ function completeActiveChunk(writer: StorageWriter): Promise<void> {
   return new Promise((resolve, reject) => {
     const completed = (error: unknown) => {
       if (error === undefined || error === null) resolve()
-      else reject(error)
+      // What ends the writer is told as it comes from the system.
+      else reject(error instanceof TailraceError ? error : writerFailed(error, 'rejected'))
     }
     writer.queue.push({ kind: 'complete', size: 0, isFlushable: false, completed })
   })

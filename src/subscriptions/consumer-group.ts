@@ -68,6 +68,8 @@ export class OpenGroup implements ConsumerGroup {
   /** The end of the log when the group was made. */
   #behind: number
   #nextReplay = 0
+  /** One at a time: each goes on where the one before came to. */
+  #replaying: Promise<unknown> = Promise.resolve()
   #subscription: CursorSubscription | null = null
   #logCursor: LogCursor | null = null
   #checkpoint: GroupCheckpoint | null = null
@@ -110,6 +112,12 @@ export class OpenGroup implements ConsumerGroup {
 
   async replayParked({ maxCount }: { readonly maxCount?: number | undefined } = {}): Promise<number> {
     const most = checkedCount('maxCount', maxCount, Number.MAX_SAFE_INTEGER, 0)
+    const replaying = this.#replaying.then(() => this.#replay(most))
+    this.#replaying = replaying.catch(() => {})
+    return replaying
+  }
+
+  async #replay(most: number): Promise<number> {
     await this.#ready
     const until = Math.min(await this.#parking.count(), this.#nextReplay + most)
     let count = 0

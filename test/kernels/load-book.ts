@@ -115,12 +115,14 @@ export class LoadBook {
     }
   }
 
-  /** Only looks whether what is certain can be read: for a store whose writer is still there, or gave up amid its work. */
-  async checkAcked(store: EventStore): Promise<void> {
+  /** Compares only what is shown: a reader beside a writer, living or failed, shows what it knows to be proven. */
+  async checkShown(store: EventStore): Promise<void> {
     const found = await this.#readAll(store)
     for (const [stream, book] of this.#streams) {
       if (!stream.startsWith(KEPT)) continue
-      for (const [revision, known] of book.known.entries()) this.#compare(stream, revision, known, found.get(stream)?.[revision])
+      for (const [revision, event] of (found.get(stream) ?? []).entries()) {
+        this.#compare(stream, revision, book.known[revision], event)
+      }
     }
   }
 

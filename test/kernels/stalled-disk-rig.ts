@@ -141,7 +141,7 @@ class StalledDisks {
     acked.note([...load.lines], load.lines.length)
     try {
       const reader = await EventStore.open(plan.directory, { readOnly: true })
-      await acked.checkAcked(reader)
+      await acked.checkShown(reader)
       await reader.close()
     } catch (error) {
       this.#failures.push(`it cannot be read while it is frozen: ${String(error)}`)

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { all, appendEach, openStore, order, orders, SMALL_CHUNKS, upTo } from '../store/words.ts'
 import { settle } from '../support/manual-clock.ts'
+import { stateOf } from '../support/promises.ts'
 import { Random } from '../support/random.ts'
 import { checkpointCount, groupScene, numbersOf, receive } from './group-words.ts'
 import { numberOf } from './words.ts'
@@ -21,6 +22,19 @@ describe('parked messages', () => {
     expect(await group.parkedCount()).toBe(1)
     expect(await group.replayParked()).toBe(1)
     expect(await group.replayParked()).toBe(0)
+    await store.close()
+  })
+
+  test('are given out once, though two ask for it at a time', async () => {
+    const { store, group } = await groupScene()
+    const member = group.join({ bufferSize: 100 })
+    await appendEach(store, 's', orders(30))
+    for (const message of await receive(member, 30)) message.nack('park')
+    await settle()
+    const counts = await Promise.all([group.replayParked({ maxCount: 20 }), group.replayParked()])
+    expect(counts).toEqual([20, 10])
+    expect(numbersOf(await receive(member, 30))).toEqual(upTo(30))
+    expect(await stateOf(member.next())).toBe('pending')
     await store.close()
   })
 

@@ -37,7 +37,9 @@ class TailProcess {
   }
 
   async showed(count: number): Promise<void> {
-    await expect.poll(() => this.lines.length, { timeout: 20_000, interval: 5 }).toBeGreaterThanOrEqual(count)
+    await expect
+      .poll(() => (this.complaints === '' ? this.lines.length : this.complaints), { timeout: 20_000, interval: 5 })
+      .toBeGreaterThanOrEqual(count)
   }
 
   async end(signal: NodeJS.Signals): Promise<{ code: number | null; complaints: string }> {
