@@ -17,6 +17,7 @@ const OFFSET_CHUNK = 32
 const OFFSET_BLOCK_COUNT = 36
 const OFFSET_END = 40
 const OFFSET_EVENT_COUNT = 48
+const OFFSET_IS_FINAL = 56
 const OFFSET_BLOCKS = 64
 
 export interface ActiveSlot {
@@ -27,11 +28,13 @@ export interface ActiveSlot {
   readonly end: LogPosition
   /** Events of the chunk below `end`. */
   readonly eventCount: number
+  /** Written by a close: everything that the chunk's file has behind `end` is sound, too. */
+  readonly isFinal: boolean
   /** One for each block of the chunk begun below `end`. */
   readonly blockChecksums: Uint32Array
 }
 
-export function encodeActiveSlot({ storeId, chunk, end, eventCount, blockChecksums }: ActiveSlot): Buffer {
+export function encodeActiveSlot({ storeId, chunk, end, eventCount, isFinal, blockChecksums }: ActiveSlot): Buffer {
   const bytes = Buffer.alloc(OFFSET_BLOCKS + 4 * blockChecksums.length)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   bytes.set(MAGIC, 0)
@@ -41,6 +44,7 @@ export function encodeActiveSlot({ storeId, chunk, end, eventCount, blockChecksu
   view.setUint32(OFFSET_BLOCK_COUNT, blockChecksums.length, true)
   writeU64(view, OFFSET_END, end)
   writeU64(view, OFFSET_EVENT_COUNT, eventCount)
+  view.setUint8(OFFSET_IS_FINAL, isFinal ? 1 : 0)
   for (let block = 0; block < blockChecksums.length; block++) {
     view.setUint32(OFFSET_BLOCKS + 4 * block, blockChecksums[block]!, true)
   }
@@ -64,6 +68,7 @@ export function decodeActiveSlot(bytes: Uint8Array): ActiveSlot | null {
     chunk: view.getUint32(OFFSET_CHUNK, true),
     end: readU64(view, OFFSET_END) as LogPosition,
     eventCount: readU64(view, OFFSET_EVENT_COUNT),
+    isFinal: view.getUint8(OFFSET_IS_FINAL) === 1,
     blockChecksums,
   }
 }

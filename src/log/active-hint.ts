@@ -19,6 +19,8 @@ export interface CheckedStart {
   readonly end: LogPosition
   readonly endsWithProof: boolean
   readonly eventCount: number
+  /** What the file has behind `end` is sound, if nothing but zeros stand there. */
+  readonly isFinal: boolean
   readonly blockChecksums: Uint32Array
 }
 
@@ -29,7 +31,7 @@ export interface CheckedStart {
 export async function readCheckedStart(disk: Disk, directory: string, chunk: ChunkFile): Promise<CheckedStart | null> {
   const slot = await readSlot(disk, directory)
   if (slot === null || slot.chunk !== chunk.header.number || chunk.isComplete || chunk.header.generation !== 0) return null
-  const { end, eventCount, blockChecksums } = slot
+  const { end, eventCount, isFinal, blockChecksums } = slot
   if (Buffer.compare(slot.storeId, chunk.header.storeId) !== 0) return null
   if (end <= chunk.firstRecord || end > chunk.recordLimit) return null
   if (blockChecksums.length !== Math.ceil((end - chunk.start) / BLOCK_SIZE)) return null
@@ -38,7 +40,7 @@ export async function readCheckedStart(disk: Disk, directory: string, chunk: Chu
   if (block === null || checksumBytes(block.bytes) !== blockChecksums.at(-1)) return null
   const record = await lastRecord(chunk, end)
   if (record === null) return null
-  return { end, endsWithProof: typeOf(record.view, 0) === RecordType.proof, eventCount, blockChecksums }
+  return { end, endsWithProof: typeOf(record.view, 0) === RecordType.proof, eventCount, isFinal, blockChecksums }
 }
 
 async function lastRecord(chunk: ChunkFile, end: LogPosition): Promise<ByteWindow | null> {

@@ -10,6 +10,7 @@ import {
   encodeChunkFooter,
   footerReserve,
   footerSizeOf,
+  maxFooterSize,
 } from '../format/chunk-footer.ts'
 import { CHUNK_HEADER_SIZE, type ChunkHeader, decodeChunkHeader, encodeChunkHeader } from '../format/chunk-header.ts'
 import { PROOF_RECORD_SIZE } from '../format/log-record.ts'
@@ -323,13 +324,11 @@ export class ChunkFile {
 /** The footer at the end of the file, or null: then the chunk is not completed, or its footer is not whole. */
 async function readFooter(file: DiskFile, size: number, header: ChunkHeader): Promise<ChunkFooter | null> {
   if (size < CHUNK_HEADER_SIZE + CHUNK_FOOTER_SIZE) return null
-  const last = Buffer.alloc(CHUNK_FOOTER_SIZE)
-  await file.read(last, size - CHUNK_FOOTER_SIZE)
-  const footerSize = footerSizeOf(last, size)
+  const last = Buffer.alloc(Math.min(size, maxFooterSize(size, header.generation > 0)))
+  await file.read(last, size - last.length)
+  const footerSize = footerSizeOf(last.subarray(-CHUNK_FOOTER_SIZE), last.length)
   if (footerSize === null) return null
-  const bytes = Buffer.alloc(footerSize)
-  await file.read(bytes, size - footerSize)
-  const footer = decodeChunkFooter(bytes, size)
+  const footer = decodeChunkFooter(last.subarray(-footerSize), size)
   if (typeof footer === 'string') return null
   if ((footer.directory !== null) !== header.generation > 0) return null
   return footer.start === header.start && Buffer.compare(footer.storeId, header.storeId) === 0 ? footer : null

@@ -70,6 +70,7 @@ export class ChunkLog {
     this.capacity = chunkCapacity(chunkSize)
     this.#hint = hint
     this.chunks = state.chunks
+    this.chunks.whenReplaced(chunk => this.recent.forgetBelow(chunk.end))
     this.#active = state.chunks.active
     this.#zerosAhead = new ZerosAhead(clock, error => {
       this.#doubt = error
@@ -326,6 +327,6 @@ export class ChunkLog {
 
   async close(): Promise<void> {
     await this.#zerosAhead.running
-    await closeAll([this.#hint, { close: () => this.#summed.close(this.isInDoubt) }, this.#next, this.chunks])
+    await closeAll([this.#hint, { close: () => this.#summed.close(this.#doubt === null) }, this.#next, this.chunks])
   }
 }

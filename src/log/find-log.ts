@@ -20,6 +20,11 @@ import { ChunkSequence } from './chunk-sequence.ts'
 import { closeAll } from './close-all.ts'
 import { readFlushedHint } from './flushed-hint.ts'
 
+/** Chunks that are opened at the same time. */
+const OPEN_COUNT = 16
+/** The last ones, to which something may have to be written: the one that was completed last, the active one, the next one. */
+const WRITTEN_COUNT = 3
+
 /** What was found in the directory, before anything in it is changed. */
 export interface FoundLog {
   readonly storeId: Uint8Array
@@ -101,13 +106,46 @@ async function openChunks(
   mode: 'read' | 'write',
   opened: ChunkFile[],
 ): Promise<string | null> {
+  const results = await openEach(disk, directory, numbers, mode)
+  try {
+    return checkSequence(directory, numbers, results, opened)
+  } finally {
+    const others = results.flatMap(result => (result.status === 'fulfilled' ? [result.value] : []))
+    await closeAll(others.filter(chunk => typeof chunk !== 'string' && !opened.includes(chunk)) as ChunkFile[])
+  }
+}
+
+type OpenResult = PromiseSettledResult<ChunkFile | string>
+
+/** Those that will not be written any more are opened for reading only: it takes one descriptor less. */
+async function openEach(disk: Disk, directory: string, numbers: ChunkNumber[], mode: 'read' | 'write'): Promise<OpenResult[]> {
+  const results: OpenResult[] = []
+  for (let from = 0; from < numbers.length; from += OPEN_COUNT) {
+    const some = numbers.slice(from, from + OPEN_COUNT)
+    const opening = some.map((number, i) => {
+      const isWritten = from + i >= numbers.length - WRITTEN_COUNT
+      return ChunkFile.open(disk, directory, number, isWritten ? mode : 'read')
+    })
+    results.push(...(await Promise.allSettled(opening)))
+  }
+  return results
+}
+
+function checkSequence(
+  directory: string,
+  numbers: ChunkNumber[],
+  results: readonly OpenResult[],
+  opened: ChunkFile[],
+): string | null {
   for (const [index, number] of numbers.entries()) {
     const path = joinPath(directory, chunkFileName(number))
     const previous = opened.at(-1)
     const start = previous?.end ?? LogPosition.start
     if (number !== index)
       throw new CorruptLogError(joinPath(directory, chunkFileName(ChunkNumber.of(index))), start, 'the chunk is missing')
-    const chunk = await ChunkFile.open(disk, directory, number, mode)
+    const result = results[index]!
+    if (result.status === 'rejected') throw result.reason
+    const chunk = result.value
     if (typeof chunk === 'string') {
       if (index < numbers.length - 1) throw new CorruptLogError(path, start, chunk)
       return chunk

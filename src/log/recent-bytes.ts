@@ -66,6 +66,14 @@ export class RecentBytes {
     while (this.#slabsSize > KEPT_SIZE && this.#slabs[0]!.end <= position) this.#recycle(this.#slabs.shift()!)
   }
 
+  /**
+   * What stands below `position` was rewritten on disk: from now on it is read there. Slabs end with their chunk, so those of a chunk
+   * go as a whole; they are not reused, for somebody may be reading them.
+   */
+  forgetBelow(position: LogPosition): void {
+    while (this.#slabs.length > 0 && this.#slabs[0]!.end <= position) this.#slabsSize -= this.#slabs.shift()!.window.size
+  }
+
   /** Bytes of memory held. */
   get size(): number {
     return this.#slabsSize + this.#free.length * SLAB_SIZE

@@ -44,7 +44,8 @@ export async function createLog(disk: Disk, directory: string, clock: Clock, chu
  * 1. the torn tail becomes zeros, so that nothing in it can come back behind a shorter append;
  * 2. what no one has proven durable is written again, byte for byte, past the page cache: after a failed sync that may show bytes
  *    that are not on the disk, and a sync of clean pages proves nothing (Rebello et al., ATC 2020);
- * 3. unless the store was closed, the file is cut behind the last record: zeros ahead may be no better than what was written;
+ * 3. the file is cut behind the last record, unless it was closed: zeros ahead that a process left when it died may be no better
+ *    than what it wrote;
  * 4. the footer of a chunk behind which no record stands yet is written again, too: records in the next chunk say that it is durable;
  * 5. the names are synced: the process that made the last chunk may have been killed before it could do so;
  * 6. a proof ends the log.
@@ -88,9 +89,8 @@ export async function repairLog(
   }
   if (found.tailEnd > found.end) await active.zero(found.end, found.tailEnd)
   if (found.proven < found.end) await rewrite(active, found.proven, found.end)
-  // The hint that is written at close says that the process had no doubts.
-  const wasClosed = found.endsWithProof && found.checked?.end === found.end
-  if (!wasClosed && active.offsetOf(found.end) < active.filledSize) await active.cut(found.end)
+  const isSound = found.checked?.isFinal === true && found.checked.end === found.end && found.tailEnd === found.end
+  if (active.offsetOf(found.end) < active.filledSize && !isSound) await active.cut(found.end)
   else if (found.proven < found.end) await active.file.datasync()
   let end = found.end
   let endsWithProof = found.endsWithProof

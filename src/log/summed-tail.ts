@@ -38,7 +38,7 @@ export class SummedTail {
       this.#checksums.add(slab.window.bytes.subarray(end - slab.start, Math.min(slab.end, limit) - slab.start))
     }
     this.#eventCount = this.end === limit ? eventCount : null
-    if (this.#hint.isDue(limit)) this.#writeHint()
+    if (this.#hint.isDue(limit)) this.#writeHint(false)
   }
 
   /** One for each block begun so far. */
@@ -54,16 +54,16 @@ export class SummedTail {
     this.#eventCount = null
   }
 
-  #writeHint(): void {
+  #writeHint(isFinal: boolean): void {
     const { storeId, number } = this.#active.header
     const { end, checksums } = this
     if (this.#eventCount === null || end === this.#active.firstRecord) return
-    this.#hint.write({ storeId, chunk: number, end, eventCount: this.#eventCount, blockChecksums: checksums })
+    this.#hint.write({ storeId, chunk: number, end, eventCount: this.#eventCount, isFinal, blockChecksums: checksums })
   }
 
-  /** @param isInDoubt after a failed write or sync: then the next open had better not believe what is there. */
-  async close(isInDoubt: boolean): Promise<void> {
-    if (!isInDoubt) this.#writeHint()
+  /** @param isSound nothing has failed that leaves the bytes of the chunk's file in doubt. */
+  async close(isSound: boolean): Promise<void> {
+    if (isSound) this.#writeHint(true)
     await this.#hint.close()
   }
 }

@@ -141,7 +141,7 @@ export class RetentionJudge {
   }
 
   async #firstRevision(stream: string, last: number, retention: Retention | null): Promise<number> {
-    // First: what says that a stream is deleted for good is as deleted as that stream, and must stay to say so.
+    // First: what says that a stream is deleted for good must outlive the stream.
     if (streamDescribedBy(stream) !== null || NOTES.test(stream)) return last
     if (retention?.isTombstoned) return Number.POSITIVE_INFINITY
     if (stream === ERASED_STREAM) return this.#firstErasureSince()

@@ -76,9 +76,12 @@ export class Maintenance {
   }
 
   async #scavenge({ signal, onProgress }: ScavengeCallOptions): Promise<ScavengeResult> {
-    const { writer, index, loader, clock, ids, indexFiles } = this.#rooms
+    const { writer, files, index, loader, clock, ids, indexFiles } = this.#rooms
     await completeActiveChunk(writer)
     await this.#rooms.settled()
+    // What is written to index files from here on is of chunks that nobody rewrites: what is rewritten has its file.
+    index.completeBelow(files.chunks.active.start)
+    await indexFiles.settled()
     const began = writer.flushed.position
     const judge = new RetentionJudge(index, loader, await this.#rooms.erasures(), began, clock.now())
     const rewritten: number[] = []
