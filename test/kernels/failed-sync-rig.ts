@@ -56,8 +56,8 @@ export const failedSyncRig = new NamespacedRig({
   async run(options, progress): Promise<RigReport> {
     const syncs = new FailedSyncs(options)
     const rows: string[][] = []
-    for (const [index, { title }] of CASES.entries()) {
-      rows.push([title, ...(await syncs.play(CASES[index]!, options.isQuick ? 1 : ROUNDS))])
+    for (const what of CASES.filter(({ mountOptions }) => !options.isQuick || mountOptions[0] !== 'data=writeback')) {
+      rows.push([what.title, ...(await syncs.play(what, options.isQuick ? 1 : ROUNDS))])
       progress(rows.at(-1)!.join(', '))
     }
     return syncs.report(rows)

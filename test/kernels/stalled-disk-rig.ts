@@ -53,7 +53,7 @@ class StalledDisks {
   }
 
   async run(): Promise<RigReport> {
-    const fileSystems: FileSystem[] = loopImageUnavailable('xfs') === null ? ['ext4', 'xfs'] : ['ext4']
+    const fileSystems: FileSystem[] = loopImageUnavailable('xfs') === null && !this.#options.isQuick ? ['ext4', 'xfs'] : ['ext4']
     const rounds = this.#options.isQuick ? 1 : ROUNDS / fileSystems.length
     for (const fileSystem of fileSystems) {
       for (let round = 0; round < rounds; round++) await this.#playFrozen(fileSystem, round)
