@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { describe, expect, test } from 'vitest'
 import * as errors from '../../src/core/errors.ts'
 import {
@@ -124,6 +125,15 @@ describe('errors of the system', () => {
 
   test.each(['ENOSPC', 'EDQUOT', 'EFBIG'])('%s means a full disk', code => {
     expect(isDiskFull(systemError(code, 'write', 'log'))).toBe(true)
+  })
+
+  test('a full quota does, as the system tells of it: it has no name there', () => {
+    const told = Object.assign(new Error('Unknown system error -122: write'), {
+      code: 'Unknown system error -122',
+      errno: -constants.errno.EDQUOT,
+    })
+    expect(systemErrorCode(told)).toBe('EDQUOT')
+    expect(isDiskFull(told)).toBe(true)
   })
 
   test('others do not', () => {

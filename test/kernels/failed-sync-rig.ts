@@ -56,8 +56,8 @@ export const failedSyncRig = new NamespacedRig({
   async run(options, progress): Promise<RigReport> {
     const syncs = new FailedSyncs(options)
     const rows: string[][] = []
-    for (const [index, { title }] of CASES.entries()) {
-      rows.push([title, ...(await syncs.play(CASES[index]!, options.isQuick ? 1 : ROUNDS))])
+    for (const what of CASES.filter(({ mountOptions }) => !options.isQuick || mountOptions[0] !== 'data=writeback')) {
+      rows.push([what.title, ...(await syncs.play(what, options.isQuick ? 1 : ROUNDS))])
       progress(rows.at(-1)!.join(', '))
     }
     return syncs.report(rows)
@@ -142,13 +142,13 @@ class FailedSyncs {
       tallies.appends.add(`not opened: ${code}`)
     } else {
       if ((await load.said('done', PATIENCE_MS)) === null) tallies.appends.add('went on')
-      this.#noteOutcomes(load.lines, tallies.appends)
-      book.note(load.lines, load.lines.length)
-      await this.#readBeside(plan, book)
+      await this.#readBeside(plan, load.lines)
       load.send('close')
       if ((await load.said('closed')) === null) this.#failures.push(`close did not end: ${load.complaints}`)
     }
     await load.kill()
+    this.#noteOutcomes(load.lines, tallies.appends)
+    book.note(load.lines, load.lines.length)
     run('mount', ['-o', `remount,size=${PLENTY}`, small])
 
     const reopened = await reopen(plan)
@@ -183,7 +183,9 @@ class FailedSyncs {
   }
 
   /** While the failed writer is still there. */
-  async #readBeside(plan: LoadPlan, book: LoadBook): Promise<void> {
+  async #readBeside(plan: LoadPlan, lines: readonly string[]): Promise<void> {
+    const book = new LoadBook(plan, { acks: 0, events: 0, lost: 0 })
+    book.note([...lines], lines.length)
     try {
       const reader = await EventStore.open(plan.directory, { readOnly: true })
       await book.checkShown(reader)

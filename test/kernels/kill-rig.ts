@@ -15,6 +15,8 @@ const ROUNDS_PER_STORE = 25
 /** Stores at a time: while one load starts, the other store is checked. */
 const LANES = 2
 const MAX_LIFE_MS = 200
+/** So many live five times as long: a scavenge takes its time. */
+const LONG_LIFE_SHARE = 0.15
 
 /** Real processes, killed at random moments. It finds what kills find; what only a power cut finds is for other rigs. */
 export const killRig: Rig = {
@@ -86,7 +88,7 @@ class Killing {
     const isEarly = random.chance(0.15)
     const load = new ChildProgram('load', [JSON.stringify(plan)])
     if (!isEarly) await load.said('open')
-    const lifeMs = random.int(MAX_LIFE_MS)
+    const lifeMs = random.int(random.chance(LONG_LIFE_SHARE) ? 5 * MAX_LIFE_MS : MAX_LIFE_MS)
     await new Promise(resolve => setTimeout(resolve, lifeMs))
     const exitCode = load.exitCode
     await load.kill()

@@ -241,7 +241,7 @@ async function entomb(): Promise<void> {
 
 async function scavenge(): Promise<void> {
   while (!isStopping && !isFinished) {
-    await pause(10 + random.int(60))
+    await pause(random.int(30))
     if (isStopping || isFinished) return
     try {
       const { chunksReplaced, eventsDropped } = await store.scavenge()

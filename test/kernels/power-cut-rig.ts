@@ -15,6 +15,8 @@ const QUICK_ROUNDS: Readonly<Record<FileSystem, number>> = { ext4: 20, xfs: 8 }
 /** Then a new store: a check reads all that is in it. */
 const ROUNDS_PER_STORE = 20
 const MAX_LIFE_MS = 200
+/** So many live five times as long: a scavenge takes its time. */
+const LONG_LIFE_SHARE = 0.15
 /** After a cut, ext4 may show what never was in a file in one of these. */
 const MOUNT_OPTIONS: Readonly<Record<FileSystem, readonly (readonly string[])[]>> = {
   ext4: [['data=ordered'], ['data=writeback'], ['data=journal']],
@@ -105,7 +107,7 @@ class PowerCuts {
     const isEarly = random.chance(0.15)
     const load = new ChildProgram('load', [JSON.stringify(plan)])
     if (!isEarly) await load.said('open')
-    const lifeMs = random.int(MAX_LIFE_MS)
+    const lifeMs = random.int(random.chance(LONG_LIFE_SHARE) ? 5 * MAX_LIFE_MS : MAX_LIFE_MS)
     await new Promise(resolve => setTimeout(resolve, lifeMs))
     const certainCount = load.lines.length
     const odd = load.lines.find(line => /^(x|fault|unopened|unscavenged|done)/.test(line))

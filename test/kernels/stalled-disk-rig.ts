@@ -53,7 +53,7 @@ class StalledDisks {
   }
 
   async run(): Promise<RigReport> {
-    const fileSystems: FileSystem[] = loopImageUnavailable('xfs') === null ? ['ext4', 'xfs'] : ['ext4']
+    const fileSystems: FileSystem[] = loopImageUnavailable('xfs') === null && !this.#options.isQuick ? ['ext4', 'xfs'] : ['ext4']
     const rounds = this.#options.isQuick ? 1 : ROUNDS / fileSystems.length
     for (const fileSystem of fileSystems) {
       for (let round = 0; round < rounds; round++) await this.#playFrozen(fileSystem, round)
@@ -110,7 +110,7 @@ class StalledDisks {
       const heard = load.lines.length
       const isClosing = random.chance(0.5)
       if (isClosing) load.send('close')
-      await this.#readWhileFrozen(plan, load, book)
+      await this.#readWhileFrozen(plan, load)
       await pause(FROZEN_MS)
       this.#freezes++
       this.#acksWhileFrozen += load.lines.slice(heard).filter(line => line.startsWith('+ ')).length
@@ -136,7 +136,7 @@ class StalledDisks {
   }
 
   /** What the disk has need not wait for it. */
-  async #readWhileFrozen(plan: LoadPlan, load: ChildProgram, book: LoadBook): Promise<void> {
+  async #readWhileFrozen(plan: LoadPlan, load: ChildProgram): Promise<void> {
     const acked = new LoadBook(plan, { acks: 0, events: 0, lost: 0 })
     acked.note([...load.lines], load.lines.length)
     try {
@@ -146,7 +146,7 @@ class StalledDisks {
     } catch (error) {
       this.#failures.push(`it cannot be read while it is frozen: ${String(error)}`)
     }
-    this.#failures.push(...acked.takeFailures(), ...book.takeFailures())
+    this.#failures.push(...acked.takeFailures())
   }
 
   async #goesOn(load: ChildProgram): Promise<void> {
