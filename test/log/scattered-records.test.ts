@@ -68,7 +68,8 @@ describe.each(CACHES)('records read side by side, with a cache of %d bytes,', ca
 
 test('a record that lies alone does not bring its block into a full cache', async () => {
   const { reader, chaser, close } = await open(64 * KIB)
-  const [first, second] = [log[0]!, log[200]!].map(({ position }) => position as LogPosition)
+  // In the middle of the first and of the second block, far from their edges.
+  const [first, second] = [32 * KIB, 96 * KIB].map(place => log.find(({ position }) => position > place)!.position as LogPosition)
   await loadScattered(reader, [first!], chaser.published.position)
   await loadScattered(reader, [second!], chaser.published.position)
   expect([first!, second!].map(position => reader.recordInMemory(position) !== null)).toEqual([true, false])
