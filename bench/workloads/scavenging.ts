@@ -125,6 +125,8 @@ class Load {
           for (const event of batch) this.#events.check(stream, event.revision, event.bytes)
         }
         reads++
+        // What is in memory is read without a turn of the event loop: nobody else would ever have one.
+        await new Promise(resolve => setImmediate(resolve))
       }
     }
     await Promise.all([

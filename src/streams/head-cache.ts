@@ -7,7 +7,7 @@ import { hashOf } from './stream-hash.ts'
 
 /** How many heads are kept beside those that appends hold. */
 export const KEPT_HEAD_COUNT = 100_000
-/** Heads that are looked at for each that leaves: the ones used meanwhile get another round. */
+/** Heads that are looked at for each release: the ones used meanwhile get another round. */
 const ROUNDS_PER_RELEASE = 4
 
 /** What is known of one stream's end: as written, which is what the next append goes by, and as committed. */
@@ -81,18 +81,26 @@ export class HeadCache {
     this.#heldCount--
     // A stream without events costs nothing to ask for again: a million refused appends leave nothing behind.
     if (!head.isKnown || (head.revision === Revision.none && head.retention === null)) this.#heads.delete(head.name)
-    else if (this.#heads.size - this.#heldCount > this.#keptCount) this.#evict()
+    else this.#evict()
   }
 
+  /**
+   * Each head that comes is looked at twice, once for another round and once to go. Looking at more than two for each that comes
+   * brings their number down again, whatever it grew to while all were in use.
+   */
   #evict(): void {
-    for (let round = 0; round < ROUNDS_PER_RELEASE; round++) {
+    for (let round = 0; round < ROUNDS_PER_RELEASE && this.#isOver; round++) {
       const head = this.#underHand()
       if (head === undefined) return
       this.#heads.delete(head.name)
-      if (head.holderCount === 0 && !head.isUsed) return
+      if (head.holderCount === 0 && !head.isUsed) continue
       head.isUsed = false
       this.#heads.set(head.name, head)
     }
+  }
+
+  get #isOver(): boolean {
+    return this.#heads.size - this.#heldCount > this.#keptCount
   }
 
   #underHand(): CachedHead | undefined {
