@@ -1,0 +1,10 @@
+import { existsSync } from 'node:fs'
+import type { Rig } from './rig.ts'
+
+const KERNEL_RIGS = new URL('../kernels/rigs.ts', import.meta.url)
+
+/** Every rig there is, cheap ones first. */
+export async function allRigs(): Promise<readonly Rig[]> {
+  const kernelRigs = existsSync(KERNEL_RIGS) ? ((await import(KERNEL_RIGS.href)) as { readonly rigs: readonly Rig[] }).rigs : []
+  return [...kernelRigs]
+}
