@@ -8,9 +8,11 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 /** What a module must export to be run by workers. Jobs and results cross a process border as structured clones. */
 export type Work<Job, Result> = (job: Job, said: (line: string) => void) => Promise<Result>
 
-export interface WorkerOptions {
+export interface WorkerOptions<Result> {
   readonly count?: number
   readonly said?: (line: string) => void
+  /** Called with each result as it comes. */
+  readonly done?: (result: Result) => void
 }
 
 /** From a worker to the one who started it. */
@@ -24,7 +26,7 @@ export type WorkerMessage = { readonly said: string } | { readonly result: unkno
 export async function workThrough<Job, Result>(
   module: string,
   jobs: readonly Job[],
-  { count = availableParallelism(), said = () => {} }: WorkerOptions = {},
+  { count = availableParallelism(), said = () => {}, done = () => {} }: WorkerOptions<Result> = {},
 ): Promise<Result[]> {
   const results: Result[] = []
   let next = 0
@@ -32,7 +34,9 @@ export async function workThrough<Job, Result>(
     const child = start(module)
     try {
       for (let index = next++; index < jobs.length; index = next++) {
-        results[index] = await ask<Result>(child, jobs[index], said)
+        const result = await ask<Result>(child, jobs[index], said)
+        results[index] = result
+        done(result)
       }
     } finally {
       await end(child)
@@ -66,7 +70,7 @@ export async function workAlone<Job, Result>(
 function start(module: string, execArgv: readonly string[] = []): ChildProcess {
   return fork(WORKER, [module], {
     cwd: ROOT,
-    execArgv: [...execArgv, '--expose-gc', '--import', 'tsx'],
+    execArgv: [...execArgv, '--expose-gc', '--conditions=tailrace-source', '--import', 'tsx'],
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
