@@ -1,7 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import { InvalidArgumentError, ReadOnlyStoreError, StoreClosedError } from '../core/errors.ts'
 import type { AppendAck, CommitAnswer, NewEvent, StreamCommit } from '../core/events.ts'
-import { encodeStreamName } from '../core/names.ts'
 import type { LogPosition, Revision } from '../core/positions.ts'
 import type { StreamMetadata } from '../core/stream-metadata.ts'
 import type { Disk } from '../disk/disk.ts'
@@ -24,15 +23,15 @@ import { OpenProjection, type Projection, type ProjectionOptions } from '../subs
 import { type SubscribeOptions, subscribe } from '../subscriptions/subscribe.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { type PartitionedTopic, type Topic, type TopicOptions, topicOf } from '../subscriptions/topic.ts'
-import { type AppendOptions, type CommitOptions, fromHouse, type HouseAppendOptions, refuseSystemStream } from './admission.ts'
-import type { BackupCallOptions, Maintenance, ScavengeCallOptions } from './maintenance.ts'
+import { type AppendOptions, type CommitOptions, fromHouse, type HouseAppendOptions } from './admission.ts'
+import type { BackupCallOptions, ScavengeCallOptions } from './maintenance.ts'
 import { openForReading } from './open-for-reading.ts'
 import { openForWriting } from './open-for-writing.ts'
 import { type CheckedOptions, checkOptions, type StoreOptions } from './options.ts'
 import type { Resolve } from './pending-appends.ts'
 import type { Recovery, Rooms } from './rooms.ts'
 import { type StoreStats, statsOf } from './stats.ts'
-import { type ChangeAck, type ChangeOptions, StreamSettings } from './stream-settings.ts'
+import { type ChangeAck, type ChangeOptions, checkName, StreamSettings } from './stream-settings.ts'
 import { OpenTransaction, type Transaction, type TransactionDesk, type TransactionOptions } from './transaction.ts'
 
 /** What events of a read look like when nothing more is said of them. */
@@ -120,6 +119,7 @@ export class EventStore {
    *   StoreClosedError, ReadOnlyStoreError, InvalidArgumentError, or the signal's reason; each has `outcome` and `retryable`.
    */
   append(stream: string, events: NewEvent | readonly NewEvent[], options?: AppendOptions): Promise<AppendAck> {
+    if (this.#closing !== null) return Promise.reject(new StoreClosedError())
     const promise = new Promise<AppendAck>(takeSettlers)
     this.#rooms.admit(stream, events, options, resolveTaken, rejectTaken)
     return promise
@@ -140,10 +140,8 @@ export class EventStore {
    * @throws InvalidArgumentError, StoreClosedError, ReadOnlyStoreError
    */
   transaction<Event extends AnyEvent = AnyEvent>(stream: string, options: TransactionOptions = {}): Transaction<Event> {
-    this.#refuseIfClosed()
-    if (this.#rooms.writing === null) throw new ReadOnlyStoreError('the store is open for reading')
-    encodeStreamName(stream)
-    refuseSystemStream(stream)
+    this.#writing()
+    checkName(stream)
     return new OpenTransaction<Event>(this.#transactions, stream, options)
   }
 
@@ -305,7 +303,7 @@ export class EventStore {
    *   signal's reason; chunks that were rewritten by then stay so
    */
   async scavenge(options: ScavengeCallOptions = {}): Promise<ScavengeResult> {
-    return this.#maintenance().scavenge(options)
+    return this.#writing().maintenance.scavenge(options)
   }
 
   /**
@@ -314,14 +312,14 @@ export class EventStore {
    *   ReadFailedError, the signal's reason, the system's error
    */
   async backup(directory: string, options: BackupCallOptions = {}): Promise<BackupResult> {
-    return this.#maintenance().backup(directory, options)
+    return this.#writing().maintenance.backup(directory, options)
   }
 
-  #maintenance(): Maintenance {
+  #writing(): NonNullable<Rooms['writing']> {
     this.#refuseIfClosed()
     const { writing } = this.#rooms
     if (writing === null) throw new ReadOnlyStoreError('the store is open for reading')
-    return writing.maintenance
+    return writing
   }
 
   /** Counters of every stage, as a plain object. */

@@ -169,17 +169,17 @@ async function wireFound(
     },
     beforeRead: () => null,
     async close() {
+      const admitted = admission.close()
       await maintenance.close()
-      await admission.close()
+      await admitted
       await writer.stop()
       await chaser.settled()
       await pending.answered()
       chaser.stop()
+      // The next open goes on from here. What has no place in the log by now must not get one in the index.
+      if (writer.failure === undefined) await files.add(index.active, log.end, 'partial').catch(() => {})
       try {
-        // The next open goes on from here. What has no place in the log by now must not get one in the index.
-        if (writer.failure === undefined) await files.add(index.active, log.end, 'partial').catch(() => {})
-        await files.close()
-        await log.close()
+        await closeAll([files, log])
       } finally {
         await lock.release()
       }

@@ -136,7 +136,8 @@ export class StreamSettings {
   }
 }
 
-function checkName(stream: string): void {
+/** @throws InvalidArgumentError unless it is the name of a stream that users write to. */
+export function checkName(stream: string): void {
   encodeStreamName(stream)
   refuseSystemStream(stream)
 }

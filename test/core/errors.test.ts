@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import * as errors from '../../src/core/errors.ts'
 import {
+  ConditionFailedError,
   CorruptLogError,
   DamagedJournalError,
   DiskFullError,
@@ -14,9 +15,11 @@ import {
   RecordTooLargeError,
   StoreClosedError,
   StoreLockedError,
+  StreamDeletedError,
   StreamNotFoundError,
   systemErrorCode,
   TailraceError,
+  TransactionClosedError,
   UnsupportedFormatError,
   WriterFailedError,
   WrongExpectedRevisionError,
@@ -26,6 +29,7 @@ import { systemError } from '../../src/disk/memory-disk.ts'
 const cause = systemError('EIO', 'fdatasync', 'log')
 
 const ALL: TailraceError[] = [
+  new ConditionFailedError([], false),
   new CorruptLogError('000000.chunk', 128, 'zeros'),
   new DamagedJournalError('a.log', 'too short'),
   new DiskFullError('full', cause),
@@ -38,7 +42,9 @@ const ALL: TailraceError[] = [
   new RecordTooLargeError('no'),
   new StoreClosedError(),
   new StoreLockedError('/data', 42),
+  new StreamDeletedError('order-42'),
   new StreamNotFoundError('order-42'),
+  new TransactionClosedError('expired'),
   new UnsupportedFormatError('no'),
   new WriterFailedError('no', { outcome: 'unknown', cause }),
   new WrongExpectedRevisionError('order-42', 1, 2),

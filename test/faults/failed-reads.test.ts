@@ -39,25 +39,34 @@ describe('a file that can not be read while the store is open', () => {
       const refusal = await rejectionOf<ReadFailedError>(read())
       expect(refusal).toBeInstanceOf(ReadFailedError)
       expect(refusal).toMatchObject({ code: 'READ_FAILED', retryable: true })
-      expect(refusal.message).toContain('.chunk')
+      expect(refusal.message).toMatch(/\.(chunk|index)/)
       expect((refusal.cause as { code: string }).code).toBe(error)
       fault.clear()
       expect((await read()).length).toBeGreaterThan(20)
     }
     // Nobody mistakes it for a stream that does not exist.
-    disk.failNext({ op: 'read', error })
+    const fault = disk.failNext({ op: 'read', error })
+    expect(await store.exists('orders').catch(({ code }) => code)).toBe('READ_FAILED')
+    fault.clear()
     expect(await store.exists('orders')).toBe(true)
     await store.close()
   })
 
-  test('appends do not mind', async () => {
+  test('appends to streams whose head is known do not mind; others are refused, and can be tried again', async () => {
     const { disk, store } = await opened()
-    disk.failNext({ op: 'read', error: 'EIO', times: 'forever' })
-    expect(await store.append('orders', { type: 'after', data: 1 }, { expectedRevision: 39 })).toMatchObject({
+    const fault = disk.failNext({ op: 'read', error: 'EIO', times: 'forever' })
+    const refusal = await rejectionOf(store.append('orders', { type: 'refused', data: 1 }))
+    expect(refusal).toMatchObject({ code: 'READ_FAILED', outcome: 'rejected', retryable: true })
+    fault.clear()
+    expect(await store.append('orders', { type: 'known', data: 1 }, { expectedRevision: 39 })).toMatchObject({
       firstRevision: 40,
     })
+    disk.failNext({ op: 'read', error: 'EIO', times: 'forever' })
+    expect(await store.append('orders', { type: 'after', data: 1 }, { expectedRevision: 40 })).toMatchObject({
+      firstRevision: 41,
+    })
     await store.close()
-    expect(await typesIn(await openStore(disk.snapshot(), options))).toEqual([...types, 'after'])
+    expect(await typesIn(await openStore(disk.snapshot(), options))).toEqual([...types, 'known', 'after'])
   })
 
   test('in the midst of a read: the events before it came out, none behind it', async () => {

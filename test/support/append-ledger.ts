@@ -12,7 +12,7 @@ export interface SubmittedEvent {
   readonly id: string | undefined
 }
 
-/** One append, as it was called. Appends are numbered in the order of their calls, which is the order of the log. */
+/** One append, as it was called. Appends are numbered in the order of their calls, which is their order in each stream. */
 export interface Submission {
   readonly index: number
   readonly stream: string

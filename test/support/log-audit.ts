@@ -14,8 +14,8 @@ function broken(message: string): never {
 
 /**
  * Reads everything an opened store has, in every way, and compares it with the book of what was submitted and told:
- * I1 what is certain is there, byte for byte, in its place; I2 appends are whole; I3 they are a prefix of what was submitted;
- * I4 what is gone stays away; I5 revisions have no gap; I6 all ways of reading agree.
+ * I1 what is certain is there, byte for byte, in its place; I2 appends are whole; I3 in each stream they are a prefix of what
+ * was submitted; I4 what is gone stays away; I5 revisions have no gap; I6 all ways of reading agree.
  * @returns the appends that are there.
  * @throws Violation
  */
@@ -26,15 +26,7 @@ export async function audit(
 ): Promise<Map<number, Place>> {
   const events = await eventsOf(store)
   const shown = appendsIn(events, ledger)
-  let next = 0
-  for (const index of shown.keys()) {
-    if (index < next) broken(`I3: append ${index} stands behind append ${next - 1}`)
-    for (; next < index; next++) {
-      if (!gone.has(next) && !ledger.refused.has(next)) broken(`I3: append ${index} is there, append ${next} before it is not`)
-    }
-    next++
-    if (gone.has(index)) broken(`I4: append ${index} was refused or lost, and is there again`)
-  }
+  compareCalls(shown, ledger, gone)
   for (const [index, place] of certain) {
     const found = shown.get(index)
     if (found === undefined) broken(`I1: append ${index} was acked, or read after an earlier crash, and is lost`)
@@ -44,6 +36,22 @@ export async function audit(
   }
   await compareReads(store, ledger, events)
   return shown
+}
+
+/** Appends to one stream stand in the order of their calls; across streams that order is nobody's promise. */
+function compareCalls(shown: ReadonlyMap<number, Place>, ledger: AppendLedger, gone: ReadonlySet<number>): void {
+  const lasts = new Map<string, number>()
+  for (const index of shown.keys()) {
+    const { stream } = ledger.submissions[index]!
+    const last = lasts.get(stream) ?? -1
+    if (index < last) broken(`I3: append ${index} stands behind append ${last}`)
+    for (let missing = last + 1; missing < index; missing++) {
+      if (ledger.submissions[missing]!.stream !== stream || gone.has(missing) || ledger.refused.has(missing)) continue
+      broken(`I3: append ${index} is there, append ${missing} before it is not`)
+    }
+    lasts.set(stream, index)
+    if (gone.has(index)) broken(`I4: append ${index} was refused or lost, and is there again`)
+  }
 }
 
 /** Goes through the events in order: each whole append, event by event, byte for byte. */
