@@ -69,6 +69,7 @@ export class ChunkLog {
     this.capacity = chunkCapacity(chunkSize)
     this.#hint = hint
     this.chunks = state.chunks
+    this.chunks.whenReplaced(chunk => this.recent.forgetBelow(chunk.end))
     this.#active = state.chunks.active
     this.#zerosAhead = new ZerosAhead(clock, error => {
       this.#doubt = error

@@ -6,10 +6,16 @@ import { closeAll } from './close-all.ts'
 /** The chunks of the log in order; the last one is being filled. Shared by the writer's side and the readers. */
 export class ChunkSequence {
   readonly #chunks: ChunkFile[]
+  #onReplaced: (chunk: ChunkFile) => void = () => {}
 
   constructor(chunks: ChunkFile[]) {
     assert(chunks.length > 0)
     this.#chunks = chunks
+  }
+
+  /** @param onReplaced called when a chunk stands for another, which lacks events: whoever has bytes of that in memory drops them. */
+  whenReplaced(onReplaced: (chunk: ChunkFile) => void): void {
+    this.#onReplaced = onReplaced
   }
 
   get all(): readonly ChunkFile[] {
@@ -32,6 +38,7 @@ export class ChunkSequence {
     assert(old?.isComplete && old.start === chunk.start && old.header.generation < chunk.header.generation)
     this.#chunks[index] = chunk
     old.release()
+    this.#onReplaced(chunk)
   }
 
   /** The chunk whose range of positions holds `position`; the last one for positions behind it. */

@@ -66,6 +66,11 @@ export class RecentBytes {
     while (this.#slabsSize > KEPT_SIZE && this.#slabs[0]!.end <= position) this.#recycle(this.#slabs.shift()!)
   }
 
+  /** What stands below `position` was rewritten: its bytes are not those of the log any more. They must be written and followed. */
+  forgetBelow(position: LogPosition): void {
+    while (this.#slabs.length > 0 && this.#slabs[0]!.end <= position) this.#recycle(this.#slabs.shift()!)
+  }
+
   /** Bytes of memory held. */
   get size(): number {
     return this.#slabsSize + this.#free.length * SLAB_SIZE
