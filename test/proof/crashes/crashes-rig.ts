@@ -11,7 +11,7 @@ const WORK = new URL('crashes-work.ts', import.meta.url).href
 /** Distinct states that are wanted. */
 const QUICK_STATES = 500_000
 const FULL_STATES = 20_000_000
-const SEQUENCES_OF_A_JOB = 24
+const SEQUENCES_OF_A_JOB = 6
 const RUNS_OF_A_JOB = 4
 
 export const crashesRig: Rig = {
