@@ -46,13 +46,19 @@ export async function workThrough<Job, Result>(
   return results
 }
 
+export interface AloneOptions {
+  readonly execArgv?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  readonly timeoutMs: number
+}
+
 /** One job in a process of its own, whatever becomes of that. */
 export async function workAlone<Job, Result>(
   module: string,
   job: Job,
-  { execArgv = [], timeoutMs }: { readonly execArgv?: readonly string[]; readonly timeoutMs: number },
+  { execArgv = [], env = {}, timeoutMs }: AloneOptions,
 ): Promise<{ readonly result: Result } | { readonly died: string }> {
-  const child = start(module, execArgv)
+  const child = start(module, execArgv, env)
   let timer: NodeJS.Timeout | undefined
   try {
     const late = new Promise<never>((_, reject) => {
@@ -67,9 +73,10 @@ export async function workAlone<Job, Result>(
   }
 }
 
-function start(module: string, execArgv: readonly string[] = []): ChildProcess {
+function start(module: string, execArgv: readonly string[] = [], env: Readonly<Record<string, string>> = {}): ChildProcess {
   return fork(WORKER, [module], {
     cwd: ROOT,
+    env: { ...process.env, ...env },
     execArgv: [...execArgv, '--expose-gc', '--conditions=tailrace-source', '--import', 'tsx'],
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],

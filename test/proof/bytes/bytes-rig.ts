@@ -20,6 +20,7 @@ const DAMAGE: readonly (readonly [CaseKind, SampleName, quickStep: number])[] = 
   ['bits of the hint', 'plain', 1],
   ['sectors swapped or written twice', 'plain', 40],
   ['sectors swapped or written twice', 'compact', 40],
+  ['records of another place behind the end, or of another store in place', 'plain', 1],
   ['truncations', 'plain', 61],
   ['truncations', 'compact', 61],
   ['truncations', 'killed', 61],

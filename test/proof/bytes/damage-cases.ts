@@ -76,6 +76,17 @@ function flipsOf(file: (sample: Sample) => string, allowed: readonly Outcome[], 
   }
 }
 
+/** Where the records of a chunk stand. */
+function recordOffsets(chunk: Uint8Array): number[] {
+  const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+  const offsets: number[] = []
+  for (let at = 128, size = view.getUint32(at, true); size > 0; size = view.getUint32(at, true)) {
+    offsets.push(at)
+    at += size
+  }
+  return offsets
+}
+
 /** A block of a larger chunk, made once. */
 const block = new Random('block').bytes(BLOCK_SIZE)
 const blockSum = checksumBytes(block)
@@ -149,6 +160,22 @@ const KINDS = {
       content.get(one)!.set(content.get(other)!.slice(from, from + sector), at)
       if (isSwap) content.get(other)!.set(mine, from)
       return outcomeOf(sample, content, one.endsWith('index') || other.endsWith('index'))
+    },
+  },
+  'records of another place behind the end, or of another store in place': {
+    count: () => 400,
+    allowed: ['harmless', 'detected'],
+    async run(sample, number, seed) {
+      const random = new Random(`${seed}/misplaced/${number}`)
+      const isForeign = number % 2 === 1
+      const path = LAST(sample)
+      const source = (isForeign ? await sampleOf(sample.name, seed, 'other') : sample).content.get(path)!
+      const at = random.pick(recordOffsets(source))
+      const size = new DataView(source.buffer, source.byteOffset).getUint32(at, true)
+      // Behind the proof that ends the log, whose size begins with the last byte that is not zero.
+      const end = nonZeroEnd(sample.content.get(path)!) + 3
+      const content = changed(sample.content, path, bytes => bytes.set(source.subarray(at, at + size), isForeign ? at : end))
+      return outcomeOf(sample, content)
     },
   },
   truncations: {
@@ -232,9 +259,9 @@ export function casesOf(kind: CaseKind, sample: Sample): number {
 
 const samples = new Map<string, Promise<Sample>>()
 
-export function sampleOf(name: SampleName, seed: string): Promise<Sample> {
-  const key = `${name}/${seed}`
-  const sample = samples.get(key) ?? makeSample(name, seed)
+export function sampleOf(name: SampleName, seed: string, store = 'own'): Promise<Sample> {
+  const key = `${name}/${seed}/${store}`
+  const sample = samples.get(key) ?? makeSample(name, seed, store)
   samples.set(key, sample)
   return sample
 }

@@ -25,24 +25,26 @@ const STREAMS = ['orders', 'payments', 'a-stream-with-a-longer-name']
 /**
  * 'plain': a completed chunk of 64 KiB and one that is being filled, with their index files, closed. 'compact': the same after a
  * scavenge. 'killed': the process died right behind its last flush, nothing proves the last append.
+ * @param store another one gives a store of another id, with the same records at the same places, but other data in them.
  */
-export async function makeSample(name: SampleName, seed: string): Promise<Sample> {
-  seedStoreIds(`${seed}/${name}`)
+export async function makeSample(name: SampleName, seed: string, store = 'own'): Promise<Sample> {
+  seedStoreIds(`${seed}/${name}/${store}`)
   const random = new Random(`${seed}/${name}`)
+  const payload = new Random(`${seed}/${name}/${store}`)
   const disk = new MemoryDisk()
-  const store = await open(disk)
-  for (let turn = 0; turn < 48; turn++) await store.append(random.pick(STREAMS), newEvents(random, turn))
+  const opened = await open(disk)
+  for (let turn = 0; turn < 48; turn++) await opened.append(random.pick(STREAMS), newEvents(random, payload, turn))
   if (name === 'compact') {
-    await store.setMetadata('orders', { maxCount: 5 })
-    await store.delete('payments')
-    await store.scavenge()
-    await store.append('payments', newEvents(random, 60))
+    await opened.setMetadata('orders', { maxCount: 5 })
+    await opened.delete('payments')
+    await opened.scavenge()
+    await opened.append('payments', newEvents(random, payload, 60))
   }
   await settle()
   if (name === 'killed') {
-    await store.append('orders', newEvents(random, 61))
-    await store.append('orders', [{ type: 'last', data: random.bytes(300) }])
-  } else await store.close()
+    await opened.append('orders', newEvents(random, payload, 61))
+    await opened.append('orders', [{ type: 'last', data: payload.bytes(300) }])
+  } else await opened.close()
   const content = copyOf(disk.snapshot())
   const sound = await open(new MemoryDisk(copyOf(content)))
   const all = await collect(sound.readAll({ includeSystem: true }).batches())
@@ -52,10 +54,10 @@ export async function makeSample(name: SampleName, seed: string): Promise<Sample
   return { name, content, all, streams }
 }
 
-function newEvents(random: Random, turn: number) {
+function newEvents(random: Random, payload: Random, turn: number) {
   return Array.from({ length: random.chance(0.6) ? 1 : 1 + random.int(4) }, (_, k) => ({
     type: `${turn}.${k}`,
-    data: random.bytes(200 + random.int(1800)),
+    data: payload.bytes(200 + random.int(1800)),
     ...(random.chance(0.3) && { metadata: { by: 'me', turn } }),
   }))
 }

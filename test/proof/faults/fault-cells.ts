@@ -69,8 +69,7 @@ export async function runCell(cell: Cell): Promise<CellResult> {
       calls++
       outcomes.add(outcome)
       const allowed = allowedOutcomes(cell)
-      if (!allowed.some(pattern => pattern.test(outcome)))
-        failures.push(`${nameOf(cell, nth)}: '${outcome}' is none of ${allowed.join(', ')}`)
+      if (!allowed.includes(outcome)) failures.push(`${nameOf(cell, nth)}: '${outcome}' is none of ${allowed.join(', ')}`)
     } catch (error) {
       calls++
       failures.push(
