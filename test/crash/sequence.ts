@@ -1,3 +1,4 @@
+import { StreamNotFoundError } from '../../src/core/errors.ts'
 import { EventStore } from '../../src/store/event-store.ts'
 import { impatient } from '../support/impatience.ts'
 import { ManualClock, settle } from '../support/manual-clock.ts'
@@ -151,7 +152,11 @@ class Player {
         return
       case 'e': {
         const head = await store.head('orders')
-        if (head !== null) await store.erase('orders', head)
+        if (head === null) return
+        await store.erase('orders', head).catch((error: unknown) => {
+          // A scavenge has taken it already.
+          if (!(error instanceof StreamNotFoundError)) throw error
+        })
         return
       }
       case 's':
