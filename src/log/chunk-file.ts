@@ -233,13 +233,17 @@ export class ChunkFile {
     this.#filledSize = Math.max(this.#filledSize, offset + bytes.length)
   }
 
-  /** Writes `size` zeros behind what the file has and makes them durable. */
-  async extendZeros(size: number): Promise<void> {
+  /** Writes `size` zeros behind what the file has. @returns where they end: call `filled` when they are durable; null for none. */
+  async writeZeros(size: number): Promise<number | null> {
     const start = this.#filledSize
     const end = Math.min(start + size, this.header.chunkSize)
-    if (end <= start) return
+    if (end <= start) return null
     await this.file.write(Buffer.alloc(end - start), start)
-    await this.file.datasync()
+    return end
+  }
+
+  /** The zeros up to here are durable. */
+  filled(end: number): void {
     this.#filledSize = Math.max(this.#filledSize, end)
   }
 

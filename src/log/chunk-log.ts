@@ -56,6 +56,8 @@ export class ChunkLog {
   #written: LogPosition
   #writing: Promise<void> | null = null
   #isSyncing = false
+  /** Records were written that wait for a sync of their own. */
+  #hasUnsynced = false
   /** The error after which nothing is known of the unproven bytes. */
   #doubt: unknown = null
   #endsWithProof: boolean
@@ -71,9 +73,11 @@ export class ChunkLog {
     this.chunks = state.chunks
     this.chunks.whenReplaced(chunk => this.recent.forgetBelow(chunk.end))
     this.#active = state.chunks.active
-    this.#zerosAhead = new ZerosAhead(clock, error => {
-      this.#doubt = error
-    })
+    this.#zerosAhead = new ZerosAhead(
+      clock,
+      () => this.#hasUnsynced,
+      error => (this.#doubt = error),
+    )
     this.stamp = new RecordStamp(checksumSeed(this.#active.header.storeId))
     this.stamp.proven = state.end
     this.#next = new NextChunk(disk, directory, clock, chunkSize, state.next)
@@ -147,6 +151,7 @@ export class ChunkLog {
     await this.#keepFromZeros(target)
     while (this.#written < target) {
       const { bytes, end } = this.#unwritten(target)
+      this.#hasUnsynced = true
       try {
         await this.#active.write(bytes, this.#written)
       } catch (error) {
@@ -190,6 +195,7 @@ export class ChunkLog {
       // One sync at a time on a descriptor: the second of two could take the error that belongs to the first.
       await this.#zerosAhead.running
       await this.#datasync()
+      this.#hasUnsynced = this.#writing !== null || this.#written > target
     }
     this.stamp.proven = target
   }

@@ -138,3 +138,24 @@ describe('zeros ahead of the tail', () => {
     await store.close()
   })
 })
+
+test('a disk that is full in the sync of zeros is a failed sync for records that were written before it', async () => {
+  const disk = new SimulatedDisk()
+  const store = await openStore(disk, { clock: new ManualClock(), chunkSizeBytes: 16 * MIB })
+  // Up to where the zeros reach far and are used up to less than half: the next group starts a run.
+  await store.append('s', sized(200_000))
+  await settle()
+  for (let turn = 0; turn < 10; turn++) await store.append('s', sized(200_000))
+  const sync = disk.hold('datasync', { path: FIRST })
+  await store.append('s', sized(200_000))
+  await sync.reached
+  // Within the zeros that are there, and too large for one trip: it is written, and waits for the run with its own sync.
+  const large = store.append('s', sized(1100 * 1024)).then(
+    () => 'acked',
+    (error: { code: string; outcome: string }) => `${error.code} ${error.outcome}`,
+  )
+  await settle()
+  sync.fail('ENOSPC')
+  expect(await large).toBe('WRITER_FAILED unknown')
+  await store.close()
+})

@@ -34,8 +34,8 @@ export const MUTANTS: readonly Mutant[] = [
     'a large group is not synced',
     'promises',
     'log/chunk-log.ts',
-    '      await this.#datasync()\n    }\n    this.stamp.proven = target',
-    '    }\n    this.stamp.proven = target',
+    '      await this.#datasync()\n      this.#hasUnsynced',
+    '      this.#hasUnsynced',
   ),
   one(
     'a large group is synced before it is written',

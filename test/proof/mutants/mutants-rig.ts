@@ -24,13 +24,16 @@ export const mutantsRig: Rig = {
   unavailable: async () => null,
 
   async run({ isQuick, directory }, progress): Promise<RigReport> {
-    const sound = await findingsOf(null, ALL, join(directory, 'sound'))
-    const failures = Object.entries(sound)
-      .filter(([, finding]) => finding !== null)
-      .map(([probe, finding]) => `${probe} finds something in the engine as it is: ${finding}`)
+    const failures: string[] = []
     const caught: Caught[] = []
     const waiting = [...MUTANTS.entries()]
-    const worker = async () => {
+    const sound = async () => {
+      for (const [probe, finding] of Object.entries(await findingsOf(null, ALL, join(directory, 'sound')))) {
+        if (finding !== null) failures.push(`${probe} finds something in the engine as it is: ${finding}`)
+      }
+    }
+    const worker = async (isFirst: boolean) => {
+      if (isFirst) await sound()
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
         const [index, mutant] = next
         const path = join(directory, String(index))
@@ -41,7 +44,7 @@ export const mutantsRig: Rig = {
         progress(`${isFound(findings) ? 'found' : 'MISSED'}: ${mutant.name}`)
       }
     }
-    await Promise.all(Array.from({ length: availableParallelism() }, worker))
+    await Promise.all(Array.from({ length: availableParallelism() }, (_, at) => worker(at === 0)))
     for (const { mutant, findings } of caught) if (!isFound(findings)) failures.push(`nobody found '${mutant.name}'`)
     return {
       figures: { mutants: caught.length, found: caught.filter(({ findings }) => isFound(findings)).length },
@@ -75,6 +78,8 @@ async function findingsOf(mutant: Mutant | null, probes: readonly Probe[], direc
         timeoutMs: TIMEOUT_MS,
       },
     )
+    const died = 'died' in outcome ? outcome.died : ''
+    if (died.includes('does not match once')) throw new Error(`'${mutant?.name}' is no mutant any more: ${died}`)
     found[probe] = 'result' in outcome ? (outcome.result[probe] ?? null) : outcome.died
   }
   return found
