@@ -4,8 +4,7 @@
  * Each cell runs in a fresh process (support/cell.ts); the engine and its floor take turns, so that a machine that slows
  * down slows down both. The numbers to keep are the ratios; the rest depends on the machine.
  */
-import { rmSync } from 'node:fs'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type CellResult, type CellSpec, type Load, type Subject, WRITE_SYNC_LOAD } from './support/cells.ts'
 import { STREAM_COUNT } from './support/closed-loop.ts'
@@ -14,29 +13,23 @@ import { FLUSH_TABLE_HEAD, type FlushReport, flushNotes, flushTableRow } from '.
 import { describeMachine, lookAtMachine, MEMORY_FILESYSTEM } from './support/machine.ts'
 import { FLUSH_LATENCY_HELP, type FlushLatencyOptions, parseFlushLatencyOptions, UsageError } from './support/options.ts'
 import { describeCell, runCell } from './support/run-cell.ts'
+import { withRunScratch } from './support/scratch.ts'
 import { type CellRound, type Round, summarise } from './support/summary.ts'
 import { figure, layOut } from './support/table.ts'
 
 type Measure = (subject: Subject, load: Load) => Promise<CellResult>
 
-async function run(options: FlushLatencyOptions): Promise<FlushReport> {
-  await mkdir(options.directory, { recursive: true })
-  const directory = await mkdtemp(join(options.directory, 'flush-latency-data-'))
-  removeOnSignal(directory)
-  try {
-    const startedAt = new Date().toISOString()
-    const machine = lookAtMachine(directory)
-    if (machine.filesystem === MEMORY_FILESYSTEM)
-      console.error('Note: the data is on a memory file system; a sync costs nothing there.')
-    const measure = measureInTurn(options, directory)
-    const rounds: Round[] = []
-    for (let index = 0; index < options.rounds; index++) rounds.push(await runRound(index, options.loads, measure))
-    const { quick, seconds, warmupSeconds } = options
-    const settings = { quick, rounds: options.rounds, seconds, warmupSeconds, streams: STREAM_COUNT }
-    return { benchmark: 'flush-latency', startedAt, machine, settings, ...summarise(rounds), rounds }
-  } finally {
-    await rm(directory, { recursive: true, force: true })
-  }
+async function run(options: FlushLatencyOptions, directory: string): Promise<FlushReport> {
+  const startedAt = new Date().toISOString()
+  const machine = lookAtMachine(directory)
+  if (machine.filesystem === MEMORY_FILESYSTEM)
+    console.error('Note: the data is on a memory file system; a sync costs nothing there.')
+  const measure = measureInTurn(options, directory)
+  const rounds: Round[] = []
+  for (let index = 0; index < options.rounds; index++) rounds.push(await runRound(index, options.loads, measure))
+  const { quick, seconds, warmupSeconds } = options
+  const settings = { quick, rounds: options.rounds, seconds, warmupSeconds, streams: STREAM_COUNT }
+  return { benchmark: 'flush-latency', startedAt, machine, settings, ...summarise(rounds), rounds }
 }
 
 async function runRound(index: number, loads: readonly Load[], measure: Measure): Promise<Round> {
@@ -73,19 +66,6 @@ function measureInTurn({ warmupSeconds, seconds, loads, rounds }: FlushLatencyOp
   }
 }
 
-/** A run that is interrupted leaves no data behind either. */
-function removeOnSignal(directory: string): void {
-  for (const [signal, exitCode] of [
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-  ] as const) {
-    process.once(signal, () => {
-      rmSync(directory, { recursive: true, force: true })
-      process.exit(exitCode)
-    })
-  }
-}
-
 function printTable(report: FlushReport): void {
   console.log(`Flush latency · ${describeMachine(report.machine)}`)
   for (const note of flushNotes(report)) console.log(note)
@@ -103,7 +83,7 @@ try {
   if (options.help) {
     process.stdout.write(FLUSH_LATENCY_HELP)
   } else {
-    const report = await run(options)
+    const report = await withRunScratch(options.directory, 'flush-latency-data-', directory => run(options, directory))
     printTable(report)
     await save(options.json, `${JSON.stringify(report, null, 2)}\n`)
     await save(options.html, renderFlushPage(report))

@@ -193,7 +193,9 @@ function circlesOf(sources: Sources): string[] {
 }
 
 function filesBelow(folder: string): string[] {
-  return readdirSync(join(ROOT, folder)).flatMap(name => {
+  // The peers of the benches have packages of their own.
+  const names = readdirSync(join(ROOT, folder)).filter(name => name !== 'node_modules')
+  return names.flatMap(name => {
     const path = `${folder}/${name}`
     return statSync(join(ROOT, path)).isDirectory() ? filesBelow(path) : [path]
   })

@@ -1,3 +1,4 @@
+import { type ParseArgsConfig, parseArgs } from 'node:util'
 import type { Terminal } from './output.ts'
 
 /** A mistake of whoever typed the command: one line, exit status 2. */
@@ -14,12 +15,15 @@ export interface Command {
 }
 
 /** What every subcommand may end with. */
-export const ExitStatus = { fine: 0, damage: 1, usage: 2, interrupted: 130 } as const
+export const ExitStatus = { fine: 0, damage: 1, usage: 2, wrongIndex: 3, interrupted: 130 } as const
 
-/** Turns what parseArgs throws into a UsageError. */
-export function parsed<T>(parse: () => T): T {
+/** Takes a command line apart. @throws UsageError */
+export function parseArguments<const Options extends NonNullable<ParseArgsConfig['options']>>(
+  argv: readonly string[],
+  options: Options,
+) {
   try {
-    return parse()
+    return parseArgs({ args: [...argv], options, allowPositionals: true })
   } catch (error) {
     const code = (error as { code?: unknown }).code
     if (typeof code !== 'string' || !code.startsWith('ERR_PARSE_ARGS')) throw error

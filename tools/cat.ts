@@ -1,10 +1,7 @@
-import { parseArgs } from 'node:util'
-import { EventStore } from 'tailrace'
-import { type Command, checkCount, ExitStatus, parsed, wholeNumber } from './arguments.ts'
+import { type Command, checkCount, ExitStatus, parseArguments } from './arguments.ts'
 import { formatEventLine } from './event-line.ts'
-import { Output, type Terminal } from './output.ts'
-import { pathKind } from './survey/store-survey.ts'
-import { verboseLogger } from './verbose-logger.ts'
+import type { Terminal } from './output.ts'
+import { printEvents, readOptions, readStore } from './reading.ts'
 
 export const cat: Command = {
   name: 'cat',
@@ -31,42 +28,19 @@ Examples:
 `,
 
   async run(argv: readonly string[], terminal: Terminal): Promise<number> {
-    const { values, positionals } = parsed(() =>
-      parseArgs({
-        args: [...argv],
-        options: {
-          from: { type: 'string' },
-          limit: { type: 'string' },
-          backwards: { type: 'boolean' },
-          verbose: { type: 'boolean' },
-        },
-        allowPositionals: true,
-      }),
-    )
+    const { values, positionals } = parseArguments(argv, {
+      from: { type: 'string' },
+      limit: { type: 'string' },
+      backwards: { type: 'boolean' },
+      verbose: { type: 'boolean' },
+    })
     checkCount(positionals, ['store', 'stream?'])
     const [directory, stream] = positionals as [string, string | undefined]
-    const options = {
-      ...(values.from === undefined ? {} : { from: wholeNumber(values.from, 'from', 0) }),
-      ...(values.limit === undefined ? {} : { maxCount: wholeNumber(values.limit, 'limit', 0) }),
-      direction: values.backwards === true ? 'backwards' : 'forwards',
-      signal: terminal.signal,
-    } as const
-    await pathKind(directory)
-    const store = await EventStore.open(directory, { readOnly: true, logger: verboseLogger(values.verbose, terminal) })
-    try {
+    const options = readOptions(values, { name: 'limit', value: values.limit }, terminal)
+    await readStore(directory, values.verbose, terminal, store => {
       const reading = stream === undefined ? store.readAll(options) : store.readStream(stream, options)
-      const output = new Output(terminal.stdout)
-      for await (const batch of reading.batches()) {
-        for (const event of batch) {
-          output.line(formatEventLine(event))
-          if (output.isFull) await output.flush()
-        }
-        terminal.signal.throwIfAborted()
-      }
-      await output.flush()
-    } finally {
-      await store.close()
-    }
+      return printEvents(reading.batches(), formatEventLine, terminal)
+    })
     return ExitStatus.fine
   },
 }

@@ -134,8 +134,8 @@ export class ChunkInspection implements SurveyVisitor {
     if (footer !== null) {
       this.#assembly.interrupt('has no commit record in its chunk')
       this.#mark(survey.limit, fileEnd, 'footer')
-      for await (const { position, size } of wrongBlocks(survey)) {
-        this.#damage('block', position, size, 'a block with a wrong checksum; the store refuses to read anything in it')
+      for await (const { position, size, what } of wrongBlocks(survey)) {
+        this.#damage('block', position, size, what)
       }
       const { prepares, damages } = this.totals
       if (prepares !== footer.eventCount && damages === 0) {

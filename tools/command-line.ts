@@ -2,16 +2,23 @@ import { createRequire } from 'node:module'
 import { CorruptLogError, DiskFullError, TailraceError, WriterFailedError } from 'tailrace'
 import { DamagedJournalError, systemErrorCode } from '#engine/core/errors.ts'
 import { type Command, ExitStatus, UsageError } from './arguments.ts'
+import { backup } from './backup.ts'
 import { cat } from './cat.ts'
 import { importCommand } from './import.ts'
 import { inspect } from './inspect.ts'
 import { journal } from './journal.ts'
 import { Output, OutputClosedError, printable, type Terminal } from './output.ts'
+import { read } from './read.ts'
 import { repair } from './repair.ts'
+import { scavenge } from './scavenge.ts'
+import { streams } from './streams.ts'
 import { tail } from './tail.ts'
 import { verify } from './verify.ts'
 
-const COMMANDS: readonly Command[] = [inspect, verify, repair, importCommand, cat, tail, journal]
+const COMMANDS: readonly Command[] = [
+  ...[inspect, verify, repair, backup, scavenge],
+  ...[importCommand, cat, streams, read, tail, journal],
+]
 
 const HELP = `Usage: tailrace <command> [arguments]
 
@@ -20,7 +27,8 @@ ${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`).join('\n
   --help       this text; tailrace <command> --help tells more, with examples
   --version    the version of this package
 
-Exit status: 0 fine, 1 damage found or bad input, 2 wrong usage or nothing could be done, 130 interrupted.
+Exit status: 0 fine, 1 damage found or bad input, 2 wrong usage or nothing could be done,
+3 an index file contradicts the log (verify), 130 interrupted.
 `
 
 /** Runs one command line. @returns the exit status; never throws. */

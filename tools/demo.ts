@@ -6,13 +6,12 @@ import { rmSync, statfsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { type AppendAck, EventStore, type LogPosition } from 'tailrace'
 import { systemClock } from '#engine/core/clock.ts'
 import { MIB } from '#engine/core/limits.ts'
 import { ChunkNumber } from '#engine/core/positions.ts'
 import { chunkFileName } from '#engine/log/chunk-file.ts'
-import { checkCount, ExitStatus, parsed, UsageError, wholeNumber } from './arguments.ts'
+import { checkCount, ExitStatus, parseArguments, UsageError, wholeNumber } from './arguments.ts'
 import { type Acks, type AppendFigures, appendAll, missingDeliveries } from './demo-appending.ts'
 import { runTailrace } from './demo-command.ts'
 import { compareAll } from './demo-comparison.ts'
@@ -62,7 +61,7 @@ function parseOptions(args: string[]): Options {
   const text = { type: 'string' } as const
   const flag = { type: 'boolean', default: false } as const
   const options = { events: text, 'in-flight': text, directory: text, keep: flag, json: flag, help: flag, 'doomed-store': text }
-  const { values, positionals } = parsed(() => parseArgs({ args, options, allowPositionals: true }))
+  const { values, positionals } = parseArguments(args, options)
   checkCount(positionals, [])
   const inFlight = wholeNumber(values['in-flight'], 'in-flight', DEFAULT_IN_FLIGHT, 1)
   if (inFlight > MAX_IN_FLIGHT) throw new UsageError(`--in-flight must be at most ${MAX_IN_FLIGHT}`)

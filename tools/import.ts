@@ -1,15 +1,14 @@
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
-import { parseArgs } from 'node:util'
 import { EventStore } from 'tailrace'
 import { systemClock } from '#engine/core/clock.ts'
 import { systemErrorCode } from '#engine/core/errors.ts'
 import { AppendsInFlight } from './appends-in-flight.ts'
-import { type Command, checkCount, ExitStatus, parsed, UsageError, wholeNumber } from './arguments.ts'
+import { type Command, checkCount, ExitStatus, parseArguments, UsageError, wholeNumber } from './arguments.ts'
 import { type LineEvent, parseEventLine } from './event-line.ts'
 import { type Line, readLines } from './line-reader.ts'
-import { count, Output, printable, type Terminal } from './output.ts'
+import { complain, count, printResult, type Terminal } from './output.ts'
 import { Progress } from './progress.ts'
 import { pathKind } from './survey/store-survey.ts'
 import { verboseLogger } from './verbose-logger.ts'
@@ -45,13 +44,11 @@ Examples:
 `,
 
   async run(argv: readonly string[], terminal: Terminal): Promise<number> {
-    const { values, positionals } = parsed(() =>
-      parseArgs({
-        args: [...argv],
-        options: { 'from-line': { type: 'string' }, json: { type: 'boolean' }, verbose: { type: 'boolean' } },
-        allowPositionals: true,
-      }),
-    )
+    const { values, positionals } = parseArguments(argv, {
+      'from-line': { type: 'string' },
+      json: { type: 'boolean' },
+      verbose: { type: 'boolean' },
+    })
     checkCount(positionals, ['store', 'file.ndjson | -'])
     const [directory, file] = positionals as [string, string]
     const fromLine = wholeNumber(values['from-line'], 'from-line', 1, 1)
@@ -65,14 +62,9 @@ Examples:
       await store.close()
     }
     if (result.error !== null) {
-      const errors = new Output(terminal.stderr)
-      errors.line(printable(`tailrace import: line ${result.error.line}: ${result.error.message}`))
-      await errors.flush()
+      await complain(terminal, `tailrace import: line ${result.error.line}: ${result.error.message}`)
     }
-    const output = new Output(terminal.stdout)
-    if (values.json === true) output.json({ store: directory, ...result })
-    else output.line(resultText(directory, result))
-    await output.flush()
+    await printResult(terminal, values.json, { store: directory, ...result }, [resultText(directory, result)])
     if (result.error !== null) return ExitStatus.damage
     return result.interrupted ? ExitStatus.interrupted : ExitStatus.fine
   },

@@ -1,16 +1,17 @@
 import { realpath } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
-import { parseArgs } from 'node:util'
 import { LogPosition } from '#engine/core/positions.ts'
 import type { Disk } from '#engine/disk/disk.ts'
 import { NodeDisk } from '#engine/disk/node-disk.ts'
 import { readFlushedHint } from '#engine/log/flushed-hint.ts'
-import { type Command, checkCount, ExitStatus, parsed, wholeNumber } from './arguments.ts'
+import { isIndexFileName } from '#engine/streams/index-file-names.ts'
+import { type Command, checkCount, ExitStatus, parseArguments, wholeNumber } from './arguments.ts'
 import { ChunkInspection, type InspectionFilter, type InspectionSink } from './chunk-inspection.ts'
-import type { InspectionItem, Totals } from './inspection-items.ts'
+import { type InspectionItem, indexItem, type Totals } from './inspection-items.ts'
 import { InspectionText } from './inspection-text.ts'
 import { Output, type Terminal } from './output.ts'
 import { ChunkSurvey, NO_BOUNDS } from './survey/chunk-survey.ts'
+import { surveyIndex } from './survey/index-survey.ts'
 import { idText, isInUse, pathKind, type StoreSurvey, surveyStore } from './survey/store-survey.ts'
 
 const DEFAULT_LIMIT = 50
@@ -20,44 +21,41 @@ const STORE_MAP_CELLS = 64
 
 export const inspect: Command = {
   name: 'inspect',
-  summary: 'show what stands in a store or a chunk file, damage included',
-  help: `Usage: tailrace inspect <store or chunk file> [options]
+  summary: 'show what stands in a store, a chunk or an index file, damage included',
+  help: `Usage: tailrace inspect <store or file> [options]
 
-Shows headers, records, footers and a map of each chunk. Takes no lock and never writes; the store may be
-in use. Shows as much as it can of a damaged file: behind each damage it goes on at the next whole record.
+Shows headers, records, footers and a map of each chunk, and of each index file what it covers. Takes no lock
+and never writes; the store may be in use. Shows as much as it can of a damaged file: behind each damage it
+goes on at the next whole record. <file> is a chunk or an index file, of any store or of none.
 
   --from <position>   records from this position on, beginning with the chunk that holds it
   --limit <n>         at most so many records (${DEFAULT_LIMIT}; 0 for all); damage is always shown
   --stream <name>     only the events of this stream
   --data              payloads, too
   --json              one JSON object a line: kind is store, chunk, record, damage, unproven, zeros,
-                      chunk-end or totals
+                      chunk-end, index or totals
   --help              this text
 
-Exit status: 0 nothing is damaged, 1 something is, 2 there is nothing to inspect.
+Exit status: 0 nothing is damaged, 1 something is, 2 there is nothing to inspect. Of a store, only the log counts:
+index files are derived from it.
 
 Examples:
   tailrace inspect ./data
   tailrace inspect ./data/000003.chunk --from 201326720 --limit 0
   tailrace inspect ./data --stream order-42 --data --limit 0
+  tailrace inspect ./data/000000-000003.index
   tailrace inspect ./copied.chunk --json | jq 'select(.kind == "damage")'
 `,
 
   async run(argv: readonly string[], terminal: Terminal): Promise<number> {
-    const { values, positionals } = parsed(() =>
-      parseArgs({
-        args: [...argv],
-        options: {
-          from: { type: 'string' },
-          limit: { type: 'string' },
-          stream: { type: 'string' },
-          data: { type: 'boolean' },
-          json: { type: 'boolean' },
-        },
-        allowPositionals: true,
-      }),
-    )
-    checkCount(positionals, ['store or chunk file'])
+    const { values, positionals } = parseArguments(argv, {
+      from: { type: 'string' },
+      limit: { type: 'string' },
+      stream: { type: 'string' },
+      data: { type: 'boolean' },
+      json: { type: 'boolean' },
+    })
+    checkCount(positionals, ['store or file'])
     const path = positionals[0]!
     const limit = wholeNumber(values.limit, 'limit', DEFAULT_LIMIT)
     const filter: InspectionFilter = {
@@ -66,11 +64,14 @@ Examples:
       stream: values.stream,
       withData: values.data === true,
     }
+    const { signal } = terminal
     const output = new Output(terminal.stdout)
-    const sink = sinkTo(output, values.json === true, terminal.signal)
+    const sink = sinkTo(output, values.json === true, signal)
     const disk = new NodeDisk()
     const kind = await pathKind(path)
-    const damageCount = await (kind === 'file' ? inspectFile(disk, path, filter, sink) : inspectStore(disk, path, filter, sink))
+    const damageCount = await (kind === 'file'
+      ? inspectFile(disk, path, filter, sink, signal)
+      : inspectStore(disk, path, filter, sink, signal))
     await output.flush()
     return damageCount === 0 ? ExitStatus.fine : ExitStatus.damage
   },
@@ -90,9 +91,17 @@ function sinkTo(output: Output, isJson: boolean, signal: AbortSignal): Inspectio
   }
 }
 
-/** A chunk file by itself, wherever it lies and whatever it is called. @returns the number of damages. */
-async function inspectFile(disk: Disk, path: string, filter: InspectionFilter, sink: InspectionSink): Promise<number> {
+/** A chunk file by itself, wherever it lies and whatever it is called; an index file under its own name. @returns the number of damages. */
+async function inspectFile(
+  disk: Disk,
+  path: string,
+  filter: InspectionFilter,
+  sink: InspectionSink,
+  signal: AbortSignal,
+): Promise<number> {
   const file = await realpath(path)
+  const isIndex = isIndexFileName(basename(file))
+  if (isIndex) return (await inspectIndex(disk, dirname(file), basename(file), null, sink, signal)) ? 0 : 1
   const hint = await readFlushedHint(disk, dirname(file)).catch(() => null)
   // A hint beside the file speaks of it only if both are of one store; that shows once the file is open.
   let survey = await ChunkSurvey.open(disk, file, { start: null, storeId: null }, NO_BOUNDS)
@@ -112,7 +121,13 @@ async function inspectFile(disk: Disk, path: string, filter: InspectionFilter, s
 }
 
 /** @returns the number of damages. */
-async function inspectStore(disk: Disk, path: string, filter: InspectionFilter, sink: InspectionSink): Promise<number> {
+async function inspectStore(
+  disk: Disk,
+  path: string,
+  filter: InspectionFilter,
+  sink: InspectionSink,
+  signal: AbortSignal,
+): Promise<number> {
   const store = await surveyStore(disk, path)
   const { storeId, hint, holderPid, notes, damages } = store
   const id = storeId === null ? null : idText(storeId)
@@ -129,8 +144,25 @@ async function inspectStore(disk: Disk, path: string, filter: InspectionFilter, 
     left -= inspection.shownCount
     for (const key of Object.keys(sum) as (keyof Totals)[]) sum[key] += inspection.totals[key]
   }
+  for (const name of store.indexNames) await inspectIndex(disk, path, name, storeId, sink, signal)
   sink.show({ kind: 'totals', chunks: chunkCount, ...sum })
   return sum.damages
+}
+
+/** An index file is derived from the log: what is wrong with it is no damage of the store. @returns whether it is whole. */
+async function inspectIndex(
+  disk: Disk,
+  directory: string,
+  name: string,
+  storeId: Uint8Array | null,
+  sink: InspectionSink,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const survey = await surveyIndex(disk, directory, name, storeId, signal)
+  if (survey === null) return true
+  sink.show(indexItem(survey))
+  await sink.ready()
+  return survey.damage === null
 }
 
 /** The chunk behind begins at or before `position`. */

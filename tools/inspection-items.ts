@@ -18,7 +18,9 @@ import type { ScannedRecord } from '#engine/log/chunk-scan.ts'
 import type { StoredEvent } from '#engine/streams/stored-event.ts'
 import { base64 } from './event-line.ts'
 import type { Damage } from './survey/damage.ts'
+import type { IndexSurvey } from './survey/index-survey.ts'
 import { eventTypeAt, storedEvent, streamAt } from './survey/record-fields.ts'
+import { idText } from './survey/store-survey.ts'
 
 /** What inspect shows, one after the other; with --json each is a line. */
 export type InspectionItem =
@@ -29,6 +31,7 @@ export type InspectionItem =
   | { readonly kind: 'unproven'; readonly position: number; readonly size: number; readonly what: string }
   | { readonly kind: 'zeros'; readonly position: number; readonly size: number }
   | ChunkEndItem
+  | IndexItem
   | ({ readonly kind: 'totals'; readonly chunks: number } & Totals)
 
 export interface StoreItem {
@@ -108,6 +111,42 @@ export interface ChunkEndItem extends Totals {
   readonly map: string
   /** Records that --limit kept back. */
   readonly hidden: number
+}
+
+export interface IndexItem {
+  readonly kind: 'index'
+  readonly file: string
+  readonly size: number
+  /** 'ok' or what is wrong with it. */
+  readonly pages: string
+  /** Of the header; null when it can't be read. */
+  readonly storeId: string | null
+  readonly firstChunk: number | null
+  readonly lastChunk: number | null
+  /** It covers the beginning of a chunk that is not completed. */
+  readonly isPartial: boolean | null
+  /** Positions from `start` on, below `end`. */
+  readonly start: number | null
+  readonly end: number | null
+  readonly pageCount: number | null
+  readonly eventCount: number | null
+  readonly streamCount: number | null
+  readonly typeCount: number | null
+  /** Supplied ids. */
+  readonly idCount: number | null
+}
+
+const NO_INDEX_HEADER = {
+  ...{ storeId: null, firstChunk: null, lastChunk: null, isPartial: null, start: null, end: null },
+  ...{ pageCount: null, eventCount: null, streamCount: null, typeCount: null, idCount: null },
+}
+
+export function indexItem({ file, size, header, damage }: IndexSurvey): IndexItem {
+  const item = { kind: 'index', file, size, pages: damage ?? 'ok' } as const
+  if (header === null) return { ...item, ...NO_INDEX_HEADER }
+  const { firstChunk, lastChunk, isPartial, start, end, pageCount, eventCount, streamCount, typeCount, idCount } = header
+  const counts = { pageCount, eventCount, streamCount, typeCount, idCount }
+  return { ...item, storeId: idText(header.storeId), firstChunk, lastChunk, isPartial, start, end, ...counts }
 }
 
 /** A whole record for showing. @param storeId null when it is not known: then derived ids are not, either. */

@@ -1,6 +1,6 @@
 import { unreachable } from '#engine/core/unreachable.ts'
 import { MAP_LEGEND, mapRows } from './chunk-map.ts'
-import type { ChunkEndItem, ChunkItem, InspectionItem, RecordItem, StoreItem } from './inspection-items.ts'
+import type { ChunkEndItem, ChunkItem, IndexItem, InspectionItem, RecordItem, StoreItem } from './inspection-items.ts'
 import { bytesText, count, printable } from './output.ts'
 import { damageText } from './survey/damage.ts'
 
@@ -38,6 +38,8 @@ function otherLines(item: Exclude<InspectionItem, RecordItem>): string[] {
       return [`${cell(item.position, 12)}  ${item.size} zeros up to the end of the file`]
     case 'chunk-end':
       return chunkEndLines(item)
+    case 'index':
+      return indexLines(item)
     case 'totals':
       return totalLines(item)
     default:
@@ -79,6 +81,24 @@ function chunkLines(item: ChunkItem): string[] {
       `  footer  ok: completed with ${count(item.eventCount!, 'event')}, ${item.dataSize} bytes in ${count(item.blockCount!, 'block')}`,
     )
   } else lines.push(`  footer  ${footer === 'none' ? 'none: not completed' : footer}`)
+  return lines
+}
+
+function indexLines(item: IndexItem): string[] {
+  const { file, size, pages, firstChunk, lastChunk, isPartial, start, end, pageCount, storeId } = item
+  const lines = ['', `${printable(file)}: ${size} bytes, an index of the log`]
+  if (storeId !== null) {
+    const chunks = isPartial ? `the beginning of chunk ${firstChunk}` : `chunks ${firstChunk} to ${lastChunk}`
+    lines.push(`  covers  ${chunks} of store ${storeId}, positions ${start} to ${end}`)
+    const { eventCount, streamCount, typeCount, idCount } = item
+    const events = `${count(eventCount!, 'event')} in ${count(streamCount!, 'stream')}`
+    lines.push(`  holds   ${events}, ${count(typeCount!, 'event type')}, ${count(idCount!, 'supplied id')}`)
+  }
+  lines.push(
+    pages === 'ok'
+      ? `  pages   ok: ${count(pageCount!, 'page')}`
+      : `  pages   ${printable(pages)}; no damage of the store, which makes it again from the log`,
+  )
   return lines
 }
 

@@ -7,7 +7,7 @@ import { readCheckpoint } from '#engine/journals/journal-checkpoint.ts'
 import { JOURNAL_SUFFIX } from '#engine/journals/journal-names.ts'
 import { streamOfFile } from '#engine/journals/journal-stream.ts'
 import { ExitStatus, UsageError } from './arguments.ts'
-import { count, Output, printable, type Terminal } from './output.ts'
+import { complain, count, printResult, type Terminal } from './output.ts'
 import { Progress } from './progress.ts'
 import { type BadRow, badRowOf, RowAppending } from './row-appending.ts'
 import { RowClock } from './row-clock.ts'
@@ -47,14 +47,9 @@ export async function importJournals(
   const ms = Math.round(systemClock.monotonic() - startedMs)
   if (result.error !== null) {
     const { file, line, message } = result.error
-    const errors = new Output(terminal.stderr)
-    errors.line(printable(`tailrace journal: ${file}:${line}: ${message}`))
-    await errors.flush()
+    await complain(terminal, `tailrace journal: ${file}:${line}: ${message}`)
   }
-  const output = new Output(terminal.stdout)
-  if (options.json) output.json({ store: directory, ...result, ms })
-  else for (const line of resultLines(directory, result, ms)) output.line(line)
-  await output.flush()
+  await printResult(terminal, options.json, { store: directory, ...result, ms }, resultLines(directory, result, ms))
   if (result.error !== null) return ExitStatus.damage
   return result.interrupted ? ExitStatus.interrupted : ExitStatus.fine
 }

@@ -1,14 +1,13 @@
-import { parseArgs } from 'node:util'
-import { EventStore } from 'tailrace'
+import type { EventStore } from 'tailrace'
 import { type JournalDifference, Journals, type JournalVerificationReport } from 'tailrace/journals'
 import { systemClock } from '#engine/core/clock.ts'
-import { type Command, checkCount, ExitStatus, parsed, UsageError } from './arguments.ts'
+import { type Command, checkCount, ExitStatus, parseArguments, UsageError } from './arguments.ts'
 import { importJournals } from './journal-import.ts'
 import { keepAlive } from './keep-alive.ts'
-import { count, Output, printable, type Terminal } from './output.ts'
+import { count, printable, printResult, type Terminal } from './output.ts'
 import { Progress } from './progress.ts'
+import { readStore } from './reading.ts'
 import { pathKind } from './survey/store-survey.ts'
-import { verboseLogger } from './verbose-logger.ts'
 
 const SHOWN_DIFFERENCES = 100
 
@@ -50,20 +49,14 @@ Examples:
 `,
 
   async run(argv: readonly string[], terminal: Terminal): Promise<number> {
-    const { values, positionals } = parsed(() =>
-      parseArgs({
-        args: [...argv],
-        options: {
-          follow: { type: 'boolean' },
-          verify: { type: 'boolean' },
-          import: { type: 'boolean' },
-          'include-system': { type: 'boolean' },
-          json: { type: 'boolean' },
-          verbose: { type: 'boolean' },
-        },
-        allowPositionals: true,
-      }),
-    )
+    const { values, positionals } = parseArguments(argv, {
+      follow: { type: 'boolean' },
+      verify: { type: 'boolean' },
+      import: { type: 'boolean' },
+      'include-system': { type: 'boolean' },
+      json: { type: 'boolean' },
+      verbose: { type: 'boolean' },
+    })
     const { follow = false, verify = false, 'include-system': includeSystem, json = false, verbose = false } = values
     if (verify && values.import === true) throw new UsageError('either --verify or --import')
     if ((verify || values.import === true) && (follow || includeSystem === true)) {
@@ -76,13 +69,8 @@ Examples:
     }
     checkCount(positionals, ['store', 'directory'])
     const [directory, target] = positionals as [string, string]
-    await pathKind(directory)
-    const store = await EventStore.open(directory, { readOnly: true, logger: verboseLogger(verbose, terminal) })
-    try {
-      return await (verify ? verifyJournals : writeJournals)(store, target, options, terminal)
-    } finally {
-      await store.close()
-    }
+    const work = verify ? verifyJournals : writeJournals
+    return readStore(directory, verbose, terminal, store => work(store, target, options, terminal))
   },
 }
 
@@ -103,16 +91,25 @@ async function writeJournals(store: EventStore, directory: string, options: Opti
   const ms = Math.round(systemClock.monotonic() - startedMs)
   const { eventCount, mendedCount, position } = journals
   const interrupted = signal.aborted && !options.follow
-  const output = new Output(terminal.stdout)
-  if (options.json) output.json({ directory, events: eventCount, position, mended: mendedCount, interrupted, ms })
-  else {
-    if (mendedCount > 0) output.line(`mended what a crash had left in ${count(mendedCount, 'file')}`)
-    const where = position === null ? 'the store is empty' : `up to position ${position}`
-    output.line(`${count(eventCount, 'event')} written to ${directory} in ${(ms / 1000).toFixed(1)} s; ${where}`)
-    if (interrupted) output.line('interrupted; the same command goes on')
-  }
-  await output.flush()
+  const result = { directory, events: eventCount, position, mended: mendedCount, interrupted, ms }
+  await printResult(terminal, options.json, result, resultLines(result))
   return interrupted ? ExitStatus.interrupted : ExitStatus.fine
+}
+
+interface WriteResult {
+  readonly directory: string
+  readonly events: number
+  readonly position: number | null
+  readonly mended: number
+  readonly interrupted: boolean
+  readonly ms: number
+}
+
+function* resultLines({ directory, events, position, mended, interrupted, ms }: WriteResult): Iterable<string> {
+  if (mended > 0) yield `mended what a crash had left in ${count(mended, 'file')}`
+  const where = position === null ? 'the store is empty' : `up to position ${position}`
+  yield `${count(events, 'event')} written to ${directory} in ${(ms / 1000).toFixed(1)} s; ${where}`
+  if (interrupted) yield 'interrupted; the same command goes on'
 }
 
 async function verifyJournals(store: EventStore, directory: string, options: Options, terminal: Terminal): Promise<number> {
@@ -125,10 +122,7 @@ async function verifyJournals(store: EventStore, directory: string, options: Opt
   } finally {
     progress.clear()
   }
-  const output = new Output(terminal.stdout)
-  if (options.json) output.json({ directory, ...report })
-  else for (const line of reportLines(directory, report)) output.line(line)
-  await output.flush()
+  await printResult(terminal, options.json, { directory, ...report }, reportLines(directory, report))
   return report.differenceCount === 0 ? ExitStatus.fine : ExitStatus.damage
 }
 

@@ -63,6 +63,26 @@ export class Output {
   }
 }
 
+/** Prints the result of a command: for programs as one JSON value, for people in lines. */
+export async function printResult(
+  terminal: Terminal,
+  isJson: boolean | undefined,
+  value: unknown,
+  lines: Iterable<string>,
+): Promise<void> {
+  const output = new Output(terminal.stdout)
+  if (isJson === true) output.json(value)
+  else for (const line of lines) output.line(line)
+  await output.flush()
+}
+
+/** One line on stderr; the result may follow. */
+export async function complain(terminal: Terminal, text: string): Promise<void> {
+  const errors = new Output(terminal.stderr)
+  errors.line(printable(text))
+  await errors.flush()
+}
+
 /** Text without control characters, which a damaged or hostile store could send to the terminal. */
 export function printable(text: string): string {
   return text.replace(

@@ -1,12 +1,9 @@
-import { mkdir, readdir, realpath } from 'node:fs/promises'
-import { dirname, relative, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { EventStore } from 'tailrace'
-import { systemErrorCode } from '#engine/core/errors.ts'
 import { DEFAULT_CHUNK_SIZE } from '#engine/core/limits.ts'
 import { NodeDisk } from '#engine/disk/node-disk.ts'
-import { type Command, checkCount, ExitStatus, parsed, UsageError } from './arguments.ts'
-import { count, Output, printable, type Terminal } from './output.ts'
+import { type Command, checkCount, ExitStatus, parseArguments, UsageError } from './arguments.ts'
+import { makeTarget } from './new-directory.ts'
+import { complain, count, printable, printResult, type Terminal } from './output.ts'
 import { Progress } from './progress.ts'
 import type { LostRevisions } from './revision-losses.ts'
 import { Salvage, type SalvageReport } from './salvage.ts'
@@ -24,6 +21,7 @@ export const repair: Command = {
 
 Writes a salvaged copy of a damaged store into a new directory; the original is only read. Every append that
 is whole is appended to the copy, in its order; stream, type, data, metadata and id of an event stay the same.
+So do retention, deletion and requests to erase.
 What changes: positions, creation times, and, behind lost events of a stream, revisions, which have no gaps in
 the copy. Says what was lost, and verifies the copy in the end. Without damage it makes a plain copy.
 
@@ -40,13 +38,11 @@ Examples:
 `,
 
   async run(argv: readonly string[], terminal: Terminal): Promise<number> {
-    const { values, positionals } = parsed(() =>
-      parseArgs({
-        args: [...argv],
-        options: { 'accept-loss': { type: 'boolean' }, json: { type: 'boolean' }, verbose: { type: 'boolean' } },
-        allowPositionals: true,
-      }),
-    )
+    const { values, positionals } = parseArguments(argv, {
+      'accept-loss': { type: 'boolean' },
+      json: { type: 'boolean' },
+      verbose: { type: 'boolean' },
+    })
     checkCount(positionals, ['store', 'copy'])
     const [directory, target] = positionals as [string, string]
     const disk = new NodeDisk()
@@ -60,35 +56,10 @@ Examples:
     const report = await salvageInto(disk, store, target, values.verbose, terminal)
     const copy = await surveyStore(disk, target)
     const verification = await verifyStore(disk, copy, terminal)
-    const output = new Output(terminal.stdout)
-    if (values.json === true)
-      output.json({ store: directory, copy: target, ...report, verification: jsonReport(copy, verification) })
-    else for (const line of reportLines(directory, target, report, verification.damageCount)) output.line(line)
-    await output.flush()
+    const result = { store: directory, copy: target, ...report, verification: jsonReport(copy, verification) }
+    await printResult(terminal, values.json, result, reportLines(directory, target, report, verification.damageCount))
     return verification.damageCount === 0 ? ExitStatus.fine : ExitStatus.damage
   },
-}
-
-/** @throws UsageError unless `target` is new or empty, and outside of the store. */
-async function makeTarget(directory: string, target: string): Promise<void> {
-  const names = await readdir(target).catch((error: unknown) => {
-    if (systemErrorCode(error) === 'ENOENT') return null
-    if (systemErrorCode(error) === 'ENOTDIR') throw new UsageError(`${target} is a file`)
-    throw error
-  })
-  if (names !== null && names.length > 0) throw new UsageError(`${target} is not empty; the copy needs a new directory`)
-  const parent = await realpath(names === null ? await existingParent(target) : target)
-  const path = relative(await realpath(directory), parent)
-  if (!path.startsWith('..')) throw new UsageError(`${target} lies in the store; the original must not be touched`)
-  await mkdir(target, { recursive: true })
-}
-
-async function existingParent(path: string): Promise<string> {
-  const parent = dirname(resolve(path))
-  return readdir(parent).then(
-    () => parent,
-    () => existingParent(parent),
-  )
 }
 
 async function salvageInto(
@@ -108,10 +79,8 @@ async function salvageInto(
     const onProgress = (size: number): void => progress.update(size, () => `copying to ${target}`)
     return await new Salvage(disk, store, copy, chunkSizeBytes, terminal.signal, onProgress).run()
   } catch (error) {
-    const errors = new Output(terminal.stderr)
     progress.clear()
-    errors.line(`tailrace repair: the copy in ${target} is not complete; remove it`)
-    await errors.flush()
+    await complain(terminal, `tailrace repair: the copy in ${target} is not complete; remove it`)
     throw error
   } finally {
     progress.clear()
@@ -124,7 +93,9 @@ function* reportLines(directory: string, target: string, report: SalvageReport, 
   yield `${count(events, 'event')} of ${count(streams, 'stream')} copied from ${directory} to ${target}, in ${count(appends, 'append')}`
   yield 'positions and creation times are those of the copy; stream, type, data, metadata and order are as they were'
   yield report.changedIds === 0 ? 'all ids are as they were' : `${count(report.changedIds, 'event')} got another id`
-  if (report.systemEvents > 0) yield `${count(report.systemEvents, 'event')} of the store's own streams left out`
+  if (report.settings > 0) yield `retention, deletion and erasure are as they were, of ${count(report.settings, 'stream')}`
+  if (report.systemEvents > 0)
+    yield `${count(report.systemEvents, 'event')} of consumers, groups and projections left out: their positions are not those of the copy`
   if (report.repeatedEvents > 0) yield `${count(report.repeatedEvents, 'event')} left out that stood in the log before`
   if (lostCount === 0) yield 'nothing was lost'
   else yield `lost in ${count(lostCount, 'place')}:`

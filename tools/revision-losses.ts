@@ -42,6 +42,21 @@ export class RevisionLosses {
     state.lastLost = Math.max(state.lastLost, revision)
   }
 
+  isKept(stream: string, revision: number): boolean {
+    const state = this.#streams.get(stream)
+    if (state === undefined || revision >= state.next) return false
+    return !(state.gaps ?? []).some(({ from, to }) => from <= revision && revision <= to)
+  }
+
+  /** How many events with a lower revision were kept: what is `revision` now begins there in the copy. */
+  countBelow(stream: string, revision: number): number {
+    const state = this.#streams.get(stream)
+    if (state === undefined) return 0
+    const end = Math.min(revision, state.next)
+    const gaps = (state.gaps ?? []).filter(({ from }) => from < end)
+    return gaps.reduce((count, { from, to }) => count - (Math.min(to + 1, end) - from), end)
+  }
+
   /** Only streams that lost something. */
   all(): LostRevisions[] {
     const all: LostRevisions[] = []

@@ -9,6 +9,7 @@ import type { ScannedRecord } from '#engine/log/chunk-scan.ts'
 import type { StoredEvent } from '#engine/streams/stored-event.ts'
 import { AppendsInFlight } from './appends-in-flight.ts'
 import { type LostRevisions, RevisionLosses } from './revision-losses.ts'
+import { SalvagedSettings } from './salvaged-settings.ts'
 import { AppendAssembly } from './survey/append-assembly.ts'
 import type { ChunkSurvey, Gap } from './survey/chunk-survey.ts'
 import { type Damage, type DamageKind, DamageList } from './survey/damage.ts'
@@ -27,7 +28,9 @@ export interface SalvageReport {
   readonly droppedEvents: number
   /** Streams with events missing in between or, as far as that is known, at the end. */
   readonly changedStreams: readonly LostRevisions[]
-  /** Events of streams that belong to the store. */
+  /** Streams of which it is known what is kept of them; it is the same in the copy. */
+  readonly settings: number
+  /** Events of other streams that belong to the store. */
   readonly systemEvents: number
   /** Events that stand in the log more than once. */
   readonly repeatedEvents: number
@@ -48,6 +51,7 @@ interface SalvagedEvent {
 export class Salvage implements StoreVisitor {
   readonly #disk: Disk
   readonly #store: StoreSurvey
+  readonly #copy: EventStore
   /** The most that an append to the copy may have. */
   readonly #maxAppendSize: number
   readonly #signal: AbortSignal
@@ -55,6 +59,7 @@ export class Salvage implements StoreVisitor {
   readonly #appends: AppendsInFlight
   readonly #assembly: AppendAssembly<SalvagedEvent>
   readonly #losses = new RevisionLosses()
+  readonly #settings = new SalvagedSettings()
   readonly #lost = new DamageList()
   /** Whole appends of the stretch at hand, not appended yet. */
   #ready: (readonly SalvagedEvent[])[] = []
@@ -78,6 +83,7 @@ export class Salvage implements StoreVisitor {
   ) {
     this.#disk = disk
     this.#store = store
+    this.#copy = copy
     this.#maxAppendSize = Math.min(MAX_APPEND_SIZE, chunkCapacity(chunkSize))
     this.#signal = signal
     this.#onProgress = onProgress
@@ -97,6 +103,7 @@ export class Salvage implements StoreVisitor {
       await this.#appends.settled()
     }
     this.#throwFailure()
+    await this.#settings.applyTo(this.#copy, this.#losses, this.#signal)
     return {
       appends: this.#appendCount,
       events: this.#eventCount,
@@ -105,6 +112,7 @@ export class Salvage implements StoreVisitor {
       lostCount: this.#lost.count,
       droppedEvents: this.#droppedCount,
       changedStreams: this.#losses.all(),
+      settings: this.#settings.streamCount,
       systemEvents: this.#systemCount,
       repeatedEvents: this.#repeatedCount,
       changedIds: this.#changedIdCount,
@@ -174,9 +182,11 @@ export class Salvage implements StoreVisitor {
     }
   }
 
-  #isWanted({ event: { stream, revision } }: SalvagedEvent): boolean {
-    if (isSystemStream(stream)) this.#systemCount++
-    else if (this.#losses.keep(stream, revision)) return true
+  #isWanted({ event }: SalvagedEvent): boolean {
+    const { stream, revision } = event
+    if (isSystemStream(stream)) {
+      if (!this.#settings.note(event)) this.#systemCount++
+    } else if (this.#losses.keep(stream, revision)) return true
     else this.#repeatedCount++
     return false
   }

@@ -1,13 +1,10 @@
-import { parseArgs } from 'node:util'
-import { EventStore, type RecordedEvent } from 'tailrace'
-import { type EventFilter, followLog } from '#engine/journals/follow-log.ts'
-import { formatPayload, formatTime } from '#engine/journals/journal-row.ts'
-import { type Command, checkCount, ExitStatus, parsed, UsageError, wholeNumber } from './arguments.ts'
+import type { EventFilter } from 'tailrace'
+import { type Command, checkCount, ExitStatus, parseArguments, UsageError, wholeNumber } from './arguments.ts'
 import { formatEventLine } from './event-line.ts'
+import { formatEventText } from './event-text.ts'
 import { keepAlive } from './keep-alive.ts'
-import { Output, printable, type Terminal } from './output.ts'
-import { pathKind } from './survey/store-survey.ts'
-import { verboseLogger } from './verbose-logger.ts'
+import type { Terminal } from './output.ts'
+import { printEvents, readStore } from './reading.ts'
 
 export const tail: Command = {
   name: 'tail',
@@ -20,7 +17,7 @@ the writer's flushed hint covers or what a record proves, nothing else.
 
   --stream <name>      only this stream; it need not exist yet
   --filter <is=text>   only events that fit; is can be stream, stream-prefix, type or type-prefix. Given several
-                       times, an event must fit one of the streams, one of the types, and the prefixes (one each)
+                       times, one that is said of the stream must fit, and one that is said of the type
   --from <where>       start, end (what comes from now on; so it is without --from), or a number: of a stream
                        the first revision, of the whole store the first position
   --include-system     streams of the store's own, too ($...)
@@ -38,20 +35,14 @@ Examples:
 `,
 
   async run(argv: readonly string[], terminal: Terminal): Promise<number> {
-    const { values, positionals } = parsed(() =>
-      parseArgs({
-        args: [...argv],
-        options: {
-          stream: { type: 'string' },
-          filter: { type: 'string', multiple: true },
-          from: { type: 'string' },
-          'include-system': { type: 'boolean' },
-          json: { type: 'boolean' },
-          verbose: { type: 'boolean' },
-        },
-        allowPositionals: true,
-      }),
-    )
+    const { values, positionals } = parseArguments(argv, {
+      stream: { type: 'string' },
+      filter: { type: 'string', multiple: true },
+      from: { type: 'string' },
+      'include-system': { type: 'boolean' },
+      json: { type: 'boolean' },
+      verbose: { type: 'boolean' },
+    })
     checkCount(positionals, ['store'])
     const directory = positionals[0]!
     const options = {
@@ -61,42 +52,20 @@ Examples:
       includeSystem: values['include-system'] === true,
       signal: terminal.signal,
     }
-    const format = values.json === true ? formatEventLine : formatTailLine
-    await pathKind(directory)
-    const store = await EventStore.open(directory, { readOnly: true, logger: verboseLogger(values.verbose, terminal) })
+    const format = values.json === true ? formatEventLine : formatEventText
     const letEnd = keepAlive()
     try {
-      await printAll(followLog(store, options), format, new Output(terminal.stdout))
+      await readStore(directory, values.verbose, terminal, store =>
+        printEvents(store.subscribe(options).batches(), format, terminal, true),
+      )
     } catch (error) {
       // To be ended is how it ends.
       if (!terminal.signal.aborted) throw error
     } finally {
       letEnd()
-      await store.close()
     }
     return ExitStatus.fine
   },
-}
-
-/** Each batch is handed over at once: somebody is watching. */
-async function printAll(
-  batches: AsyncIterable<readonly RecordedEvent[]>,
-  format: (event: RecordedEvent) => string,
-  output: Output,
-): Promise<void> {
-  for await (const batch of batches) {
-    for (const event of batch) {
-      output.line(format(event))
-      if (output.isFull) await output.flush()
-    }
-    await output.flush()
-  }
-}
-
-function formatTailLine(event: RecordedEvent): string {
-  const { position, created, stream, revision, type } = event
-  const data = event.contentType === 'json' ? event.data : event.bytes
-  return printable(`${position} ${formatTime(created)} ${stream}@${revision} ${type} ${formatPayload(data)}`)
 }
 
 function startOf(text: string | undefined): number | 'start' | 'end' {

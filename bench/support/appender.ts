@@ -5,6 +5,8 @@ export interface Appender {
   /** Since it was opened: appends that were taken, and flushes (writes, where the mode does not sync). */
   counts(): AppenderCounts
   close(): Promise<void>
+  /** Processes that work for it: their processor time counts as its own. */
+  readonly serverPids?: readonly number[]
 }
 
 export interface AppenderCounts {

@@ -18,7 +18,8 @@ async function measure(spec: CellSpec): Promise<CellResult> {
   const appender = await openAppender(spec)
   const result = await runClosedLoop(appender, spec)
   await appender.close()
-  return result
+  const { subject, durability, inFlight, payloadBytes } = spec
+  return { subject, durability, inFlight, payloadBytes, ...result }
 }
 
 async function main(): Promise<CellMessage> {

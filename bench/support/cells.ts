@@ -14,17 +14,23 @@ export interface Load {
   readonly payloadBytes: number
 }
 
-/** Everything a fresh process needs to know to measure one cell. */
-export interface CellSpec extends Load {
-  readonly subject: Subject
+/** What the closed loop needs to know. */
+export interface LoopSpec {
+  readonly inFlight: number
+  readonly payloadBytes: number
   readonly warmupSeconds: number
   readonly seconds: number
+}
+
+/** Everything a fresh process needs to know to measure one cell. */
+export interface CellSpec extends Load, LoopSpec {
+  readonly subject: Subject
   /** Made by the cell, removed by whoever asked for it. */
   readonly directory: string
 }
 
-export interface CellResult extends Load {
-  readonly subject: Subject
+/** What the closed loop found. */
+export interface LoopResult {
   /** Length of the measured window, from one ack to another. */
   readonly seconds: number
   readonly acks: number
@@ -33,6 +39,12 @@ export interface CellResult extends Load {
   readonly flushes: number
   /** Null when nothing was flushed within the window, as 'memory' may well do. */
   readonly appendsPerFlush: number | null
+  /** Of this process within the window, and of those that work for it. */
+  readonly cpuSeconds: number
+}
+
+export interface CellResult extends Load, LoopResult {
+  readonly subject: Subject
 }
 
 /** Floor (a) has one shape only: a small record, one at a time. */

@@ -1,6 +1,7 @@
 import type { Appender, AppenderCounts } from './appender.ts'
-import type { CellResult, CellSpec } from './cells.ts'
+import type { LoopResult, LoopSpec } from './cells.ts'
 import { LatencyRecorder } from './histogram.ts'
+import { cpuSeconds } from './process-usage.ts'
 
 /** How many streams the appends go to in turn. */
 export const STREAM_COUNT = 1000
@@ -15,6 +16,7 @@ interface Edge {
   readonly at: number
   readonly acks: number
   readonly counts: AppenderCounts
+  readonly cpuSeconds: number
 }
 
 /**
@@ -26,9 +28,11 @@ interface Edge {
  *
  * A closed loop waits while the disk stalls, so a stall counts once for each client and not for the appends that would
  * have come meanwhile: read the high percentiles as what these clients saw, not as what an open queue would see.
+ *
+ * @param streamCount streams that the appends go to in turn
  */
-export async function runClosedLoop(appender: Appender, spec: CellSpec): Promise<CellResult> {
-  const streams = Array.from({ length: STREAM_COUNT }, (_, index) => `stream-${index}`)
+export async function runClosedLoop(appender: Appender, spec: LoopSpec, streamCount: number = STREAM_COUNT): Promise<LoopResult> {
+  const streams = Array.from({ length: streamCount }, (_, index) => `stream-${index}`)
   const payload = Uint8Array.from({ length: spec.payloadBytes }, (_, index) => (index * 31 + 7) % 256)
   const latencies = new LatencyRecorder()
   let stream = 0
@@ -42,7 +46,7 @@ export async function runClosedLoop(appender: Appender, spec: CellSpec): Promise
   let nextEdgeAcks = LEAST_ACKS_PER_CLIENT * spec.inFlight
 
   const passEdge = (at: number) => {
-    const edge: Edge = { at, acks, counts: appender.counts() }
+    const edge: Edge = { at, acks, counts: appender.counts(), cpuSeconds: cpuSeconds(appender.serverPids) }
     if (!opened) {
       opened = edge
       openedAt = at
@@ -60,7 +64,7 @@ export async function runClosedLoop(appender: Appender, spec: CellSpec): Promise
     let started = performance.now()
     while (started < closedAt) {
       const name = streams[stream]!
-      stream = stream + 1 === STREAM_COUNT ? 0 : stream + 1
+      stream = stream + 1 === streamCount ? 0 : stream + 1
       await appender.append(name, payload)
       const acked = performance.now()
       acks++
@@ -74,11 +78,7 @@ export async function runClosedLoop(appender: Appender, spec: CellSpec): Promise
   if (!opened || !closed) throw new Error('the clients ended before the window did')
   const taken = appender.counts().appends
   if (taken !== acks) throw new Error(`${acks} acks were given for ${taken} appends`)
-  return { ...loadOf(spec), ...between(opened, closed), latency: latencies.summary() }
-}
-
-function loadOf({ subject, durability, inFlight, payloadBytes }: CellSpec) {
-  return { subject, durability, inFlight, payloadBytes }
+  return { ...between(opened, closed), latency: latencies.summary() }
 }
 
 function between(opened: Edge, closed: Edge) {
@@ -86,5 +86,7 @@ function between(opened: Edge, closed: Edge) {
   const acks = closed.acks - opened.acks
   const flushes = closed.counts.flushes - opened.counts.flushes
   const appends = closed.counts.appends - opened.counts.appends
-  return { seconds, acks, acksPerSecond: acks / seconds, flushes, appendsPerFlush: flushes > 0 ? appends / flushes : null }
+  const acksPerSecond = acks / seconds
+  const cpu = closed.cpuSeconds - opened.cpuSeconds
+  return { seconds, acks, acksPerSecond, flushes, appendsPerFlush: flushes > 0 ? appends / flushes : null, cpuSeconds: cpu }
 }

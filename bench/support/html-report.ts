@@ -36,6 +36,7 @@ path { fill: none; stroke-width: 1.8; stroke-linejoin: round; }
 .line-floor path { stroke: var(--floor); stroke-dasharray: 6 3; } .line-floor circle { fill: var(--floor); }
 .line-reference path { stroke: var(--reference); stroke-dasharray: 2 3; } .line-reference circle { fill: var(--reference); }
 ${[0, 1, 2, 3, 4, 5, 6].map(index => `.line-${index} path { stroke: var(--c${index}); } .line-${index} circle { fill: var(--c${index}); }`).join('\n')}
+rect.bar-own { fill: var(--own); } rect.bar-floor { fill: var(--floor); } rect.bar-peer { fill: var(--reference); }
 .scroll { overflow-x: auto; grid-column: 1 / -1; }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid var(--grid); white-space: nowrap; }

@@ -8,8 +8,8 @@ export async function openAppender(spec: CellSpec): Promise<Appender> {
   switch (spec.subject) {
     case 'tailrace': {
       // Loaded here, so that a floor's process is not one that carries the engine.
-      const { TailraceAppender } = await import('./tailrace-appender.ts')
-      return TailraceAppender.open(spec)
+      const { TailraceSubject } = await import('./tailrace-subject.ts')
+      return TailraceSubject.open(spec)
     }
     case 'group-commit':
       return GroupCommitFloor.open(spec.directory, spec.durability)

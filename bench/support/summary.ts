@@ -76,6 +76,7 @@ function medianResult(results: readonly CellResult[]): CellResult {
     latency: medianLatency(results.map(result => result.latency)),
     flushes: of(result => result.flushes),
     appendsPerFlush: groups.length > 0 ? median(groups) : null,
+    cpuSeconds: of(result => result.cpuSeconds),
   }
 }
 

@@ -6,6 +6,7 @@
  * - `outcome: 'unknown'`: it may or may not be found after the next open; retry with the same event ids.
  */
 
+import { constants } from 'node:os'
 import type { RecordedEvent } from './events.ts'
 
 export type Outcome = 'rejected' | 'unknown'
@@ -229,9 +230,13 @@ export function withoutStack<E extends TailraceError>(make: () => E): E {
   }
 }
 
+/** libuv does not know this one: Node gives it the code 'Unknown system error -122'. */
+const QUOTA_ERRNO = -constants.errno.EDQUOT
+
 /** The errno name of a system error, or null. */
 export function systemErrorCode(error: unknown): string | null {
-  const code = (error as { code?: unknown } | null)?.code
+  const { code, errno } = (error ?? {}) as { code?: unknown; errno?: unknown }
+  if (errno === QUOTA_ERRNO) return 'EDQUOT'
   return typeof code === 'string' ? code : null
 }
 

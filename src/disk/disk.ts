@@ -16,6 +16,13 @@ export interface DiskFile {
    */
   writeDurably(bytes: Uint8Array, offset: number): Promise<void>
   /**
+   * Writes bytes that the file shows already, and resolves when they are durable, whatever became of earlier writes of them. After
+   * a failed sync the kernel goes on to show what it did not write. On ext4 a second write of it, synced without an error, can
+   * still leave a hole on the disk; so this one goes past the cache, where the file system can do that. What the file showed
+   * behind `bytes` may be gone then, unless it was durable.
+   */
+  rewriteDurably(bytes: Uint8Array, offset: number): Promise<void>
+  /**
    * Resolves when every write that had resolved before this call is durable, the file's size included. After a rejection
    * nothing is known of those bytes, now or ever: another datasync may succeed without them.
    */

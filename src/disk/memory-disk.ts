@@ -184,6 +184,10 @@ class MemoryFile implements DiskFile {
     return this.write(bytes, offset)
   }
 
+  rewriteDurably(bytes: Uint8Array, offset: number): Promise<void> {
+    return this.write(bytes, offset)
+  }
+
   async datasync(): Promise<void> {
     this.#use('fdatasync', false)
   }

@@ -1,9 +1,10 @@
 import fs from 'node:fs'
 import { createRequire } from 'node:module'
 import { isDiskFull, LockUnavailableError, StoreLockedError, systemErrorCode } from '../core/errors.ts'
+import { DirectWrite } from './direct-write.ts'
 import { type Disk, type DiskFile, type DiskLock, joinPath, type OpenMode } from './disk.ts'
 
-const { O_CREAT, O_DIRECTORY, O_DSYNC, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } = fs.constants
+const { O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } = fs.constants
 const FILE_MODE = 0o600
 const DIRECTORY_MODE = 0o700
 
@@ -137,6 +138,37 @@ class NodeFile implements DiskFile {
       if (isDiskFull(error) && (await this.size()) > offset + progress.written) {
         throw Object.assign(new Error(`EIO: the sync of a write failed: ${String(error)}`, { cause: error }), { code: 'EIO' })
       }
+      throw error
+    }
+  }
+
+  async rewriteDurably(bytes: Uint8Array, offset: number): Promise<void> {
+    const direct = await this.#openDirect()
+    if (direct !== null) {
+      try {
+        const way = await DirectWrite.prepare(direct, this.#descriptor)
+        if (way !== null) {
+          const size = await this.size()
+          await way.write(bytes, offset)
+          // The last block may have made the file longer.
+          if ((await this.size()) > size) await this.truncate(size)
+          return
+        }
+      } finally {
+        await call(done => fs.close(direct, done))
+      }
+    }
+    await this.write(bytes, offset)
+    await this.datasync()
+  }
+
+  /** Null where the system or the file system knows of no such thing. */
+  async #openDirect(): Promise<number | null> {
+    if (O_DIRECT === undefined) return null
+    try {
+      return await open(this.path, O_RDWR | O_DIRECT | O_DSYNC)
+    } catch (error) {
+      if (systemErrorCode(error) === 'EINVAL') return null
       throw error
     }
   }

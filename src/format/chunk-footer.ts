@@ -70,6 +70,11 @@ export function encodeChunkFooter(footer: ChunkFooter): Buffer {
   return bytes
 }
 
+/** The most bytes that tables and footer can have in a file of this size. */
+export function maxFooterSize(fileSize: number, isCompact: boolean): number {
+  return CHUNK_FOOTER_SIZE + blockCountOf(fileSize) * (isCompact ? 4 + BLOCK_ENTRY_SIZE : 4)
+}
+
 /** How many bytes tables and footer have, told by the last 64 bytes of a file; null when they are no footer. */
 export function footerSizeOf(last: Uint8Array, fileSize: number): number | null {
   if (last.length < CHUNK_FOOTER_SIZE || MAGIC.compare(last, 0, MAGIC.length) !== 0) return null

@@ -2,7 +2,6 @@ import { InvalidArgumentError, JournalsLockedError, StoreLockedError } from '../
 import { type Disk, type DiskLock, joinPath } from '../disk/disk.ts'
 import { NodeDisk } from '../disk/node-disk.ts'
 import type { EventStore, RecordedEvent } from '../index.ts'
-import { followLog } from './follow-log.ts'
 import { JournalBatch } from './journal-batch.ts'
 import { type CheckpointEvent, type JournalCheckpoint, readCheckpoint, writeCheckpoint } from './journal-checkpoint.ts'
 import { JournalFiles } from './journal-files.ts'
@@ -121,8 +120,8 @@ export class Journals {
   }
 
   /**
-   * Writes what the log has, and goes on with what comes, until the signal or `close` ends it; resolves then. Waiting for more
-   * does not keep the process alive.
+   * Writes what the log has, and goes on with what comes, until the signal, `close` or the closing of the store ends it; resolves
+   * then. Waiting for more does not keep the process alive.
    */
   follow({ signal, onProgress }: WriteOptions = {}): Promise<void> {
     return this.#alone(signal, async ending => {
@@ -182,7 +181,7 @@ export class Journals {
   async #goOn(ending: AbortSignal, onProgress: WriteOptions['onProgress']): Promise<void> {
     const options = { after: this.#last?.position, includeSystem: this.#includeSystem, signal: ending }
     try {
-      for await (const events of followLog(this.#store, options)) {
+      for await (const events of this.#store.subscribe(options).batches()) {
         const batch = new JournalBatch()
         this.#addTo(batch, events)
         await this.#write(batch, onProgress)

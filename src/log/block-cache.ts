@@ -1,6 +1,9 @@
 import { BLOCK_SIZE } from '../core/limits.ts'
 import type { ByteWindow } from '../format/byte-window.ts'
 
+/** Of the misses of a full cache, one in so many brings its block. */
+const MISSES_PER_ADMISSION = 16
+
 export interface CachedBlock {
   readonly window: ByteWindow
   /** Checked against the footer of a completed chunk; records of other blocks are checked one by one. */
@@ -15,6 +18,7 @@ export class BlockCache {
   /** By `ChunkFile.cacheKeyOf`; in the order of their last use. */
   readonly #blocks = new Map<number, CachedBlock>()
   readonly #maxCount: number
+  #refusedCount = 0
   hits = 0
   misses = 0
 
@@ -36,6 +40,16 @@ export class BlockCache {
     this.#blocks.delete(key)
     this.#blocks.set(key, block)
     return block
+  }
+
+  /**
+   * Whether the next block that is missing shall be read for the cache: each while there is room, later one in so many. What
+   * is read over and over gets in by and by, and what is read once does not push it out.
+   */
+  admits(): boolean {
+    if (this.#blocks.size < this.#maxCount) return true
+    this.#refusedCount++
+    return this.#refusedCount % MISSES_PER_ADMISSION === 0
   }
 
   put(key: number, block: CachedBlock): void {

@@ -7,6 +7,15 @@ export class BlockChecksums {
   #current = 0
   #size = 0
 
+  /** Goes on behind `size` bytes, whose blocks have these checksums. */
+  static resume(checksums: Uint32Array, size: number): BlockChecksums {
+    const resumed = new BlockChecksums()
+    resumed.#done.push(...checksums)
+    if (size % BLOCK_SIZE !== 0) resumed.#current = resumed.#done.pop()!
+    resumed.#size = size
+    return resumed
+  }
+
   /** How many bytes have been fed. */
   get size(): number {
     return this.#size

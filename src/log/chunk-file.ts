@@ -1,4 +1,4 @@
-import { CorruptLogError, UnsupportedFormatError } from '../core/errors.ts'
+import { CorruptLogError, isDiskFull, UnsupportedFormatError } from '../core/errors.ts'
 import { BLOCK_SIZE, MAX_CHUNK_SIZE, ZERO_RUN_MIN_SIZE } from '../core/limits.ts'
 import { ChunkNumber, LogPosition } from '../core/positions.ts'
 import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
@@ -10,6 +10,7 @@ import {
   encodeChunkFooter,
   footerReserve,
   footerSizeOf,
+  maxFooterSize,
 } from '../format/chunk-footer.ts'
 import { CHUNK_HEADER_SIZE, type ChunkHeader, decodeChunkHeader, encodeChunkHeader } from '../format/chunk-header.ts'
 import { PROOF_RECORD_SIZE } from '../format/log-record.ts'
@@ -233,18 +234,29 @@ export class ChunkFile {
     this.#filledSize = Math.max(this.#filledSize, offset + bytes.length)
   }
 
-  /** Writes `size` zeros behind what the file has. @returns where they end: call `filled` when they are durable; null for none. */
-  async writeZeros(size: number): Promise<number | null> {
-    const start = this.#filledSize
-    const end = Math.min(start + size, this.header.chunkSize)
-    if (end <= start) return null
-    await this.file.write(Buffer.alloc(end - start), start)
-    return end
+  /** See `DiskFile.rewriteDurably`. */
+  rewriteDurably(bytes: Uint8Array, position: LogPosition): Promise<void> {
+    return this.file.rewriteDurably(bytes, this.offsetOf(position))
   }
 
-  /** The zeros up to here are durable. */
-  filled(end: number): void {
+  /**
+   * Writes `size` zeros behind what the file has and makes them durable.
+   * @returns false when the disk is too full for them: the write was refused. A full disk in the sync is an error like any other:
+   *   the sync may have been for records, too, and nobody would be told of it again.
+   */
+  async extendZeros(size: number): Promise<boolean> {
+    const start = this.#filledSize
+    const end = Math.min(start + size, this.header.chunkSize)
+    if (end <= start) return true
+    try {
+      await this.file.write(Buffer.alloc(end - start), start)
+    } catch (error) {
+      if (isDiskFull(error)) return false
+      throw error
+    }
+    await this.file.datasync()
     this.#filledSize = Math.max(this.#filledSize, end)
+    return true
   }
 
   /** Cuts the file at `position`: what was behind is gone once this resolved. */
@@ -312,13 +324,11 @@ export class ChunkFile {
 /** The footer at the end of the file, or null: then the chunk is not completed, or its footer is not whole. */
 async function readFooter(file: DiskFile, size: number, header: ChunkHeader): Promise<ChunkFooter | null> {
   if (size < CHUNK_HEADER_SIZE + CHUNK_FOOTER_SIZE) return null
-  const last = Buffer.alloc(CHUNK_FOOTER_SIZE)
-  await file.read(last, size - CHUNK_FOOTER_SIZE)
-  const footerSize = footerSizeOf(last, size)
+  const last = Buffer.alloc(Math.min(size, maxFooterSize(size, header.generation > 0)))
+  await file.read(last, size - last.length)
+  const footerSize = footerSizeOf(last.subarray(-CHUNK_FOOTER_SIZE), last.length)
   if (footerSize === null) return null
-  const bytes = Buffer.alloc(footerSize)
-  await file.read(bytes, size - footerSize)
-  const footer = decodeChunkFooter(bytes, size)
+  const footer = decodeChunkFooter(last.subarray(-footerSize), size)
   if (typeof footer === 'string') return null
   if ((footer.directory !== null) !== header.generation > 0) return null
   return footer.start === header.start && Buffer.compare(footer.storeId, header.storeId) === 0 ? footer : null

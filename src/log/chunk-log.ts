@@ -5,16 +5,17 @@ import { MIB } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { ChunkFooter } from '../format/chunk-footer.ts'
-import { encodeChunkHeader } from '../format/chunk-header.ts'
 import { checksumSeed, PROOF_RECORD_SIZE } from '../format/log-record.ts'
 import { encodeProof, RecordStamp } from '../format/record-encoding.ts'
-import { BlockChecksums } from './block-checksums.ts'
+import { ActiveHint } from './active-hint.ts'
+import type { BlockChecksums } from './block-checksums.ts'
 import { type ChunkFile, chunkCapacity } from './chunk-file.ts'
 import type { ChunkSequence } from './chunk-sequence.ts'
 import { closeAll } from './close-all.ts'
 import type { FlushedHint } from './flushed-hint.ts'
 import { NextChunk } from './next-chunk.ts'
 import { RecentBytes, type Slab } from './recent-bytes.ts'
+import { SummedTail } from './summed-tail.ts'
 import { ZerosAhead } from './zeros-ahead.ts'
 
 /** Above this, a group is written and then synced, so that the next one can be written meanwhile. */
@@ -56,13 +57,11 @@ export class ChunkLog {
   #written: LogPosition
   #writing: Promise<void> | null = null
   #isSyncing = false
-  /** Records were written that wait for a sync of their own. */
-  #hasUnsynced = false
   /** The error after which nothing is known of the unproven bytes. */
   #doubt: unknown = null
   #endsWithProof: boolean
   #eventCount: number
-  #blockChecksums: BlockChecksums
+  readonly #summed: SummedTail
   readonly #zerosAhead: ZerosAhead
   /** Of the last flush. */
   #groupSize = 0
@@ -73,11 +72,9 @@ export class ChunkLog {
     this.chunks = state.chunks
     this.chunks.whenReplaced(chunk => this.recent.forgetBelow(chunk.end))
     this.#active = state.chunks.active
-    this.#zerosAhead = new ZerosAhead(
-      clock,
-      () => this.#hasUnsynced,
-      error => (this.#doubt = error),
-    )
+    this.#zerosAhead = new ZerosAhead(clock, error => {
+      this.#doubt = error
+    })
     this.stamp = new RecordStamp(checksumSeed(this.#active.header.storeId))
     this.stamp.proven = state.end
     this.#next = new NextChunk(disk, directory, clock, chunkSize, state.next)
@@ -85,7 +82,7 @@ export class ChunkLog {
     this.#written = state.end
     this.#endsWithProof = state.endsWithProof
     this.#eventCount = state.eventCount
-    this.#blockChecksums = state.blockChecksums
+    this.#summed = new SummedTail(this.recent, new ActiveHint(disk, directory), this.#active, state.blockChecksums)
   }
 
   get end(): LogPosition {
@@ -151,7 +148,6 @@ export class ChunkLog {
     await this.#keepFromZeros(target)
     while (this.#written < target) {
       const { bytes, end } = this.#unwritten(target)
-      this.#hasUnsynced = true
       try {
         await this.#active.write(bytes, this.#written)
       } catch (error) {
@@ -195,7 +191,6 @@ export class ChunkLog {
       // One sync at a time on a descriptor: the second of two could take the error that belongs to the first.
       await this.#zerosAhead.running
       await this.#datasync()
-      this.#hasUnsynced = this.#writing !== null || this.#written > target
     }
     this.stamp.proven = target
   }
@@ -238,23 +233,13 @@ export class ChunkLog {
    * What has to be done after a flush but not before its acks: the hint, the block checksums, zeros ahead, the next chunk's
    * file. Starts it and returns.
    * @param acked everything below will not be undone.
+   * @param eventCount events of the active chunk below `acked`.
    */
-  keepAhead(acked: LogPosition): void {
+  keepAhead(acked: LogPosition, eventCount: number): void {
     this.#hint.advance(this.proven)
-    this.#sumBlocks(Math.min(acked, this.#written) as LogPosition)
+    this.#summed.sumTo(Math.min(acked, this.#written) as LogPosition, acked === this.proven ? eventCount : null)
     if (!this.#isSyncing && this.#writing === null) this.#zerosAhead.extend(this.#active, this.#end, this.#groupSize)
     this.#next.prepare(this.#active, this.#active.offsetOf(this.#end))
-  }
-
-  #sumBlocks(limit: LogPosition): void {
-    for (;;) {
-      const position = LogPosition.plus(this.#active.start, this.#blockChecksums.size)
-      if (position >= limit) return
-      const slab = this.recent.find(position)
-      assert(slab !== undefined, 'bytes were released before they were summed')
-      const end = Math.min(slab.end, limit)
-      this.#blockChecksums.add(slab.window.bytes.subarray(position - slab.start, end - slab.start))
-    }
   }
 
   /** Makes the next chunk's file, unless it is there already. A failure changes nothing and is no failure of the log. */
@@ -270,10 +255,10 @@ export class ChunkLog {
     assert(this.proven === this.#end && this.#next.isThere)
     await this.#zerosAhead.running
     this.#refuseIfInDoubt()
-    this.#sumBlocks(this.#end)
+    this.#summed.sumTo(this.#end, null)
     let footer: ChunkFooter
     try {
-      footer = await this.#active.writeFooter(this.#end, this.#eventCount, this.#blockChecksums.all())
+      footer = await this.#active.writeFooter(this.#end, this.#eventCount, this.#summed.checksums)
     } catch (error) {
       if (!isDiskFull(error)) this.#doubt = error
       throw error
@@ -283,8 +268,7 @@ export class ChunkLog {
     const next = this.#next.take()
     this.chunks.add(next)
     this.#active = next
-    this.#blockChecksums = new BlockChecksums()
-    this.#blockChecksums.add(encodeChunkHeader(next.header))
+    this.#summed.startChunk(next)
     this.#end = next.firstRecord
     this.#written = next.firstRecord
     this.stamp.proven = next.firstRecord
@@ -338,12 +322,11 @@ export class ChunkLog {
 
   /** Followers have passed `position`: slabs below it may go once they are written and summed. */
   release(position: LogPosition): void {
-    const summed = LogPosition.plus(this.#active.start, this.#blockChecksums.size)
-    this.recent.release(Math.min(position, this.#written, summed) as LogPosition)
+    this.recent.release(Math.min(position, this.#written, this.#summed.end) as LogPosition)
   }
 
   async close(): Promise<void> {
     await this.#zerosAhead.running
-    await closeAll([this.#hint, this.#next, this.chunks])
+    await closeAll([this.#hint, { close: () => this.#summed.close(this.#doubt === null) }, this.#next, this.chunks])
   }
 }

@@ -6,6 +6,7 @@ import { closeAll } from './close-all.ts'
 /** The chunks of the log in order; the last one is being filled. Shared by the writer's side and the readers. */
 export class ChunkSequence {
   readonly #chunks: ChunkFile[]
+  #replacedCount = 0
   #onReplaced: (chunk: ChunkFile) => void = () => {}
 
   constructor(chunks: ChunkFile[]) {
@@ -31,12 +32,18 @@ export class ChunkSequence {
     this.#chunks.push(chunk)
   }
 
+  /** How often a chunk was replaced: whoever keeps bytes of completed chunks keeps them until then. */
+  get replacedCount(): number {
+    return this.#replacedCount
+  }
+
   /** Puts a rewritten chunk in the place of the one with its number, and lets go of that. */
   replace(chunk: ChunkFile): void {
     const index = chunk.header.number - this.#chunks[0]!.header.number
     const old = this.#chunks[index]
     assert(old?.isComplete && old.start === chunk.start && old.header.generation < chunk.header.generation)
     this.#chunks[index] = chunk
+    this.#replacedCount++
     old.release()
     this.#onReplaced(chunk)
   }

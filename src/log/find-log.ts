@@ -13,11 +13,17 @@ import {
   RecordType,
   typeOf,
 } from '../format/log-record.ts'
+import { type CheckedStart, readCheckedStart } from './active-hint.ts'
 import { ChunkFile, chunkFileName, chunkNumberOf } from './chunk-file.ts'
 import { isEmptyChunk, type ScannedRecord, scanChunk, searchBehind } from './chunk-scan.ts'
 import { ChunkSequence } from './chunk-sequence.ts'
 import { closeAll } from './close-all.ts'
 import { readFlushedHint } from './flushed-hint.ts'
+
+/** Chunks that are opened at the same time. */
+const OPEN_COUNT = 16
+/** The last ones, to which something may have to be written: the one that was completed last, the active one, the next one. */
+const WRITTEN_COUNT = 3
 
 /** What was found in the directory, before anything in it is changed. */
 export interface FoundLog {
@@ -38,10 +44,13 @@ export interface FoundLog {
   readonly endsWithProof: boolean
   readonly eventCount: number
   readonly scannedBytes: number
+  /** How far the active chunk was not scanned, on the word of its hint. */
+  readonly checked: CheckedStart | null
 }
 
 /**
- * Finds the end of the log: opens and checks the chunks, and reads the active one record by record.
+ * Finds the end of the log: opens and checks the chunks, and reads the active one record by record, from where its hint says that
+ * it has been checked.
  *
  * A bad region at P is corruption exactly if a later whole record, a completed chunk or the flushed hint proves that
  * something beyond P was durable; otherwise it is a torn tail and ends the log.
@@ -97,13 +106,46 @@ async function openChunks(
   mode: 'read' | 'write',
   opened: ChunkFile[],
 ): Promise<string | null> {
+  const results = await openEach(disk, directory, numbers, mode)
+  try {
+    return checkSequence(directory, numbers, results, opened)
+  } finally {
+    const others = results.flatMap(result => (result.status === 'fulfilled' ? [result.value] : []))
+    await closeAll(others.filter(chunk => typeof chunk !== 'string' && !opened.includes(chunk)) as ChunkFile[])
+  }
+}
+
+type OpenResult = PromiseSettledResult<ChunkFile | string>
+
+/** Those that will not be written any more are opened for reading only: it takes one descriptor less. */
+async function openEach(disk: Disk, directory: string, numbers: ChunkNumber[], mode: 'read' | 'write'): Promise<OpenResult[]> {
+  const results: OpenResult[] = []
+  for (let from = 0; from < numbers.length; from += OPEN_COUNT) {
+    const some = numbers.slice(from, from + OPEN_COUNT)
+    const opening = some.map((number, i) => {
+      const isWritten = from + i >= numbers.length - WRITTEN_COUNT
+      return ChunkFile.open(disk, directory, number, isWritten ? mode : 'read')
+    })
+    results.push(...(await Promise.allSettled(opening)))
+  }
+  return results
+}
+
+function checkSequence(
+  directory: string,
+  numbers: ChunkNumber[],
+  results: readonly OpenResult[],
+  opened: ChunkFile[],
+): string | null {
   for (const [index, number] of numbers.entries()) {
     const path = joinPath(directory, chunkFileName(number))
     const previous = opened.at(-1)
     const start = previous?.end ?? LogPosition.start
     if (number !== index)
       throw new CorruptLogError(joinPath(directory, chunkFileName(ChunkNumber.of(index))), start, 'the chunk is missing')
-    const chunk = await ChunkFile.open(disk, directory, number, mode)
+    const result = results[index]!
+    if (result.status === 'rejected') throw result.reason
+    const chunk = result.value
     if (typeof chunk === 'string') {
       if (index < numbers.length - 1) throw new CorruptLogError(path, start, chunk)
       return chunk
@@ -154,13 +196,23 @@ async function findEnd(
       )
     }
     const eventCount = active.footer!.eventCount
-    const found = { end: dataEnd, tailEnd: dataEnd, proven: dataEnd, endsWithProof: true, eventCount, scannedBytes: 0 }
+    const found = {
+      end: dataEnd,
+      tailEnd: dataEnd,
+      proven: dataEnd,
+      endsWithProof: true,
+      eventCount,
+      scannedBytes: 0,
+      checked: null,
+    }
     return { storeId, chunks, next, unusable, hinted, ...found }
   }
-  const appends = new AppendTracker(active.firstRecord)
-  let scan = await scanChunk(active, active.firstRecord, active.end, record => appends.visit(record))
+  const checked = await readCheckedStart(disk, directory, active)
+  const scanStart = checked?.end ?? active.firstRecord
+  const appends = new AppendTracker(scanStart, checked)
+  let scan = await scanChunk(active, scanStart, active.end, record => appends.visit(record))
   let behind = await searchBehind(active, scan.position, active.end)
-  let proven = Math.max(hinted, appends.proven, behind.proven, active.firstRecord) as LogPosition
+  let proven = Math.max(hinted, appends.proven, behind.proven, scanStart) as LogPosition
   // A reader's store may grow while it is read: what was found behind the end has become its continuation by now.
   while (mode === 'read' && proven > appends.end) {
     if (await isCompleteByNow(active)) return 'rolled over'
@@ -191,7 +243,8 @@ async function findEnd(
     proven,
     endsWithProof,
     eventCount,
-    scannedBytes: tailEnd - active.start,
+    scannedBytes: tailEnd - (checked?.end ?? active.start),
+    checked,
   }
 }
 
@@ -229,8 +282,12 @@ class AppendTracker {
   eventCount = 0
   #pendingCount = 0
 
-  constructor(firstRecord: LogPosition) {
-    this.end = firstRecord
+  constructor(start: LogPosition, checked: CheckedStart | null) {
+    this.end = start
+    if (checked !== null) {
+      this.endsWithProof = checked.endsWithProof
+      this.eventCount = checked.eventCount
+    }
   }
 
   visit({ window: { view }, offset, position, size }: ScannedRecord): void {

@@ -29,19 +29,24 @@ import type { RecordBatch, RecordPlace } from './record-batch.ts'
 export class LogReader {
   readonly #chunks: ChunkSequence
   readonly #recent: RecentBytes
-  readonly #cache: BlockCache
+  readonly cache: BlockCache
   readonly #seed: number
 
   constructor(chunks: ChunkSequence, recent: RecentBytes, cache: BlockCache, seed: number) {
     this.#chunks = chunks
     this.#recent = recent
-    this.#cache = cache
+    this.cache = cache
     this.#seed = seed
   }
 
   /** The slab that holds `position`, for a follower that keeps up with the writer and keeps nothing. */
   recentSlab(position: LogPosition): Slab | undefined {
     return this.#recent.find(position)
+  }
+
+  /** Grows each time a chunk is replaced: what was read before may have been given up since. */
+  get replacedCount(): number {
+    return this.#chunks.replacedCount
   }
 
   /** `position`, or the place behind it where the next chunk with records begins, when no record stands there. */
@@ -151,9 +156,9 @@ export class LogReader {
     const slab = this.#recent.find(position)
     if (slab !== undefined) return { window: slab.window, offset: position - slab.start }
     const chunk = this.#chunks.find(position)
-    if (chunk.isCompact) return compactRecordInMemory(chunk, position, this.#cache)
+    if (chunk.isCompact) return compactRecordInMemory(chunk, position, this.cache)
     const offset = chunk.offsetOf(position)
-    const block = this.#cache.get(chunk.cacheKeyOf(offset - (offset % BLOCK_SIZE)))
+    const block = this.cache.get(chunk.cacheKeyOf(offset - (offset % BLOCK_SIZE)))
     if (block === undefined) return null
     const at = offset % BLOCK_SIZE
     const size = this.#check(block.verified, block.window, at, block.window.size, position)
@@ -169,8 +174,22 @@ export class LogReader {
   loadRecord(position: LogPosition, limit: LogPosition): Promise<RecordPlace | null> {
     const chunk = this.#chunks.find(position)
     return chunk.held(() =>
-      chunk.isCompact ? loadCompactRecord(chunk, position, this.#cache) : this.#loadPlainRecord(chunk, position, limit),
+      chunk.isCompact ? loadCompactRecord(chunk, position, this.cache) : this.#loadPlainRecord(chunk, position, limit),
     )
+  }
+
+  /**
+   * The record at `position`, read without its block and past the cache, into the slot of `slots` at `offset`.
+   * @returns null when it is larger than the slot, not what it should be, or in a compact chunk.
+   */
+  async loadAlone(position: LogPosition, limit: LogPosition, slots: ByteWindow, offset: number, slotSize: number) {
+    const chunk = this.#chunks.find(position)
+    const size = Math.min(slotSize, this.#endInFile(chunk, position, limit) - position)
+    if (chunk.isCompact || size < MIN_RECORD_SIZE) return null
+    const target = slots.bytes.subarray(offset, offset + size)
+    const filled = await chunk.held(() => this.#read(chunk, target, chunk.offsetOf(position)))
+    const result = checkRecord(slots, offset, offset + filled, position, this.#seed)
+    return typeof result === 'number' ? { window: slots, offset } : null
   }
 
   async #loadPlainRecord(chunk: ChunkFile, position: LogPosition, limit: LogPosition): Promise<RecordPlace> {
@@ -180,7 +199,7 @@ export class LogReader {
     const stop = Math.min(end, chunk.start + blockOffset + BLOCK_SIZE) as LogPosition
     const block = await this.#readRange(chunk, LogPosition.plus(chunk.start, blockOffset), stop)
     if (block.offset === 0 && block.window.size === BLOCK_SIZE && block.size === BLOCK_SIZE)
-      this.#cache.put(chunk.cacheKeyOf(blockOffset), block)
+      this.cache.put(chunk.cacheKeyOf(blockOffset), block)
     const at = block.offset + (offset - blockOffset)
     const result = this.#check(block.verified, block.window, at, block.size, position)
     if (typeof result === 'number') return { window: block.window, offset: at }

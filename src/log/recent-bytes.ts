@@ -35,7 +35,7 @@ export class RecentBytes {
     return slab
   }
 
-  /** Everything from here on is in memory; null when nothing is. */
+  /** Everything from here on is in memory, but for chunks that were rewritten; null when nothing is. */
   get start(): LogPosition | null {
     return this.#slabs[0]?.start ?? null
   }
@@ -66,9 +66,12 @@ export class RecentBytes {
     while (this.#slabsSize > KEPT_SIZE && this.#slabs[0]!.end <= position) this.#recycle(this.#slabs.shift()!)
   }
 
-  /** What stands below `position` was rewritten: its bytes are not those of the log any more. They must be written and followed. */
+  /**
+   * What stands below `position` was rewritten on disk: from now on it is read there. Slabs end with their chunk, so those of a chunk
+   * go as a whole; they are not reused, for somebody may be reading them.
+   */
   forgetBelow(position: LogPosition): void {
-    while (this.#slabs.length > 0 && this.#slabs[0]!.end <= position) this.#recycle(this.#slabs.shift()!)
+    while (this.#slabs.length > 0 && this.#slabs[0]!.end <= position) this.#slabsSize -= this.#slabs.shift()!.window.size
   }
 
   /** Bytes of memory held. */

@@ -9,6 +9,7 @@ import { encodeChunkFooter } from '../format/chunk-footer.ts'
 import { encodeChunkHeader, STORE_ID_SIZE } from '../format/chunk-header.ts'
 import { checksumSeed, PROOF_RECORD_SIZE } from '../format/log-record.ts'
 import { encodeProof, RecordStamp } from '../format/record-encoding.ts'
+import type { CheckedStart } from './active-hint.ts'
 import { BlockChecksums } from './block-checksums.ts'
 import { ChunkFile, chunkFileName, isUnfinishedChunk } from './chunk-file.ts'
 import type { LogState } from './chunk-log.ts'
@@ -41,11 +42,13 @@ export async function createLog(disk: Disk, directory: string, clock: Clock, chu
 /**
  * Makes the log that was found ready for appends. Every step can be repeated after a crash and leads to the same log:
  * 1. the torn tail becomes zeros, so that nothing in it can come back behind a shorter append;
- * 2. what no one has proven durable is written again, byte for byte, and synced: after a failed sync the page cache may show
- *    bytes that are not on the disk, and a sync of clean pages proves nothing (Rebello et al., ATC 2020);
- * 3. the same for the footer of a chunk behind which no record stands yet: records in the next chunk say that it is durable;
- * 4. the names are synced: the process that made the last chunk may have been killed before it could do so;
- * 5. a proof ends the log.
+ * 2. what no one has proven durable is written again, byte for byte, past the page cache: after a failed sync that may show bytes
+ *    that are not on the disk, and a sync of clean pages proves nothing (Rebello et al., ATC 2020);
+ * 3. the file is cut behind the last record, unless it was closed: zeros ahead that a process left when it died may be no better
+ *    than what it wrote;
+ * 4. the footer of a chunk behind which no record stands yet is written again, too: records in the next chunk say that it is durable;
+ * 5. the names are synced: the process that made the last chunk may have been killed before it could do so;
+ * 6. a proof ends the log.
  */
 export async function repairLog(
   disk: Disk,
@@ -84,10 +87,11 @@ export async function repairLog(
     blockChecksums.add(encodeChunkHeader(chunk.header))
     return { chunks: found.chunks, next: null, end: chunk.firstRecord, endsWithProof: true, eventCount: 0, blockChecksums }
   }
-  const mustSync = found.tailEnd > found.end || found.proven < found.end
   if (found.tailEnd > found.end) await active.zero(found.end, found.tailEnd)
   if (found.proven < found.end) await rewrite(active, found.proven, found.end)
-  if (mustSync) await active.file.datasync()
+  const isSound = found.checked?.isFinal === true && found.checked.end === found.end && found.tailEnd === found.end
+  if (active.offsetOf(found.end) < active.filledSize && !isSound) await active.cut(found.end)
+  else if (found.proven < found.end) await active.file.datasync()
   let end = found.end
   let endsWithProof = found.endsWithProof
   if (!endsWithProof && end + PROOF_RECORD_SIZE <= active.recordLimit) {
@@ -107,30 +111,27 @@ export async function repairLog(
     end,
     endsWithProof,
     eventCount: found.eventCount,
-    blockChecksums: await sumBlocks(active, end),
+    blockChecksums: await sumBlocks(active, end, found.checked),
   }
 }
 
 async function rewrite(chunk: ChunkFile, from: LogPosition, to: LogPosition): Promise<void> {
-  const buffer = Buffer.allocUnsafeSlow(Math.min(MIB, to - from))
-  for (let at = from; at < to; ) {
-    const piece = buffer.subarray(0, Math.min(buffer.length, to - at))
-    await chunk.read(piece, chunk.offsetOf(at))
-    await chunk.write(piece, at)
-    at = LogPosition.plus(at, piece.length)
-  }
+  // All of it at once: it may be nowhere but in the page cache, which drops its neighbours with what is written past it.
+  const bytes = Buffer.allocUnsafeSlow(to - from)
+  await chunk.read(bytes, chunk.offsetOf(from))
+  await chunk.rewriteDurably(bytes, from)
 }
 
 async function rewriteFooter(chunk: ChunkFile): Promise<void> {
   const footer = chunk.footer!
-  await chunk.file.write(encodeChunkFooter(footer), footer.dataSize)
-  await chunk.file.datasync()
+  await chunk.file.rewriteDurably(encodeChunkFooter(footer), footer.dataSize)
 }
 
-async function sumBlocks(chunk: ChunkFile, end: LogPosition): Promise<BlockChecksums> {
-  const blockChecksums = new BlockChecksums()
+async function sumBlocks(chunk: ChunkFile, end: LogPosition, checked: CheckedStart | null): Promise<BlockChecksums> {
+  const blockChecksums =
+    checked === null ? new BlockChecksums() : BlockChecksums.resume(checked.blockChecksums, checked.end - chunk.start)
   const buffer = Buffer.allocUnsafeSlow(Math.min(MIB, end - chunk.start))
-  for (let at = chunk.start; at < end; ) {
+  for (let at = LogPosition.plus(chunk.start, blockChecksums.size); at < end; ) {
     const piece = buffer.subarray(0, Math.min(buffer.length, end - at))
     await chunk.read(piece, chunk.offsetOf(at))
     blockChecksums.add(piece)

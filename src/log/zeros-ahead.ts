@@ -1,5 +1,4 @@
 import type { Clock } from '../core/clock.ts'
-import { isDiskFull } from '../core/errors.ts'
 import { ZERO_RUN_GROUP_LIMIT, ZERO_RUN_MAX_SIZE, ZERO_RUN_MIN_SIZE } from '../core/limits.ts'
 import type { LogPosition } from '../core/positions.ts'
 import type { ChunkFile } from './chunk-file.ts'
@@ -17,18 +16,13 @@ const PAUSE_MS = 5000
  */
 export class ZerosAhead {
   readonly #clock: Clock
-  readonly #hasUnsynced: () => boolean
   readonly #onFailure: (error: unknown) => void
   #running: Promise<void> | null = null
   #pausedUntilMs = 0
 
-  /**
-   * @param hasUnsynced whether records were written through the same descriptor that no sync has covered yet.
-   * @param onFailure called when a run fails with more than a full disk, or with a sync that may have been theirs.
-   */
-  constructor(clock: Clock, hasUnsynced: () => boolean, onFailure: (error: unknown) => void) {
+  /** @param onFailure called when a run fails, but for a full disk that refused its zeros. */
+  constructor(clock: Clock, onFailure: (error: unknown) => void) {
     this.#clock = clock
-    this.#hasUnsynced = hasUnsynced
     this.#onFailure = onFailure
   }
 
@@ -44,24 +38,13 @@ export class ZerosAhead {
     const left = chunk.filledSize - chunk.offsetOf(end)
     if (left >= runSize * LEFT_SHARE || chunk.filledSize >= chunk.header.chunkSize) return
     if (this.#clock.monotonic() < this.#pausedUntilMs) return
-    this.#running = this.#run(chunk, runSize - Math.max(0, left)).finally(() => {
-      this.#running = null
-    })
-  }
-
-  async #run(chunk: ChunkFile, size: number): Promise<void> {
-    let isSyncing = false
-    try {
-      const end = await chunk.writeZeros(size)
-      if (end === null) return
-      isSyncing = true
-      await chunk.file.datasync()
-      chunk.filled(end)
-    } catch (error) {
-      // A sync that fails takes the error with it: records that it covered, too, would be told by the next one that all is well.
-      const isHarmless = isDiskFull(error) && !(isSyncing && this.#hasUnsynced())
-      if (isHarmless) this.#pausedUntilMs = this.#clock.monotonic() + PAUSE_MS
-      else this.#onFailure(error)
-    }
+    this.#running = chunk
+      .extendZeros(runSize - Math.max(0, left))
+      .then(hasRoom => {
+        if (!hasRoom) this.#pausedUntilMs = this.#clock.monotonic() + PAUSE_MS
+      }, this.#onFailure)
+      .finally(() => {
+        this.#running = null
+      })
   }
 }

@@ -141,8 +141,9 @@ export class RetentionJudge {
   }
 
   async #firstRevision(stream: string, last: number, retention: Retention | null): Promise<number> {
-    if (retention?.isTombstoned) return Number.POSITIVE_INFINITY
+    // First: what says that a stream is deleted for good must outlive the stream.
     if (streamDescribedBy(stream) !== null || NOTES.test(stream)) return last
+    if (retention?.isTombstoned) return Number.POSITIVE_INFINITY
     if (stream === ERASED_STREAM) return this.#firstErasureSince()
     return retention?.firstRevision(last) ?? 0
   }

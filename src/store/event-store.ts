@@ -12,7 +12,7 @@ import { AllReader, type ReadAllOptions } from '../streams/all-reader.ts'
 import { EventSelection } from '../streams/event-filter.ts'
 import { type EventReading, eventReading, type NextBatch } from '../streams/event-reading.ts'
 import { StreamList, type StreamSummary } from '../streams/stream-list.ts'
-import { checkReadOptions, type ReadStreamOptions, StreamReader } from '../streams/stream-reader.ts'
+import { checkReadOptions, type ReadStreamOptions, type StreamExtent, StreamReader } from '../streams/stream-reader.ts'
 import { type Consumer, type ConsumerOptions, NamedConsumer } from '../subscriptions/consumer.ts'
 import { type ConsumerGroup, OpenGroup } from '../subscriptions/consumer-group.ts'
 import { type Entity, type EntityOptions, FoldedEntity } from '../subscriptions/entity.ts'
@@ -23,7 +23,8 @@ import { OpenProjection, type Projection, type ProjectionOptions } from '../subs
 import { type SubscribeOptions, subscribe } from '../subscriptions/subscribe.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { type PartitionedTopic, type Topic, type TopicOptions, topicOf } from '../subscriptions/topic.ts'
-import { type AppendOptions, type CommitOptions, fromHouse, type HouseAppendOptions } from './admission.ts'
+import type { AppendOptions, CommitOptions } from './admission.ts'
+import { followedStore } from './followed-store.ts'
 import type { BackupCallOptions, ScavengeCallOptions } from './maintenance.ts'
 import { openForReading } from './open-for-reading.ts'
 import { openForWriting } from './open-for-writing.ts'
@@ -78,18 +79,12 @@ export class EventStore {
       read: (stream, options, upTo) => this.#whileOpen(this.#streams.read(stream, options, rooms.beforeRead, upTo)),
       append: (stream, events, options) => this.append(stream, events, options),
     }
-    this.#followers = new FollowerDesk({
-      ...{ reader, published: chaser.published, storeId, streams: this.#streams, clock },
-      look: rooms.writing === null ? async () => void (await rooms.beforeRead()) : null,
-      client: {
-        append: (stream, events, options) =>
-          new Promise((resolve, reject) => {
-            const house: HouseAppendOptions = { ...options, [fromHouse]: true }
-            rooms.admit(stream, events, house, resolve as Resolve, reject)
-          }),
+    this.#followers = new FollowerDesk(
+      followedStore(rooms, this.#streams, clock, {
+        extent: stream => this.#extent(stream),
         readStream: (stream, options) => this.readStream(stream, options),
-      },
-    })
+      }),
+    )
   }
 
   /**
@@ -215,9 +210,13 @@ export class EventStore {
 
   /** The stream's last revision; null when there is no such stream, or it is deleted. */
   async head(stream: string): Promise<Revision | null> {
+    return (await this.#extent(stream))?.lastRevision ?? null
+  }
+
+  async #extent(stream: string): Promise<StreamExtent | null> {
     this.#refuseIfClosed()
     await this.#rooms.beforeRead()
-    return (await this.#streams.extent(stream))?.lastRevision ?? null
+    return this.#streams.extent(stream)
   }
 
   async exists(stream: string): Promise<boolean> {
@@ -299,8 +298,8 @@ export class EventStore {
   /**
    * Rewrites completed chunks without the events that retention, deletion and erasure have given up, while the store is in use.
    * Positions stay as they are.
-   * @throws (rejects with) ReadOnlyStoreError, InvalidArgumentError when one is running, CorruptLogError, ReadFailedError, the
-   *   signal's reason; chunks that were rewritten by then stay so
+   * @throws (rejects with) ReadOnlyStoreError, InvalidArgumentError when one is running, CorruptLogError, ReadFailedError,
+   *   DiskFullError, WriterFailedError, the signal's reason, the system's error; chunks that were rewritten by then stay so
    */
   async scavenge(options: ScavengeCallOptions = {}): Promise<ScavengeResult> {
     return this.#writing().maintenance.scavenge(options)

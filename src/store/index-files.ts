@@ -2,6 +2,7 @@ import type { LogPosition } from '../core/positions.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { ChunkSequence } from '../log/chunk-sequence.ts'
 import type { LogReader } from '../log/log-reader.ts'
+import { fingerprintOf } from '../streams/chunk-ranges.ts'
 import { IndexFiles } from '../streams/index-files.ts'
 import { indexRange } from '../streams/index-range.ts'
 import { TimeSlices } from '../streams/time-slices.ts'
@@ -27,13 +28,15 @@ export interface IndexedStore {
 export async function openIndexFiles(store: IndexedStore, mode: 'read' | 'write', options: CheckedOptions): Promise<IndexFiles> {
   const { disk, directory, storeId, chunks, reader, logEnd } = store
   const { clock, logger, cacheBytes } = options
+  const firstNumber = chunks.all[0]!.header.number
   const files = await IndexFiles.open(disk, directory, {
     storeId,
     completedChunks: chunks.all
       .filter(chunk => chunk.isComplete)
       .map(({ header, start, end }) => ({ number: header.number, start, end })),
     logEnd,
-    fingerprintOf: (firstChunk, lastChunk) => fingerprintOf(chunks, firstChunk, lastChunk),
+    fingerprintOf: (firstChunk, lastChunk) =>
+      fingerprintOf({ firstChunk, lastChunk }, number => chunks.all[number - firstNumber]?.header.generation ?? 0),
     cacheBytes: cacheBytes * INDEX_SHARE,
     clock,
     mode,
@@ -47,16 +50,6 @@ export async function openIndexFiles(store: IndexedStore, mode: 'read' | 'write'
     await files.close().catch(() => {})
     throw error
   }
-}
-
-/** Tells the chunks that an index file was made from: each time one is rewritten, its generation grows. */
-function fingerprintOf({ all }: ChunkSequence, firstChunk: number, lastChunk: number): number {
-  const first = all[0]!.header.number
-  let fingerprint = 0
-  for (let number = firstChunk; number <= lastChunk; number++) {
-    fingerprint = (Math.imul(fingerprint, 31) + (all[number - first]?.header.generation ?? 0)) >>> 0
-  }
-  return fingerprint
 }
 
 async function rebuild(files: IndexFiles, { logger }: CheckedOptions): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts'
-import { InvalidArgumentError, StreamNotFoundError } from '../core/errors.ts'
+import { InvalidArgumentError, StreamNotFoundError, TailraceError } from '../core/errors.ts'
 import { type BackupProgress, type BackupResult, backupLog } from '../log/backup.ts'
 import type { LogFiles } from '../log/log-files.ts'
 import { type Erasures, RetentionJudge } from '../scavenge/retention-judge.ts'
@@ -76,9 +76,12 @@ export class Maintenance {
   }
 
   async #scavenge({ signal, onProgress }: ScavengeCallOptions): Promise<ScavengeResult> {
-    const { writer, index, loader, clock, ids, indexFiles } = this.#rooms
+    const { writer, files, index, loader, clock, ids, indexFiles } = this.#rooms
     await completeActiveChunk(writer)
     await this.#rooms.settled()
+    // What is written to index files from here on is of chunks that nobody rewrites: what is rewritten has its file.
+    index.completeBelow(files.chunks.active.start)
+    await indexFiles.settled()
     const began = writer.flushed.position
     const judge = new RetentionJudge(index, loader, await this.#rooms.erasures(), began, clock.now())
     const rewritten: number[] = []
@@ -117,7 +120,8 @@ function completeActiveChunk(writer: StorageWriter): Promise<void> {
   return new Promise((resolve, reject) => {
     const completed = (error: unknown) => {
       if (error === undefined || error === null) resolve()
-      else reject(error)
+      // What ends the writer is told as it comes from the system.
+      else reject(error instanceof TailraceError ? error : writerFailed(error, 'rejected'))
     }
     writer.queue.push({ kind: 'complete', size: 0, isFlushable: false, completed })
   })

@@ -1,9 +1,10 @@
 import { StorageChaser } from '../chaser/storage-chaser.ts'
-import { InvalidArgumentError, ReadOnlyStoreError } from '../core/errors.ts'
+import { CorruptLogError, InvalidArgumentError, ReadOnlyStoreError } from '../core/errors.ts'
+import type { LogPosition } from '../core/positions.ts'
 import type { Disk } from '../disk/disk.ts'
 import { checksumSeed } from '../format/log-record.ts'
 import { BlockCache } from '../log/block-cache.ts'
-import { findLog } from '../log/find-log.ts'
+import { type FoundLog, findLog } from '../log/find-log.ts'
 import { LogFollower } from '../log/log-follower.ts'
 import { LogReader } from '../log/log-reader.ts'
 import { RecentBytes } from '../log/recent-bytes.ts'
@@ -14,24 +15,57 @@ import { openError } from './open-error.ts'
 import type { CheckedOptions } from './options.ts'
 import type { Rooms } from './rooms.ts'
 
+/** How often another process may write on while the store is being opened. */
+const MAX_LOOKS = 10
+
 /** Wires a store that reads and follows: no lock, no write, no writer; the chaser follows what another process has flushed. */
 export async function openForReading(disk: Disk, directory: string, options: CheckedOptions): Promise<Rooms> {
   const startedMs = options.clock.monotonic()
-  const found = await findLog(disk, directory, 'read').catch((error: unknown) => {
-    throw openError(error, directory)
-  })
-  if (found === null) throw new InvalidArgumentError(`there is no store in ${directory}; open it for writing to create one`)
+  let lastEnd: LogPosition | null = null
+  for (let look = 1; ; look++) {
+    const found = await findLog(disk, directory, 'read').catch((error: unknown) => {
+      throw openError(error, directory)
+    })
+    if (found === null) throw new InvalidArgumentError(`there is no store in ${directory}; open it for writing to create one`)
+    const follower = new LogFollower(disk, directory, found)
+    try {
+      return await wire(disk, directory, options, found, follower, startedMs)
+    } catch (error) {
+      await follower.close().catch(() => {})
+      // Files that were looked at later may know more than the log that was looked at first; a log that stands still lacks it.
+      const isAhead = error instanceof CorruptLogError && found.end !== lastEnd
+      if (!isAhead || look === MAX_LOOKS) throw error
+      lastEnd = found.end
+    }
+  }
+}
+
+async function wire(
+  disk: Disk,
+  directory: string,
+  options: CheckedOptions,
+  found: FoundLog,
+  follower: LogFollower,
+  startedMs: number,
+): Promise<Rooms> {
   const { storeId, chunks } = found
-  const follower = new LogFollower(disk, directory, found)
   const cache = new BlockCache(options.cacheBytes)
   const reader = new LogReader(chunks, new RecentBytes(), cache, checksumSeed(storeId))
   const files = await openIndexFiles({ disk, directory, storeId, chunks, reader, logEnd: found.end }, 'read', options)
   const index = new StreamIndex(chunks, files, files.end)
+  /** What the log behind the published position is damaged by: to go on as if it ended there would hide events. */
+  let failure: { readonly error: unknown } | null = null
   const chaser = new StorageChaser(reader, follower.flushed, files.end, [index], error => {
+    failure = { error }
     options.logger?.error({ err: error }, 'the store can no longer be followed')
   })
   const loader = new HeadLoader(index, reader, () => chaser.published.position)
-  await chaser.start()
+  try {
+    await chaser.start()
+  } catch (error) {
+    await files.close().catch(() => {})
+    throw error
+  }
   return {
     storeId,
     recovery: {
@@ -53,6 +87,7 @@ export async function openForReading(disk: Disk, directory: string, options: Che
     async beforeRead() {
       await follower.refresh()
       await chaser.settled()
+      if (failure !== null) throw failure.error
     },
     async close() {
       chaser.stop()

@@ -126,7 +126,15 @@ async function wireFound(
   )
   const streams = new StreamReader(index, loader, reader, chaser.published, storeId, clock)
   const maintenance = new Maintenance({
-    ...{ files: { disk, directory, chunks: log.chunks }, index, indexFiles: files, loader, ids, writer, clock },
+    ...{
+      files: { disk, directory, chunks: log.chunks },
+      index,
+      indexFiles: files,
+      loader,
+      ids,
+      writer,
+      clock,
+    },
     settled: () => chaser.settled(),
     erasures: () => erasuresOf(streams),
   })

@@ -11,11 +11,11 @@ import { type CachedHead, HeadCache } from './head-cache.ts'
 import type { HeadLoader } from './head-loader.ts'
 import { RecentEvents } from './recent-events.ts'
 import { Retention, streamDescribedBy } from './retention.ts'
-import type { RetryCheck } from './retry-check.ts'
+import type { RetryCheck, RetryClaim } from './retry-check.ts'
 import type { SuppliedIdMemory } from './supplied-id-memory.ts'
 
-/** What the ids of a part's events say: none is known, all are from a revision on, only the log can tell, or some are. */
-type Standing = 'new' | number | 'stale' | 'mixed'
+/** What the ids of a part's events say: none is known, all stand from a revision on, only some do, or only the log can tell. */
+type Standing = 'new' | number | 'mixed' | 'stale'
 
 /**
  * The rules by which an append is written or refused, in this order: is it a retry, is every stream where the appender
@@ -90,18 +90,17 @@ export class AppendRules implements AppendCheck {
 
   /** Null when nothing of it was written before. */
   #decideRetry(parts: readonly AppendPart[]): Verdict | null {
-    const standings: Standing[] = []
-    for (const part of parts) if (part.events.length > 0) standings.push(this.#standing(part))
-    if (standings.every(standing => standing === 'new')) return null
-    if (standings.includes('mixed') || standings.includes('new')) {
+    const standings = parts.map(part => (part.events.length === 0 ? null : this.#standing(part)))
+    const wasWritten = (standing: Standing | null) => standing !== null && standing !== 'new'
+    if (!standings.some(wasWritten)) return null
+    if (standings.includes('new') || standings.includes('mixed')) {
       // Some of its events stand in the log, and others don't: this is another append than the one that was written.
-      const odd = ['stale', 'mixed'].map(odd => standings.indexOf(odd as Standing)).find(index => index >= 0)
-      const written = parts.filter(({ events }) => events.length > 0)
-      const { head, expected } = written[odd ?? standings.findIndex(standing => standing !== 'new')]!
+      const stale = standings.indexOf('stale')
+      const { head, expected } = parts[stale >= 0 ? stale : standings.findIndex(wasWritten)]!
       return { kind: 'rejected', error: refusal(head as CachedHead, expected) }
     }
-    const known = standings as (number | 'stale')[]
-    return { kind: 'deferred', answer: () => this.#retries.answer(parts, known) }
+    const claims = parts.map((part, i) => claimOf(part, standings[i] as number | 'stale' | null))
+    return { kind: 'deferred', answer: () => this.#retries.answer(claims) }
   }
 
   #standing({ head: anyHead, expected, events }: AppendPart): Standing {
@@ -190,6 +189,13 @@ function partsOf(append: AppendMessage): readonly AppendPart[] {
   const { terms, head, expected, rest, firstRevision } = append
   if (terms !== null && terms.parts.length > 0) return terms.parts
   return [{ head, expected, events: append.eventCount === 0 ? [] : [append, ...rest], firstRevision }]
+}
+
+/** Where the stream is now: what is appended until the answer must not change it. */
+function claimOf({ head: anyHead, expected, events }: AppendPart, standing: number | 'stale' | null): RetryClaim | null {
+  const head = anyHead as CachedHead
+  if (standing === null) return null
+  return { head, expected, events, standing, actual: head.revision, truncateBefore: head.retention?.metadata.truncateBefore ?? 0 }
 }
 
 function idsOf(events: readonly EncodableEvent[]): (Uint8Array | undefined)[] {

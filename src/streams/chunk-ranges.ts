@@ -30,3 +30,12 @@ export function nextMerge<R extends ChunkRange>(ranges: readonly R[]): R[] | nul
   }
   return null
 }
+
+/** Tells the chunks that an index file was made from: each time one is rewritten, its generation grows. */
+export function fingerprintOf({ firstChunk, lastChunk }: ChunkRange, generationOf: (chunk: number) => number): number {
+  let fingerprint = 0
+  for (let chunk = firstChunk; chunk <= lastChunk; chunk++) {
+    fingerprint = (Math.imul(fingerprint, 31) + generationOf(chunk)) >>> 0
+  }
+  return fingerprint
+}

@@ -130,28 +130,36 @@ export class ConditionCheck {
       const run: StreamRun | null = await this.#index.lastRun(name, hashOf(name, 0, name.length))
       if (run === null || run.lastPosition <= after) continue
       if (condition.types === null) return true
-      const places = await this.#placesBehind(name, after, this.#published().position)
-      for (const position of places) {
+      const { positions, isWhole } = await this.#placesBehind(name, after, this.#published().position)
+      // Where an event was scavenged nobody knows its type any more: it stands against every one.
+      if (!isWhole) return true
+      for (const position of positions) {
         const place = await prepareAt(this.#log, position, this.#published().position)
-        // Where an event was scavenged nobody knows its type any more: it stands against every one.
         if (place === null || isAmong(place.window, place.offset, condition.types)) return true
       }
     }
     return false
   }
 
-  /** Positions of the stream's events behind `after` and below `limit`, in order. */
-  async #placesBehind(name: Uint8Array, after: LogPosition, limit: LogPosition): Promise<LogPosition[]> {
+  /** Where the stream's events behind `after` and below `limit` are, in order, and whether all that ever were there still are. */
+  async #placesBehind(
+    name: Uint8Array,
+    after: LogPosition,
+    limit: LogPosition,
+  ): Promise<{ positions: LogPosition[]; isWhole: boolean }> {
     const events = new StreamEvents(await this.#index.runs(name, hashOf(name, 0, name.length)))
     const positions: LogPosition[] = []
-    for (let next = Number.MAX_SAFE_INTEGER; ; ) {
+    let isWhole = true
+    for (let next: number = Number.MAX_SAFE_INTEGER, before: number | null = null; ; ) {
       const places = await this.#index.hold(events.backwards(next, PLACE_COUNT))
-      for (const { position } of places) {
-        if (position <= after) return positions.reverse()
+      for (const { position, revision } of places) {
+        isWhole &&= before === null || revision === before - 1
+        if (position <= after) return { positions: positions.reverse(), isWhole }
         if (position < limit) positions.push(position)
+        before = revision
       }
-      if (places.length < PLACE_COUNT) return positions.reverse()
-      next = places.at(-1)!.revision - 1
+      if (places.length < PLACE_COUNT) return { positions: positions.reverse(), isWhole: isWhole && (before ?? 0) === 0 }
+      next = before! - 1
     }
   }
 
@@ -167,7 +175,8 @@ export class ConditionCheck {
     const events: RecordedEvent[] = []
     for (const stream of streams!) {
       let found = 0
-      for (const position of await this.#placesBehind(encodeStreamName(stream), after, limit)) {
+      const { positions } = await this.#placesBehind(encodeStreamName(stream), after, limit)
+      for (const position of positions) {
         const place = await prepareAt(this.#log, position, limit)
         if (place === null || (types !== null && !isAmong(place.window, place.offset, types))) continue
         events.push(this.#copied(place.window, place.offset))
@@ -183,15 +192,15 @@ export class ConditionCheck {
     for (const part of this.#index.parts()) {
       if (part.end <= after || !(await this.#hasTypeIn(part, types!, after))) continue
       const from = await this.#log.boundaryFrom(Math.max(part.start, after) as LogPosition, limit)
-      const end = Math.min(part.end, limit) as LogPosition
-      for (let next = from; next < end; ) {
-        const batch = await this.#log.readForward(next, end, READ_SIZE)
+      // The log is read up to a place where a record ends; a part may end within its last one.
+      for (let next = from; next < part.end; ) {
+        const batch = await this.#log.readForward(next, limit, READ_SIZE)
         if (batch === null) break
         next = batch.next
         for (const offset of batch.offsets) {
           if (typeOf(batch.window.view, offset) !== RecordType.prepare || !isAmong(batch.window, offset, types!)) continue
           const event = new StoredEvent(batch.window, offset, this.#storeId)
-          if (event.position > after) events.push(event)
+          if (event.position > after && event.position < part.end) events.push(event)
           if (events.length > MAX_CONFLICTS) return events
         }
       }

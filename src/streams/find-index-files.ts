@@ -1,6 +1,7 @@
 import { CorruptLogError, systemErrorCode } from '../core/errors.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { type Disk, joinPath } from '../disk/disk.ts'
+import type { IndexHeader } from '../format/index-layout.ts'
 import { closeAll } from '../log/close-all.ts'
 import { isCounterRange, uncovered } from './chunk-ranges.ts'
 import type { IndexFile } from './index-file.ts'
@@ -61,7 +62,15 @@ export async function findIndexFiles(
       }),
     )
     for (const result of results) if (result.status === 'rejected') throw result.reason
-    for (const { name, file } of opened) refuseIfLost(joinPath(directory, name), file, log)
+    for (const { name, file } of opened) {
+      const known = lostEndOf(file.header, log)
+      if (known === null) continue
+      throw new CorruptLogError(
+        joinPath(directory, name),
+        log.logEnd,
+        `an index of positions up to ${known}, but the log ends here`,
+      )
+    }
   } catch (error) {
     await closeAll(opened.map(({ file }) => file))
     // Another process has merged the file meanwhile.
@@ -69,7 +78,7 @@ export async function findIndexFiles(
       return findIndexFiles(disk, directory, log, cache, listing + 1)
     throw error
   }
-  const fitting = opened.filter(({ file }) => fits(file, log))
+  const fitting = opened.filter(({ file }) => fitsLog(file.header, log))
   const complete = fitting.filter(({ file }) => !file.header.isPartial)
   const partial = fitting.filter(({ file }) => file.header.isPartial).map(({ file }) => file)
   const files = [...uncovered(complete.map(({ file }) => ({ ...rangeOf(file), file }))).map(({ file }) => file), ...partial]
@@ -81,15 +90,17 @@ export async function findIndexFiles(
   return { files, useless }
 }
 
-function refuseIfLost(path: string, { header }: IndexFile, { completedChunks, logEnd }: IndexedLog): void {
+/** @returns up to where a file knows the log, if that is further than the log goes; null if nothing is missing. */
+export function lostEndOf(header: IndexHeader, { completedChunks, logEnd }: IndexedLog): LogPosition | null {
   const lastCompleted = completedChunks.at(-1)
-  if (lastCompleted !== undefined && header.end <= lastCompleted.end) return
-  const known = header.isPartial ? header.end : header.eventCount === 0 ? header.start : header.lastPosition + 1
-  if (known <= logEnd) return
-  throw new CorruptLogError(path, logEnd, `an index of positions up to ${known}, but the log ends here`)
+  if (lastCompleted !== undefined && header.end <= lastCompleted.end) return null
+  if (header.isPartial) return header.end > logEnd ? header.end : null
+  const known = header.eventCount === 0 ? header.start : ((header.lastPosition + 1) as LogPosition)
+  return known > logEnd ? known : null
 }
 
-function fits({ header }: IndexFile, log: IndexedLog): boolean {
+/** Whether the file speaks of the chunks as they are. */
+export function fitsLog(header: IndexHeader, log: IndexedLog): boolean {
   const { firstChunk, lastChunk, start, end, isPartial, fingerprint } = header
   const { completedChunks } = log
   if (fingerprint !== log.fingerprintOf(firstChunk, lastChunk)) return false

@@ -46,6 +46,11 @@ export class HeadCache {
   readonly #heads = new Map<string, CachedHead>()
   readonly #keptCount: number
   #heldCount = 0
+  /**
+   * A clock hand: the map keeps the order of insertion. It is kept, because a new one would have to pass over all that was deleted
+   * since the map was last laid out anew, which is as many as there are heads.
+   */
+  #hand: Iterator<CachedHead, undefined> = this.#heads.values()
 
   constructor(keptCount = KEPT_HEAD_COUNT) {
     this.#keptCount = keptCount
@@ -79,15 +84,23 @@ export class HeadCache {
     else if (this.#heads.size - this.#heldCount > this.#keptCount) this.#evict()
   }
 
-  /** A clock hand: the map keeps the order of insertion. */
   #evict(): void {
-    let rounds = 0
-    for (const head of this.#heads.values()) {
+    for (let round = 0; round < ROUNDS_PER_RELEASE; round++) {
+      const head = this.#underHand()
+      if (head === undefined) return
       this.#heads.delete(head.name)
       if (head.holderCount === 0 && !head.isUsed) return
       head.isUsed = false
       this.#heads.set(head.name, head)
-      if (++rounds === ROUNDS_PER_RELEASE) return
     }
+  }
+
+  #underHand(): CachedHead | undefined {
+    let { value } = this.#hand.next()
+    if (value === undefined) {
+      this.#hand = this.#heads.values()
+      value = this.#hand.next().value
+    }
+    return value
   }
 }

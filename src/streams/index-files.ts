@@ -2,7 +2,7 @@ import type { Clock } from '../core/clock.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { type Disk, joinPath } from '../disk/disk.ts'
 import { MemoryDisk } from '../disk/memory-disk.ts'
-import type { IndexCoverage } from '../format/index-layout.ts'
+import type { IndexCoverage, IndexHeader } from '../format/index-layout.ts'
 import { closeAll } from '../log/close-all.ts'
 import type { ActiveIndex } from './active-index.ts'
 import { nextMerge } from './chunk-ranges.ts'
@@ -46,6 +46,8 @@ export class IndexFiles {
   /** In order; those in memory are being written, or could not be. */
   #parts: readonly (FilePart | ActiveIndex)[] = []
   #work: Promise<void> = Promise.resolve()
+  /** Files that are being closed, because nobody asks them any more. */
+  readonly #leaving = new Set<Promise<void>>()
   #isClosing = false
 
   private constructor(disk: Disk, directory: string, options: IndexFilesOptions) {
@@ -69,7 +71,7 @@ export class IndexFiles {
     if (options.mode === 'write') {
       for (const name of found.useless) await disk.remove(joinPath(directory, name)).catch(options.onFailure)
     }
-    if (files.missing.length === 0) files.#mergeLater()
+    if (options.mode === 'write' && files.missing.length === 0) files.#tidyLater()
     return files
   }
 
@@ -102,7 +104,14 @@ export class IndexFiles {
 
   /** Closes the files that nobody else holds. */
   release(parts: readonly IndexPart[]): void {
-    for (const part of parts) if (part instanceof FilePart) part.letGo().catch(this.#options.onFailure)
+    for (const part of parts) {
+      if (!(part instanceof FilePart)) continue
+      const leaving: Promise<void> = part
+        .letGo()
+        .catch(this.#options.onFailure)
+        .finally(() => this.#leaving.delete(leaving))
+      this.#leaving.add(leaving)
+    }
   }
 
   /**
@@ -118,7 +127,7 @@ export class IndexFiles {
         this.#replace([], part)
       }
     })
-    this.#mergeLater()
+    this.#tidyLater()
     return rebuilt
   }
 
@@ -138,7 +147,7 @@ export class IndexFiles {
       this.#chunks.push({ number: this.#nextChunk, start, end })
     }
     const written = this.#queue(() => this.#writeActive())
-    if (kind === 'complete') this.#mergeLater()
+    if (kind === 'complete') this.#tidyLater()
     return written
   }
 
@@ -148,13 +157,21 @@ export class IndexFiles {
    * @throws CorruptLogError, ReadFailedError
    */
   refresh(chunkNumbers: readonly number[]): Promise<void> {
-    return this.#queue(async () => {
+    const refreshed = this.#queue(async () => {
       for (const part of this.#fileParts) {
         const { firstChunk, lastChunk, isPartial } = part.header
         if (isPartial || !chunkNumbers.some(number => number >= firstChunk && number <= lastChunk)) continue
         this.#replace([part], await this.#made(this.#coverageOf(firstChunk, lastChunk)))
       }
+      // What could not be written is in memory.
+      for (const { number, start, end } of this.#chunks.filter(chunk => chunkNumbers.includes(chunk.number))) {
+        const parts = this.#parts.filter(part => part.start >= start && part.end <= end)
+        if (parts.every(part => part instanceof FilePart)) continue
+        this.#replace(parts, await this.#made(this.#coverageOf(number, number)))
+      }
     })
+    this.#tidyLater()
+    return refreshed
   }
 
   /** Resolves when there is nothing left to write or merge, or it failed. */
@@ -172,11 +189,11 @@ export class IndexFiles {
     const parts = this.#parts
     this.#parts = []
     await closeAll(parts.flatMap(part => (part instanceof FilePart ? [{ close: () => part.letGo() }] : [])))
+    await Promise.all(this.#leaving)
   }
 
   get #nextChunk(): number {
-    const last = this.#chunks.at(-1)
-    return last === undefined ? 0 : last.number + 1
+    return (this.#chunks.at(-1)?.number ?? -1) + 1
   }
 
   /** One thing after the other; what fails does not keep the next one from its turn. */
@@ -186,17 +203,37 @@ export class IndexFiles {
     return done
   }
 
-  #mergeLater(): void {
-    this.#queue(() => this.#merge()).catch(this.#options.onFailure)
+  #tidyLater(): void {
+    const tidy = this.#options.mode === 'write' ? () => this.#merge() : () => this.#takeOver()
+    this.#queue(tidy).catch(this.#options.onFailure)
+  }
+
+  /** The files that the writing process has made since stand for what is in memory here, and for those that it has merged. */
+  async #takeOver(): Promise<void> {
+    if (this.#isClosing) return
+    // It may be ahead.
+    const log = { ...this.#options, completedChunks: this.#chunks, logEnd: Number.MAX_SAFE_INTEGER as LogPosition }
+    const { files } = await findIndexFiles(this.#disk, this.#directory, log, this.#cache)
+    for (const file of files) {
+      const { start, end, isPartial } = file.header
+      const covered = this.#parts.filter(part => part.start >= start && part.end <= end)
+      const isKnown = covered.every(part => part instanceof FilePart && part.disk === this.#disk) && covered.length < 2
+      if (isPartial || isKnown) await file.close()
+      else this.#replace(covered, this.#partOf(this.#disk, file))
+    }
   }
 
   async #merge(): Promise<void> {
-    while (this.#options.mode === 'write' && !this.#isClosing) {
+    while (!this.#isClosing) {
       const complete = this.#fileParts.filter(({ header }) => !header.isPartial)
       const ranges = complete.map(part => ({ part, firstChunk: part.header.firstChunk, lastChunk: part.header.lastChunk }))
       const chosen = nextMerge(ranges)
       if (chosen === null) return
       const sources = chosen.map(({ part }) => part)
+      // A chunk was rewritten since: its file is about to be made anew, and must not be taken for one of the new chunk.
+      const isStale = ({ firstChunk, lastChunk, fingerprint }: IndexHeader) =>
+        fingerprint !== this.#options.fingerprintOf(firstChunk, lastChunk)
+      if (sources.some(({ header }) => isStale(header))) return
       const coverage = this.#coverageOf(chosen[0]!.firstChunk, chosen.at(-1)!.lastChunk)
       this.#replace(sources, await this.#write(this.#disk, coverage, sources))
     }
@@ -302,7 +339,8 @@ export class IndexFiles {
     for (const old of replaced) {
       if (!(old instanceof FilePart)) continue
       // A partial file that was written anew has the same name.
-      if (old.path !== part.path && (old.disk !== this.#disk || this.#options.mode === 'write')) old.markObsolete()
+      const isOverwritten = old.disk === part.disk && old.path === part.path
+      if (!isOverwritten && (old.disk !== this.#disk || this.#options.mode === 'write')) old.markObsolete()
       this.release([old])
     }
   }

@@ -1,14 +1,25 @@
 import { WrongExpectedRevisionError, withoutStack } from '../core/errors.ts'
 import { EVENT_ID_SIZE } from '../core/event-id.ts'
+import type { ExpectedRevision } from '../core/events.ts'
 import { LogPosition, Revision } from '../core/positions.ts'
 import { flagsOf, PrepareFlag, suppliedIdOffsetOf } from '../format/log-record.ts'
 import type { EncodableEvent } from '../format/record-encoding.ts'
 import type { LogReader } from '../log/log-reader.ts'
-import type { AppendPart } from '../writer/append-terms.ts'
 import type { FinalVerdict, RevisionRange } from '../writer/verdict.ts'
 import type { CachedHead } from './head-cache.ts'
 import { type EventPlace, prepareAt, StreamEvents } from './stream-events.ts'
 import type { StreamIndex } from './stream-index.ts'
+
+/** What an append claims to have written to a stream, and where that stream was when it said so. */
+export interface RetryClaim {
+  readonly head: CachedHead
+  readonly expected: ExpectedRevision
+  readonly events: readonly EncodableEvent[]
+  /** The revision from which on its events are known to stand; 'stale': they must stand behind the expected revision. */
+  readonly standing: number | 'stale'
+  readonly actual: Revision
+  readonly truncateBefore: number
+}
 
 /**
  * Whether an append whose expected revision is behind the stream's is a retry: then the events behind that revision are its
@@ -26,35 +37,26 @@ export class RetryCheck {
     this.#published = published
   }
 
-  /**
-   * @param known for each part with events the revision at which they are known to stand, or 'stale': behind the expected one.
-   */
-  async answer(parts: readonly AppendPart[], known: readonly (number | 'stale')[]): Promise<FinalVerdict> {
+  /** @param claims one for each part of the append; null for a part without events. */
+  async answer(claims: readonly (RetryClaim | null)[]): Promise<FinalVerdict> {
     const revisions: (RevisionRange | null)[] = []
     let position = LogPosition.start
-    let next = 0
-    for (const part of parts) {
-      if (part.events.length === 0) {
-        revisions.push(null)
-        continue
-      }
-      const standing = known[next++]!
-      const places = await this.#placesOf(part, standing)
-      if (places === null) return this.#refusal(part)
-      revisions.push({ firstRevision: places[0]!.revision, lastRevision: places.at(-1)!.revision })
-      if (places.at(-1)!.position > position) position = places.at(-1)!.position
+    for (const claim of claims) {
+      const places = claim === null ? null : await this.#placesOf(claim)
+      if (claim !== null && places === null) return refusal(claim)
+      revisions.push(places && { firstRevision: places[0]!.revision, lastRevision: places.at(-1)!.revision })
+      if (places !== null && places.at(-1)!.position > position) position = places.at(-1)!.position
     }
     return { kind: 'duplicate', position, revisions }
   }
 
   /** Where the events of the part stand; null when other events stand there. */
-  async #placesOf({ head, expected, events }: AppendPart, standing: number | 'stale'): Promise<EventPlace[] | null> {
-    const cached = head as CachedHead
-    const stream = new StreamEvents(await this.#index.runs(cached.nameBytes, cached.hash))
+  async #placesOf({ head, expected, events, standing, truncateBefore }: RetryClaim): Promise<EventPlace[] | null> {
+    const stream = new StreamEvents(await this.#index.runs(head.nameBytes, head.hash))
     const count = events.length
     if (standing !== 'stale') return whole(await this.#index.hold(stream.forwards(standing, count)), standing, count)
     // A stream that was deleted begins again where it was truncated.
-    const starts = typeof expected === 'number' ? [expected + 1] : [0, cached.committedRetention?.metadata.truncateBefore ?? 0]
+    const starts = typeof expected === 'number' ? [expected + 1] : [0, truncateBefore]
     for (const start of new Set(starts)) {
       const places = whole(await this.#index.hold(stream.forwards(start, count)), start, count)
       if (places !== null && (await this.#are(places, events))) return places
@@ -74,12 +76,11 @@ export class RetryCheck {
     }
     return true
   }
+}
 
-  #refusal({ head, expected }: AppendPart): FinalVerdict {
-    const { committedRevision } = head as CachedHead
-    const actual = committedRevision === Revision.none ? null : committedRevision
-    return { kind: 'rejected', error: withoutStack(() => new WrongExpectedRevisionError(head.name, expected, actual)) }
-  }
+function refusal({ head, expected, actual }: RetryClaim): FinalVerdict {
+  const told = actual === Revision.none ? null : actual
+  return { kind: 'rejected', error: withoutStack(() => new WrongExpectedRevisionError(head.name, expected, told)) }
 }
 
 /** The places, if they are as many as asked for and without a gap. */

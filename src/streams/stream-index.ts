@@ -148,6 +148,23 @@ export class StreamIndex implements CommitListener {
     return null
   }
 
+  /**
+   * Whether the stream may have an event at or behind `position`. Answers at once, from memory: where a file would have to be asked,
+   * it may.
+   */
+  mayGoOnFrom(position: LogPosition, name: Uint8Array, hash: number): boolean {
+    const parts = this.parts()
+    for (let i = parts.length - 1; i >= 0 && parts[i]!.end > position; i--) {
+      const run = parts[i]!.find(name, hash)
+      if (run instanceof Promise) {
+        run.catch(() => {})
+        return true
+      }
+      if (run !== null) return run.lastPosition >= position
+    }
+    return false
+  }
+
   /** The records say it all: at open, and in a store that follows another process. */
   committed({ window, offset, position, eventCount }: CommitAck): void {
     if (position >= this.#cutAt) this.#cut(position)
@@ -209,6 +226,11 @@ export class StreamIndex implements CommitListener {
       position,
       `stream '${head.name}' goes from revision ${head.committedRevision} to ${revision}`,
     )
+  }
+
+  /** The chunks below `position` are complete, and everything in them has been committed: whoever rewrites them must find files. */
+  completeBelow(position: LogPosition): void {
+    if (position >= this.#cutAt) this.#cut(position)
   }
 
   /** The chunk of the active part is complete: the next event is at `position`, in a later one. A chunk may hold no event. */

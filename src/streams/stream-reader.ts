@@ -8,9 +8,12 @@ import { ByteWindow } from '../format/byte-window.ts'
 import { createdMsOf, RecordType, sizeOf, typeOf } from '../format/log-record.ts'
 import type { Checkpoint } from '../log/checkpoint.ts'
 import type { LogReader } from '../log/log-reader.ts'
+import type { RecordPlace } from '../log/record-batch.ts'
+import { loadScattered, SCATTERED_COUNT } from '../log/scattered-records.ts'
 import type { NextBatch } from './event-reading.ts'
 import type { HeadLoader } from './head-loader.ts'
 import type { IndexPart } from './index-part.ts'
+import { metadataStreamOf, streamDescribedBy } from './retention.ts'
 import { StoredEvent } from './stored-event.ts'
 import { type EventPlace, prepareAt, StreamEvents } from './stream-events.ts'
 import { hashOf } from './stream-hash.ts'
@@ -76,6 +79,17 @@ export class StreamReader {
   }
 
   /**
+   * @returns a function that says whether a read of the stream may give something else than it gave when everything below `since`
+   * was known: an event was appended, or something was said of what is kept. It looks into memory alone.
+   */
+  watch(stream: string): (since: LogPosition) => boolean {
+    const told = streamDescribedBy(stream) === null ? [stream, metadataStreamOf(stream)] : [stream]
+    const names = told.map(encodeStreamName)
+    const hashes = names.map(name => hashOf(name, 0, name.length))
+    return since => names.some((name, index) => this.#index.mayGoOnFrom(since, name, hashes[index]!))
+  }
+
+  /**
    * @param ready awaited before the first look at the index: the end of the read is fixed then.
    * @param upTo events behind this position are not read, whatever is committed by then.
    */
@@ -132,6 +146,8 @@ export class StreamReader {
       left: options.maxCount ?? Number.POSITIVE_INFINITY,
       places: [],
       placeIndex: 0,
+      loaded: [],
+      loadedIndex: 0,
     }
   }
 
@@ -162,10 +178,13 @@ export class StreamReader {
     let used = 0
     while (reading.left > 0) {
       if (reading.placeIndex === reading.places.length && (events.length > 0 || !(await this.#refill(reading)))) break
-      const { position } = reading.places[reading.placeIndex]!
-      const place = this.#log.recordInMemory(position) ?? (await this.#log.loadRecord(position, limit))
+      let place = reading.loaded[reading.loadedIndex]
+      if (place === undefined) {
+        const { position } = reading.places[reading.placeIndex]!
+        place = this.#log.recordInMemory(position) ?? (await this.#load(reading, limit))
+      }
       if (place === null || !isReadable(place.window.view, place.offset, reading.oldestMs)) {
-        reading.placeIndex++
+        pass(reading)
         continue
       }
       const size = sizeOf(place.window.view, place.offset)
@@ -175,10 +194,23 @@ export class StreamReader {
       place.window.bytes.copy(window.bytes, used, place.offset, place.offset + size)
       events.push(new StoredEvent(window, used, this.#storeId, reading.stream))
       used += size
-      reading.placeIndex++
+      pass(reading)
       reading.left--
     }
     return events.length === 0 ? null : events
+  }
+
+  /** The record at the next place, which is not in memory, and with it those of the places behind it that are not either. */
+  async #load(reading: Reading, limit: LogPosition): Promise<RecordPlace | null> {
+    const { places, placeIndex, left } = reading
+    const ahead = places.slice(placeIndex, placeIndex + Math.min(left, SCATTERED_COUNT))
+    const missing = ahead.filter((place, index) => index === 0 || this.#log.recordInMemory(place.position) === null)
+    const positions = missing.map(place => place.position)
+    const found = await loadScattered(this.#log, positions, limit)
+    let taken = 0
+    reading.loaded = ahead.map(place => (missing[taken] === place ? found[taken++] : undefined))
+    reading.loadedIndex = 0
+    return found[0]!
   }
 }
 
@@ -205,6 +237,18 @@ interface Reading {
   left: number
   places: readonly EventPlace[]
   placeIndex: number
+  /**
+   * Records that were read side by side and are not taken yet: `loaded[loadedIndex]` is the one at `placeIndex`, null when it is
+   * gone, undefined when it was in memory, or is not read yet.
+   */
+  loaded: readonly (RecordPlace | null | undefined)[]
+  loadedIndex: number
+}
+
+/** Goes on to the next place. */
+function pass(reading: Reading): void {
+  reading.placeIndex++
+  reading.loadedIndex++
 }
 
 /** @throws InvalidArgumentError */

@@ -68,6 +68,8 @@ export class OpenGroup implements ConsumerGroup {
   /** The end of the log when the group was made. */
   #behind: number
   #nextReplay = 0
+  /** One at a time: each goes on where the one before came to. */
+  #replaying: Promise<unknown> = Promise.resolve()
   #subscription: CursorSubscription | null = null
   #logCursor: LogCursor | null = null
   #checkpoint: GroupCheckpoint | null = null
@@ -110,6 +112,12 @@ export class OpenGroup implements ConsumerGroup {
 
   async replayParked({ maxCount }: { readonly maxCount?: number | undefined } = {}): Promise<number> {
     const most = checkedCount('maxCount', maxCount, Number.MAX_SAFE_INTEGER, 0)
+    const replaying = this.#replaying.then(() => this.#replay(most))
+    this.#replaying = replaying.catch(() => {})
+    return replaying
+  }
+
+  async #replay(most: number): Promise<number> {
     await this.#ready
     const until = Math.min(await this.#parking.count(), this.#nextReplay + most)
     let count = 0
@@ -163,8 +171,8 @@ export class OpenGroup implements ConsumerGroup {
       revision = await writeNote(client, this.#notes, '$group-checkpoint', { ...this.#note() }, null)
     }
     const noteNow = () => this.#note()
-    const onFailure = (error: unknown) => this.#checkpointFailed(error)
-    this.#checkpoint = new GroupCheckpoint(client, clock, this.#notes, this.#options, revision, noteNow, onFailure)
+    const goesOn = (error: unknown) => this.#checkpointFailed(error)
+    this.#checkpoint = new GroupCheckpoint(client, clock, this.#notes, this.#options, revision, noteNow, goesOn)
     const { stream, filter } = this.#options
     if (stream === undefined) this.#logCursor = this.#desk.logCursor(new EventSelection(filter, false), this.#from!)
     const cursor = this.#logCursor ?? this.#desk.streamCursor(stream!, filter, this.#from, this.#behind)
@@ -251,9 +259,12 @@ export class OpenGroup implements ConsumerGroup {
     return { from: lowest ?? this.#from, behind: this.#behind, parkedFrom: lowestReplay ?? this.#nextReplay }
   }
 
-  #checkpointFailed(error: unknown): void {
+  /** @returns whether the group goes on. */
+  #checkpointFailed(error: unknown): boolean {
     // A full queue or disk: the next checkpoint says the same and more.
-    if (!(error instanceof TailraceError && error.retryable)) this.#fail(error)
+    if (error instanceof TailraceError && error.retryable) return true
+    this.#fail(error)
+    return false
   }
 
   #fail(error: unknown): void {

@@ -83,7 +83,7 @@ export class NamedConsumer extends CursorSubscription implements Consumer {
     const from = checkedFrom(options.from, desk.tail.position)
     const cursor = new ResumedCursor(async () => {
       // Where the end was has to be known after a restart, too.
-      if (options.from === 'end') await this.#write(from)
+      if (options.from === 'end' && (await this.#progress()).revision === null) await this.#write(from)
       return desk.logCursor(selection, (await this.#progress()).position)
     })
     const commit = options.commit === 'explicit' ? null : () => this.commit()

@@ -1,9 +1,11 @@
 import { InvalidArgumentError, StreamNotFoundError } from '../core/errors.ts'
 import type { JsonValue } from '../core/events.ts'
 import { encodeStreamName } from '../core/names.ts'
+import type { StreamMetadata } from '../core/stream-metadata.ts'
+import { metadataStreamOf } from '../streams/retention.ts'
 import { Fold, type When } from './fold.ts'
 import { checkedCount, notesStream } from './follower-desk.ts'
-import { type LogClient, lastNote, writeNote } from './log-client.ts'
+import { type LogClient, lastEvent, lastNote, oneEvent, writeNote } from './log-client.ts'
 
 export interface EntityOptions<State> {
   /** The state before the first event, or what makes it; undefined. */
@@ -82,6 +84,11 @@ export class FoldedEntity<State> implements Entity<State> {
 
   async #get(): Promise<State> {
     if (!this.#isLoaded) await this.#load()
+    if (this.#revision !== null) {
+      const extent = await this.#client.extent(this.stream)
+      if (extent?.lastRevision === this.#revision) return this.#state
+      if (extent === null || (await this.#beganAnew(this.#revision, extent.firstRevision))) this.#beginAnew()
+    }
     let state = this.#state
     let revision = this.#revision
     try {
@@ -101,8 +108,29 @@ export class FoldedEntity<State> implements Entity<State> {
     }
     this.#state = state
     this.#revision = revision
-    if (this.#snapshotAfterCount > 0 && (revision ?? -1) - this.#savedRevision >= this.#snapshotAfterCount) await this.#save()
+    if (this.#snapshotAfterCount > 0 && revision !== null && revision - this.#savedRevision >= this.#snapshotAfterCount)
+      await this.#save(revision)
     return state
+  }
+
+  /**
+   * Whether the stream does not go on from what was folded: it was deleted since, or cut behind it. A stream that was cut just
+   * there goes on: that is what snapshots are for.
+   */
+  async #beganAnew(revision: number, firstRevision: number): Promise<boolean> {
+    if (firstRevision !== revision + 1) return firstRevision > revision
+    const said = await lastEvent(this.#client, metadataStreamOf(this.stream))
+    if ((said?.data as StreamMetadata | undefined)?.truncateBefore !== revision + 1) return false
+    // Whoever cuts a stream leaves something; when nothing was there yet, it was deleted.
+    const next = await oneEvent(this.#client, this.stream, { from: revision + 1 })
+    return next === null || next.position > said!.position
+  }
+
+  /** What is saved is of no use any more, so the next state is. */
+  #beginAnew(): void {
+    this.#state = this.#fold.initial()
+    this.#revision = null
+    this.#savedRevision = Number.NEGATIVE_INFINITY
   }
 
   #forget(): void {
@@ -123,8 +151,7 @@ export class FoldedEntity<State> implements Entity<State> {
   }
 
   /** Snapshots save time and nothing else: that one could not be saved is no failure. */
-  async #save(): Promise<void> {
-    const revision = this.#revision!
+  async #save(revision: number): Promise<void> {
     this.#savedRevision = revision
     const state = this.#state as JsonValue
     if (Buffer.byteLength(JSON.stringify(state) ?? '') > this.#maxSnapshotBytes) return

@@ -18,17 +18,19 @@ export class GroupCheckpoint {
   readonly #stream: string
   readonly #options: CheckedGroupOptions
   readonly #noteNow: () => GroupNote
-  readonly #onFailure: (error: unknown) => void
+  readonly #goesOn: (error: unknown) => boolean
   #revision: number | null
   /** Settled since the last checkpoint. */
   #count = 0
   #cancelTimer: (() => void) | null = null
   #writing: Promise<void> = Promise.resolve()
   #isWriting = false
+  #isClosed = false
 
   /**
    * @param revision of the last note; null when there is none.
    * @param noteNow what is to be written.
+   * @param goesOn told when it could not be written; says whether to try again.
    */
   constructor(
     client: LogClient,
@@ -37,7 +39,7 @@ export class GroupCheckpoint {
     options: CheckedGroupOptions,
     revision: number | null,
     noteNow: () => GroupNote,
-    onFailure: (error: unknown) => void,
+    goesOn: (error: unknown) => boolean,
   ) {
     this.#client = client
     this.#clock = clock
@@ -45,20 +47,24 @@ export class GroupCheckpoint {
     this.#options = options
     this.#revision = revision
     this.#noteNow = noteNow
-    this.#onFailure = onFailure
+    this.#goesOn = goesOn
   }
 
   /** A message was settled. */
   count(): void {
     this.#count++
+    this.#writeWhenDue()
+  }
+
+  #writeWhenDue(): void {
     if (this.#count >= this.#options.maxCheckPointCount) this.#write()
     else this.#writeLater()
   }
 
   /** Writes what is left. */
   async close(): Promise<void> {
+    this.#isClosed = true
     this.#cancelTimer?.()
-    this.#cancelTimer = null
     await this.#writing
     this.#write()
     await this.#writing
@@ -77,18 +83,18 @@ export class GroupCheckpoint {
     this.#isWriting = true
     const counted = this.#count
     this.#count = 0
-    this.#writing = writeNote(this.#client, this.#stream, '$group-checkpoint', { ...this.#noteNow() }, this.#revision)
-      .then(
-        revision => {
-          this.#revision = revision
-        },
-        error => {
-          this.#count += counted
-          this.#onFailure(error)
-        },
-      )
-      .finally(() => {
+    this.#writing = writeNote(this.#client, this.#stream, '$group-checkpoint', { ...this.#noteNow() }, this.#revision).then(
+      revision => {
         this.#isWriting = false
-      })
+        this.#revision = revision
+        // What was settled meanwhile found the pen in use.
+        if (!this.#isClosed) this.#writeWhenDue()
+      },
+      error => {
+        this.#isWriting = false
+        this.#count += counted
+        if (this.#goesOn(error) && !this.#isClosed) this.#writeLater()
+      },
+    )
   }
 }

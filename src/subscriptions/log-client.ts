@@ -1,7 +1,7 @@
 import { StreamNotFoundError } from '../core/errors.ts'
 import type { AppendAck, ExpectedRevision, JsonValue, NewEvent, RecordedEvent } from '../core/events.ts'
 import type { EventReading } from '../streams/event-reading.ts'
-import type { ReadStreamOptions } from '../streams/stream-reader.ts'
+import type { ReadStreamOptions, StreamExtent } from '../streams/stream-reader.ts'
 
 /** What followers ask of the store, handed in by the front desk. They may append to streams that begin with `$`. */
 export interface LogClient {
@@ -10,6 +10,8 @@ export interface LogClient {
     events: NewEvent | readonly NewEvent[],
     options?: { readonly expectedRevision?: ExpectedRevision },
   ): Promise<AppendAck>
+  /** Null when there is nothing to be read. */
+  extent(stream: string): Promise<StreamExtent | null>
   readStream(stream: string, options: ReadStreamOptions): EventReading<{ type: string; data: unknown }>
 }
 
@@ -42,9 +44,15 @@ export async function writeNote(
   return ack.lastRevision!
 }
 
-async function lastEvent(client: LogClient, stream: string): Promise<RecordedEvent | null> {
+/** @returns null when the stream does not exist. */
+export function lastEvent(client: LogClient, stream: string): Promise<RecordedEvent | null> {
+  return oneEvent(client, stream, { direction: 'backwards' })
+}
+
+/** @returns the first event of a read; null when there is none, or no stream. */
+export async function oneEvent(client: LogClient, stream: string, options: ReadStreamOptions): Promise<RecordedEvent | null> {
   try {
-    for await (const event of client.readStream(stream, { direction: 'backwards', maxCount: 1 })) return event
+    for await (const event of client.readStream(stream, { ...options, maxCount: 1 })) return event
   } catch (error) {
     if (!(error instanceof StreamNotFoundError)) throw error
   }

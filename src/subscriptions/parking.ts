@@ -1,4 +1,4 @@
-import { StreamNotFoundError } from '../core/errors.ts'
+import { StreamDeletedError, StreamNotFoundError } from '../core/errors.ts'
 import type { RecordedEvent } from '../core/events.ts'
 import type { LogClient } from './log-client.ts'
 
@@ -48,7 +48,7 @@ export class Parking {
     return null
   }
 
-  /** A stream that does not exist has no events. */
+  /** A stream that does not exist, or no longer, has no events. */
   async *#read(
     stream: string,
     options: { readonly from?: number; readonly maxCount: number; readonly direction?: 'backwards' },
@@ -56,7 +56,7 @@ export class Parking {
     try {
       yield* this.#client.readStream(stream, options)
     } catch (error) {
-      if (!(error instanceof StreamNotFoundError)) throw error
+      if (!(error instanceof StreamNotFoundError || error instanceof StreamDeletedError)) throw error
     }
   }
 }

@@ -73,6 +73,8 @@ export class OpenProjection<State> implements Projection<State> {
   #isStopping = false
   #unsavedCount = 0
   #waiters: Waiter[] = []
+  /** What was saved has been looked up, or there is nothing to go on with. */
+  #begun: Promise<void> = Promise.resolve()
   #running: Promise<void>
   #failure: { readonly error: unknown } | null = null
   #closing: Promise<void> | null = null
@@ -109,6 +111,11 @@ export class OpenProjection<State> implements Projection<State> {
   }
 
   async checkpoint(): Promise<void> {
+    await this.#begun
+    await this.#write()
+  }
+
+  async #write(): Promise<void> {
     if (this.#failure !== null) throw this.#failure.error
     const note: ProjectionNote = { position: this.#position, version: this.#version, state: this.#state as JsonValue }
     this.#unsavedCount = 0
@@ -124,7 +131,7 @@ export class OpenProjection<State> implements Projection<State> {
   /** The next checkpoint says the same and more; and where nothing can be written, a projection serves as well. */
   async #save(): Promise<void> {
     try {
-      await this.checkpoint()
+      await this.#write()
     } catch (error) {
       if (!(error instanceof ReadOnlyStoreError || (error instanceof TailraceError && error.retryable))) throw error
     }
@@ -158,7 +165,9 @@ export class OpenProjection<State> implements Projection<State> {
   }
 
   #start(begin: () => Promise<void>): Promise<void> {
-    return begin()
+    const begun = begin()
+    this.#begun = begun.catch(() => {})
+    return begun
       .then(() => this.#run())
       .catch((error: unknown) => {
         this.#failure = { error }

@@ -17,6 +17,7 @@ export class SharedBatches {
   /** In the order in which they came, oldest first. */
   readonly #kept: { readonly from: LogPosition; readonly size: number }[] = []
   #keptSize = 0
+  #replacedCount = 0
 
   constructor(reader: LogReader) {
     this.#reader = reader
@@ -24,6 +25,7 @@ export class SharedBatches {
 
   /** Whole records from the record at `from` on, below a position that is published. @returns null when there is none yet. */
   read(from: LogPosition, limit: LogPosition): Promise<RecordBatch | null> {
+    this.#forgetReplaced()
     const shared = this.#batches.get(from)
     if (shared !== undefined) return shared
     const reading = this.#read(from, limit)
@@ -37,14 +39,28 @@ export class SharedBatches {
   }
 
   async #read(from: LogPosition, limit: LogPosition): Promise<RecordBatch | null> {
+    const replacedCount = this.#replacedCount
     let batch: RecordBatch | null = null
     try {
       batch = await this.#reader.readForward(from, limit, BATCH_SIZE)
     } finally {
-      if (batch === null) this.#batches.delete(from)
-      else this.#keep(from, batch.window.size)
+      this.#forgetReplaced()
+      if (replacedCount === this.#replacedCount) {
+        if (batch === null) this.#batches.delete(from)
+        else this.#keep(from, batch.window.size)
+      }
     }
     return batch
+  }
+
+  /** Events that a scavenge has dropped must not be handed out to readers that come later. */
+  #forgetReplaced(): void {
+    const { replacedCount } = this.#reader
+    if (replacedCount === this.#replacedCount) return
+    this.#replacedCount = replacedCount
+    this.#batches.clear()
+    this.#kept.length = 0
+    this.#keptSize = 0
   }
 
   #keep(from: LogPosition, size: number): void {

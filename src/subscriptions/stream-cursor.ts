@@ -19,6 +19,9 @@ export class StreamCursor implements Cursor {
   #next: number | null
   readonly #behind: LogPosition
   #reading: NextBatch | null = null
+  readonly #mayHaveNews: (since: LogPosition) => boolean
+  /** Everything below was read; null as long as something may be left. */
+  #readUpTo: LogPosition | null = null
 
   /** @param from a revision, or null for the first event at or behind the position `behind`. */
   constructor(streams: StreamReader, stream: string, selection: EventSelection, from: number | null, behind: LogPosition) {
@@ -27,9 +30,21 @@ export class StreamCursor implements Cursor {
     this.#selection = selection
     this.#next = from
     this.#behind = behind
+    this.#mayHaveNews = streams.watch(stream)
   }
 
-  async read(): Promise<readonly RecordedEvent[] | null> {
+  async read(limit: LogPosition): Promise<readonly RecordedEvent[] | null> {
+    // It is woken by each commit, most of which are in other streams.
+    if (this.#readUpTo !== null && !this.#mayHaveNews(this.#readUpTo)) {
+      this.#readUpTo = limit
+      return null
+    }
+    const batch = await this.#readOrMissing()
+    this.#readUpTo = batch === null ? limit : null
+    return batch
+  }
+
+  async #readOrMissing(): Promise<readonly RecordedEvent[] | null> {
     try {
       return await this.#read()
     } catch (error) {

@@ -189,7 +189,7 @@ export class StorageWriter {
     const trigger = this.policy.due(this.queue.flushableCount)
     if (trigger !== null) this.#startFlush(trigger)
     if (end > this.flushed.position) this.flushed.advance(end)
-    this.#log.keepAhead(end)
+    this.#log.keepAhead(end, eventCount)
     this.#armProof()
   }
 
@@ -274,7 +274,7 @@ export class StorageWriter {
   #allFlushed(): void {
     this.#flushedEventCount = this.#log.eventCount
     this.flushed.advance(this.#log.end)
-    this.#log.keepAhead(this.#log.end)
+    this.#log.keepAhead(this.#log.end, this.#log.eventCount)
   }
 
   #rejectFront(error: TailraceError): void {

@@ -1,37 +1,13 @@
-import { spawn } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { CellResult } from '../../bench/support/cells.ts'
 import type { FlushReport } from '../../bench/support/flush-report.ts'
 import { QUICK_LOADS } from '../../bench/support/options.ts'
+import { type Ended, ROOT, runBench } from './run-bench.ts'
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-
-interface Ended {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-/** The bench as a user runs it, but for the build, which `npm test` has done. */
-function runBench(...args: string[]): Promise<Ended> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'bench/flush-latency.ts', ...args], { cwd: ROOT })
-    let stdout = ''
-    let stderr = ''
-    child.stdout.on('data', (text: Buffer) => {
-      stdout += text
-    })
-    child.stderr.on('data', (text: Buffer) => {
-      stderr += text
-    })
-    child.on('error', reject)
-    child.on('close', code => resolve({ code, stdout, stderr }))
-  })
-}
+const PROGRAM = 'bench/flush-latency.ts'
 
 function expectMeasured(result: CellResult): void {
   const { latency } = result
@@ -56,7 +32,7 @@ describe('bench:flush --quick, with a tenth of a second for each cell', () => {
     directory = await mkdtemp(join(tmpdir(), 'tailrace-bench-'))
     const json = join(directory, 'out', 'result.json')
     const html = join(directory, 'out', 'result.html')
-    ended = await runBench('--quick', '--seconds', '0.1', '--directory', directory, '--json', json, '--html', html)
+    ended = await runBench(PROGRAM, '--quick', '--seconds', '0.1', '--directory', directory, '--json', json, '--html', html)
     expect(ended.code, ended.stderr).toBe(0)
     report = JSON.parse(await readFile(json, 'utf8')) as FlushReport
     page = await readFile(html, 'utf8')
@@ -116,7 +92,7 @@ describe('bench:flush with a wrong option', () => {
     [['--seconds', 'soon']],
     [['--quick', '--in-flight', '7']],
   ])('%j says so in one line and exits with 2', async args => {
-    const { code, stdout, stderr } = await runBench(...args)
+    const { code, stdout, stderr } = await runBench(PROGRAM, ...args)
     expect(code).toBe(2)
     expect(stdout).toBe('')
     expect(stderr).toMatch(/^bench:flush: [^\n]+\n$/)
@@ -124,7 +100,7 @@ describe('bench:flush with a wrong option', () => {
 })
 
 it('bench:flush --help names every option', async () => {
-  const { code, stdout } = await runBench('--help')
+  const { code, stdout } = await runBench(PROGRAM, '--help')
   expect(code).toBe(0)
   for (const option of ['quick', 'only', 'in-flight', 'payload', 'seconds', 'rounds', 'directory', 'json', 'html']) {
     expect(stdout).toContain(`--${option}`)

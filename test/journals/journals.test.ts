@@ -145,6 +145,19 @@ describe('journals', () => {
     })
   })
 
+  test('end their follower when their store is closed, with everything that it had', async () => {
+    const disk = new MemoryDisk()
+    const store = await openStore()
+    const journals = await Journals.openOn(disk, store, JOURNALS)
+    const following = journals.follow()
+    const { position } = await store.append('s', order(0))
+    await expect.poll(() => journals.position, { interval: 2 }).toBe(position)
+    await store.close()
+    await following
+    await journals.close()
+    expect(Object.keys(filesOn(disk.snapshot()))).toEqual(['s.log'])
+  })
+
   test('are written by one at a time', async () => {
     await withStore({}, async store => {
       const disk = new MemoryDisk()

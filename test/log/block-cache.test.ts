@@ -37,6 +37,15 @@ describe('the block cache', () => {
     expect(cache.size).toBe(0)
   })
 
+  test('takes every block while it has room, and one of sixteen when it is full', () => {
+    const cache = new BlockCache(2 * BLOCK_SIZE)
+    const admitted = () => Array.from({ length: 32 }, () => cache.admits()).filter(Boolean).length
+    cache.put(1, block())
+    expect(admitted()).toBe(32)
+    cache.put(2, block())
+    expect(admitted()).toBe(2)
+  })
+
   test('replaces a block that is put again: two reads may have met', () => {
     const cache = new BlockCache(3 * BLOCK_SIZE)
     const newest = block()

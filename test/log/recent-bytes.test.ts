@@ -137,12 +137,3 @@ describe('bytes that were taken back', () => {
     expect(recent.find(at(99))).toBeDefined()
   })
 })
-
-test('what stands below a position that was rewritten goes, slab by slab', () => {
-  const recent = new RecentBytes()
-  encode(recent, 128, 1000)
-  encode(recent, 65_664, 1000)
-  recent.forgetBelow(at(65_536))
-  expect(recent.find(at(128))).toBeUndefined()
-  expect(recent.start).toBe(65_664)
-})

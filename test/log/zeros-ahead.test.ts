@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { MIB } from '../../src/core/limits.ts'
-import { DIRECTORY, openStore, order, orders, revisions, sized, upTo } from '../store/words.ts'
+import { DIRECTORY, openStore, order, orders, rejectionOf, revisions, sized, upTo } from '../store/words.ts'
 import { ManualClock, settle } from '../support/manual-clock.ts'
 import { operationsOnChunks } from '../support/operation-log.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
@@ -125,6 +125,52 @@ describe('zeros ahead of the tail', () => {
     await store.close()
   })
 
+  test('whose sync fails for lack of room end the writer: that sync may have been for records, and is not told twice', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { clock: new ManualClock() })
+    await store.append('s', order(0))
+    const sync = disk.hold('datasync', { path: '000000.chunk' })
+    for (let turn = 0; !sync.isReached && turn < 100; turn++) await store.append('s', sized(5000))
+    expect(sync.isReached).toBe(true)
+    const large = rejectionOf(store.append('s', sized(2 * MIB)))
+    await settle()
+    sync.fail('ENOSPC')
+    expect(await large).toMatchObject({ code: 'WRITER_FAILED', outcome: 'unknown' })
+    await store.close()
+  })
+
+  test('of a killed process are cut off at the next open: they may be in the same doubt as what it wrote', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { clock: new ManualClock() })
+    await store.append('s', order(0))
+    const killed = new SimulatedDisk({ content: disk.snapshot() })
+    await store.close()
+    expect(sizeOf(killed)).toBe(256 * 1024)
+    const reopened = await openStore(killed, { clock: new ManualClock() })
+    expect(sizeOf(killed)).toBeLessThan(1024)
+    expect(await revisions(reopened.readStream('s'))).toEqual([0])
+    await reopened.close()
+  })
+
+  test('of a writer that failed are cut off at the next open, though its log was proven before', async () => {
+    const disk = new SimulatedDisk()
+    const clock = new ManualClock()
+    const store = await openStore(disk, { clock })
+    await store.append('s', order(0))
+    const sync = disk.hold('datasync', { path: '000000.chunk' })
+    for (let turn = 0; !sync.isReached && turn < 100; turn++) await store.append('s', sized(5000))
+    clock.advance(100)
+    await settle()
+    sync.fail('EIO')
+    await settle()
+    await store.close()
+    const again = new SimulatedDisk({ content: disk.snapshot() })
+    const reopened = await openStore(again, { clock: new ManualClock() })
+    expect(reopened.recovery.clean).toBe(true)
+    expect(sizeOf(again)).toBeLessThan(sizeOf(disk))
+    await reopened.close()
+  })
+
   test('of groups larger than 256 KiB are not made: such groups grow the file themselves', async () => {
     const disk = new SimulatedDisk()
     const store = await openStore(disk, { clock: new ManualClock() })
@@ -137,25 +183,4 @@ describe('zeros ahead of the tail', () => {
     expect(sizeOf(disk)).toBeGreaterThan(size + 64 * 1024)
     await store.close()
   })
-})
-
-test('a disk that is full in the sync of zeros is a failed sync for records that were written before it', async () => {
-  const disk = new SimulatedDisk()
-  const store = await openStore(disk, { clock: new ManualClock(), chunkSizeBytes: 16 * MIB })
-  // Up to where the zeros reach far and are used up to less than half: the next group starts a run.
-  await store.append('s', sized(200_000))
-  await settle()
-  for (let turn = 0; turn < 10; turn++) await store.append('s', sized(200_000))
-  const sync = disk.hold('datasync', { path: FIRST })
-  await store.append('s', sized(200_000))
-  await sync.reached
-  // Within the zeros that are there, and too large for one trip: it is written, and waits for the run with its own sync.
-  const large = store.append('s', sized(1100 * 1024)).then(
-    () => 'acked',
-    (error: { code: string; outcome: string }) => `${error.code} ${error.outcome}`,
-  )
-  await settle()
-  sync.fail('ENOSPC')
-  expect(await large).toBe('WRITER_FAILED unknown')
-  await store.close()
 })

@@ -34,8 +34,8 @@ export const MUTANTS: readonly Mutant[] = [
     'a large group is not synced',
     'promises',
     'log/chunk-log.ts',
-    '      await this.#datasync()\n      this.#hasUnsynced',
-    '      this.#hasUnsynced',
+    '      await this.#datasync()\n    }\n    this.stamp.proven = target',
+    '    }\n    this.stamp.proven = target',
   ),
   one(
     'a large group is synced before it is written',
@@ -200,7 +200,13 @@ export const MUTANTS: readonly Mutant[] = [
     '  if (found.proven < found.end) await rewrite(active, found.proven, found.end)\n',
     '',
   ),
-  one('what recovery wrote is not synced', 'scenes', 'log/recovery.ts', '  if (mustSync) await active.file.datasync()\n', ''),
+  one(
+    'what recovery wrote is not synced',
+    'scenes',
+    'log/recovery.ts',
+    '    await active.file.datasync()\n    end =',
+    '    end =',
+  ),
   one(
     'a footer that nobody proved is not written again',
     'scenes',

@@ -37,9 +37,7 @@ describe('open', () => {
     await appendEach(first, 's', orders(100))
     await first.close()
     const second = await openStore(disk, SMALL_CHUNKS)
-    expect(second.recovery).toMatchObject({ clean: true, events: 100, truncatedBytes: 0 })
-    expect(second.recovery.scannedBytes).toBeGreaterThan(0)
-    expect(second.recovery.scannedBytes).toBeLessThanOrEqual(4096)
+    expect(second.recovery).toMatchObject({ clean: true, events: 100, scannedBytes: 0, truncatedBytes: 0 })
     await second.close()
   })
 

@@ -125,6 +125,50 @@ describe('a store that is open for reading', () => {
     await writer.close()
   })
 
+  test('opens while the other one goes on between a look at the log and one at its index', async () => {
+    const disk = new MemoryDisk()
+    const writer = await openStore(disk, SMALL_CHUNKS)
+    await appendEach(writer, 's', orders(10))
+    const goOn = async () => {
+      await appendEach(writer, 's', orders(190, 10))
+      const hasFiles = async () => (await disk.list(DIRECTORY)).some(name => name.endsWith('.index'))
+      while (!(await hasFiles())) await settle()
+    }
+    let lists = 0
+    const between = new Proxy(disk, {
+      get(target, name) {
+        const member: unknown = Reflect.get(target, name)
+        if (typeof member !== 'function') return member
+        return async (...args: unknown[]) => {
+          if (name === 'list' && ++lists === 2) await goOn()
+          return Reflect.apply(member, target, args) as unknown
+        }
+      },
+    })
+    const reader = await openStore(between, { readOnly: true })
+    expect(lists).toBeGreaterThan(2)
+    await expect.poll(() => numbers(reader.readStream('s'))).toEqual(upTo(200))
+    await reader.close()
+    await writer.close()
+  })
+
+  test('says so when what it follows is damaged, to who reads and to who waits', async () => {
+    const { disk, writer, reader, hinted, end } = await writerAndReader()
+    await writer.append('s', order(0))
+    await hinted()
+    const following = reader.subscribe({ from: 'start' })
+    expect((await following.next()).value).toMatchObject({ data: { number: 0 } })
+    const next = rejectionOf(following.next())
+    const { position } = await writer.append('s', order(1))
+    const file = await disk.open(`${DIRECTORY}/000000.chunk`, 'write')
+    await file.write(Buffer.from([0xff]), position + 20)
+    await file.close()
+    await hinted()
+    expect(await rejectionOf(all(reader.readStream('s')))).toMatchObject({ code: 'CORRUPT_LOG', position })
+    expect(await next).toMatchObject({ code: 'CORRUPT_LOG', position })
+    await end()
+  })
+
   test('does not repair a torn tail, it only does not see it', async () => {
     const disk = new MemoryDisk()
     const writer = await openStore(disk)

@@ -3,7 +3,7 @@ import type { LogPosition } from '../../src/core/positions.ts'
 import type { Disk } from '../../src/disk/disk.ts'
 import { IndexFiles } from '../../src/streams/index-files.ts'
 import type { Random } from '../support/random.ts'
-import { activeOf, IndexModel } from './index-model.ts'
+import { activeOf, IndexModel, type ModelEvent } from './index-model.ts'
 
 export const DIRECTORY = '/store'
 export const CHUNK_SIZE = 100_000
@@ -15,6 +15,8 @@ export class IndexStage {
   /** Chunks whose index the files asked for, by their start. */
   readonly scans: number[] = []
   readonly failures: unknown[] = []
+  /** How often each chunk was rewritten. */
+  readonly generations: number[] = []
   chunkCount = 0
   end = 0
 
@@ -23,6 +25,15 @@ export class IndexStage {
     this.model.grow(random, this.chunkCount * CHUNK_SIZE + 128, count, streams, holes)
     this.chunkCount++
     this.end = this.chunkCount * CHUNK_SIZE
+  }
+
+  /** A scavenge drops every other event of a chunk, and puts a new file in its place. */
+  rewriteChunk(number: number): void {
+    const { events } = this.model
+    const isIn = ({ position }: ModelEvent) => Math.floor(position / CHUNK_SIZE) === number
+    const kept = events.filter((event, i) => !isIn(event) || i % 2 === 0)
+    events.splice(0, events.length, ...kept)
+    this.generations[number] = (this.generations[number] ?? 0) + 1
   }
 
   /** Goes on in the unfinished chunk. */
@@ -44,7 +55,10 @@ export class IndexStage {
         end: ((number + 1) * CHUNK_SIZE) as LogPosition,
       })),
       logEnd: Math.max(chunkCount * CHUNK_SIZE, chunkCount === this.chunkCount ? this.end : 0) as LogPosition,
-      fingerprintOf: (firstChunk, lastChunk) => fingerprint + firstChunk * 1000 + lastChunk,
+      fingerprintOf: (firstChunk, lastChunk) =>
+        this.generations.slice(firstChunk, lastChunk + 1).reduce((sum, count) => sum + 1e6 * count, fingerprint) +
+        firstChunk * 1000 +
+        lastChunk,
       cacheBytes,
       clock: systemClock,
       mode,

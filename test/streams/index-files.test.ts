@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { CorruptLogError } from '../../src/core/errors.ts'
 import type { LogPosition } from '../../src/core/positions.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
+import { FilePart } from '../../src/streams/file-part.ts'
 import { CrashModel } from '../support/crash-states.ts'
 import { Random } from '../support/random.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
@@ -205,6 +206,30 @@ describe('index files', () => {
     await files.close()
     await expect(stage.open(disk, { chunkCount: 2 })).rejects.toThrow(CorruptLogError)
     await expect(stage.open(disk, { chunkCount: 2 })).rejects.toThrow('000002-000002.index')
+  })
+
+  test('a store that follows takes over the files of the one that writes, and keeps no more than the newest in memory', async () => {
+    const random = new Random(`${SEED}/follower`)
+    const disk = await directoryOnDisk()
+    const stage = new IndexStage()
+    const writer = await stage.open(disk)
+    const follower = await stage.open(disk, { mode: 'read' })
+    for (let turn = 0; turn < 40; turn++) {
+      stage.growChunk(random, 50, FEW)
+      // Now one is ahead, now the other.
+      for (const files of turn % 2 === 0 ? [writer, follower] : [follower, writer]) {
+        await stage.addChunks(files)
+        await files.settled()
+      }
+      const inMemory = follower.parts.filter(part => part instanceof FilePart && part.disk !== disk)
+      expect(inMemory.length).toBeLessThanOrEqual(turn % 2)
+      expect(follower.parts.length).toBeLessThanOrEqual(Math.log2(stage.chunkCount) + 2)
+      await expectAnswers(follower.parts, stage.model.events, FEW)
+    }
+    await follower.close()
+    await expectAnswers(writer.parts, stage.model.events, FEW)
+    await writer.close()
+    expect(stage.failures).toEqual([])
   })
 
   test('readers keep what a merge replaced until they release it', async () => {

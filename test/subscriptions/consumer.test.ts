@@ -13,6 +13,7 @@ import {
   upTo,
   withStore,
 } from '../store/words.ts'
+import { settle } from '../support/manual-clock.ts'
 import { stateOf } from '../support/promises.ts'
 import { Random } from '../support/random.ts'
 import { numberOf, takeNumbers } from './words.ts'
@@ -102,6 +103,21 @@ describe('a named consumer', () => {
       await appendEach(store, 's', orders(2, 3))
       expect(await takeNumbers(consumer, 2)).toEqual([3, 4])
     })
+  })
+
+  test('that began at the end goes on after a restart where it was, not at the end', async () => {
+    const disk = new MemoryDisk()
+    const store = await openStore(disk)
+    await appendEach(store, 's', orders(3))
+    const first = takeNumbers(store.consumer('mailer', { from: 'end' }), 2)
+    await settle()
+    await appendEach(store, 's', orders(4, 3))
+    expect(await first).toEqual([3, 4])
+    await store.close()
+    const again = await openStore(disk)
+    await again.append('s', order(7))
+    expect(await takeNumbers(again.consumer('mailer', { from: 'end' }), 5)).toEqual([3, 4, 5, 6, 7])
+    await again.close()
   })
 
   test('keeps its notes in a stream of the store, which is not read unless one asks for it', async () => {

@@ -97,6 +97,50 @@ describe('an entity', () => {
     })
   })
 
+  test('goes on from its snapshot when its stream was cut just behind it', async () => {
+    await withStore({}, async store => {
+      const entity = () => store.entity('account-1', summing().when, { initial })
+      await appendEach(store, 'account-1', orders(100))
+      await entity().get()
+      await appendEach(store, 'account-1', orders(10, 100))
+      await store.setMetadata('account-1', { truncateBefore: 100 })
+      expect(await entity().get()).toBe((110 * 109) / 2)
+    })
+  })
+
+  test('of a stream that was deleted begins anew, with a snapshot as without one (E28)', async () => {
+    await withStore({}, async store => {
+      const { when } = summing()
+      const open = store.entity('account-1', when, { initial })
+      const states = () =>
+        Promise.all([
+          open.get(),
+          store.entity('account-1', when, { initial }).get(),
+          store.entity('account-1', when, { initial, snapshotAfterCount: 0 }).get(),
+        ])
+      await appendEach(store, 'account-1', orders(100))
+      expect(await states()).toEqual([4950, 4950, 4950])
+      await store.delete('account-1')
+      expect(await states()).toEqual([0, 0, 0])
+      expect(open.revision).toBeNull()
+      for (const number of [7, 8]) {
+        await store.append('account-1', order(number))
+        expect(await states()).toEqual(Array.from({ length: 3 }, () => (number === 7 ? 7 : 15)))
+      }
+    })
+  })
+
+  test('whose stream lost events that it had not seen begins with what is left, as without a snapshot', async () => {
+    await withStore({}, async store => {
+      const entity = store.entity('account-1', summing().when, { initial })
+      await appendEach(store, 'account-1', orders(10))
+      expect(await entity.get()).toBe(45)
+      await appendEach(store, 'account-1', orders(10, 10))
+      await store.setMetadata('account-1', { truncateBefore: 15 })
+      expect(await entity.get()).toBe(15 + 16 + 17 + 18 + 19)
+    })
+  })
+
   test('asked several times at once folds each event once', async () => {
     await withStore({}, async store => {
       const { folded, when } = summing()

@@ -1,7 +1,9 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { MIB } from '../../src/core/limits.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
+import { StreamReader } from '../../src/streams/stream-reader.ts'
 import { all, appendEach, openStore, orders, sized, upTo, withStore } from '../store/words.ts'
+import { settle } from '../support/manual-clock.ts'
 import { take, takeNumbers } from './words.ts'
 
 /** A disk that counts the bytes that were read from it. */
@@ -49,6 +51,27 @@ describe('many readers', () => {
       for (const numbers of await Promise.all(readings)) expect(numbers).toEqual(upTo(200))
       const [one, other] = await Promise.all(upTo(2).map(() => take(store.subscribe(), 1)))
       expect(one![0]!.data).not.toBe(other![0]!.data)
+    })
+  })
+})
+
+describe('readers of single streams', () => {
+  test('ask for their stream when something was said in it or of it, not at each commit', async () => {
+    await withStore({ chunkSizeBytes: 16_384 }, async store => {
+      const asked = vi.spyOn(StreamReader.prototype, 'read')
+      try {
+        const next = upTo(100).map(number => store.subscribe({ stream: `s-${number}` }).next())
+        await settle()
+        const before = asked.mock.calls.length
+        for (const turn of upTo(300)) await appendEach(store, 'other', [sized(turn)])
+        // A roll-over may make them look once.
+        expect(asked.mock.calls.length - before).toBeLessThan(100 * 10)
+        expect(store.lastPosition).toBeGreaterThan(3 * 16_384)
+        for (const number of upTo(100)) await store.append(`s-${number}`, orders(1, number))
+        for (const [number, { value }] of (await Promise.all(next)).entries()) expect(value).toMatchObject({ data: { number } })
+      } finally {
+        asked.mockRestore()
+      }
     })
   })
 })

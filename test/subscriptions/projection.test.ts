@@ -97,6 +97,18 @@ describe('a projection', () => {
     })
   })
 
+  test('saves its state when it is told to, also before it has begun', async () => {
+    const disk = new MemoryDisk()
+    for (const life of upTo(3)) {
+      const store = await openStore(disk)
+      const projection = store.project({ name: 'count', initial: 0, when: (count: number) => count + 1 })
+      await projection.checkpoint()
+      await store.append('s', order(life))
+      expect(await projection.state()).toBe(life + 1)
+      await store.close()
+    }
+  })
+
   test('is built anew when its version is another one, once', async () => {
     const disk = new MemoryDisk()
     const lives: number[][] = []

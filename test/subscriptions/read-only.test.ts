@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { appendEach, openStore, order, orders, SMALL_CHUNKS, sized, upTo } from '../store/words.ts'
+import { all, appendEach, openStore, order, orders, rejectionOf, SMALL_CHUNKS, sized, upTo } from '../store/words.ts'
 import { ManualClock, settle } from '../support/manual-clock.ts'
 import { stateOf } from '../support/promises.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
@@ -24,7 +24,7 @@ async function writerAndReader() {
     await reader.close()
     await writer.close()
   }
-  return { writer, reader, readerClock, pass, end }
+  return { disk, writer, reader, readerClock, pass, end }
 }
 
 describe('a subscription to a store that another process writes', () => {
@@ -70,6 +70,18 @@ describe('a subscription to a store that another process writes', () => {
     expect(await next).toMatchObject({ done: true })
     await pass()
     expect(readerClock.timerCount).toBe(0)
+    await end()
+  })
+
+  test('is told when the log can no longer be read, and so are reads: what is missing is not passed off as the end', async () => {
+    const { disk, writer, reader, pass, end } = await writerAndReader()
+    const next = reader.subscribe().next()
+    expect(await stateOf(next)).toBe('pending')
+    disk.failNext({ op: 'read', path: '.chunk', error: 'EIO', times: 'forever' })
+    await writer.append('s', order(0))
+    await pass()
+    expect(await rejectionOf(next)).toMatchObject({ code: 'READ_FAILED' })
+    expect(await rejectionOf(all(reader.readAll()))).toMatchObject({ code: 'READ_FAILED' })
     await end()
   })
 

@@ -237,6 +237,17 @@ describe('a subscription to one stream', () => {
     })
   })
 
+  test('may have the longest name there is; so may the one that says what is kept of it', async () => {
+    await withStore({}, async store => {
+      const stream = 'x'.repeat(1024)
+      const next = [stream, `$$${stream}`].map(name => store.subscribe({ stream: name }).next())
+      await store.append(stream, order(0))
+      await store.setMetadata(stream, { maxCount: 3 })
+      const types = (await Promise.all(next)).map(({ value }) => value?.type)
+      expect(types).toEqual(['OrderPlaced', '$metadata'])
+    })
+  })
+
   test('may have a filter by type', async () => {
     await withStore({}, async store => {
       await store.append('s', [order(0), sized(10), order(2)])

@@ -89,6 +89,10 @@ class MortalFile implements DiskFile {
     return this.#disk.call(() => this.#file.writeDurably(bytes, offset))
   }
 
+  rewriteDurably(bytes: Uint8Array, offset: number): Promise<void> {
+    return this.#disk.call(() => this.#file.rewriteDurably(bytes, offset))
+  }
+
   datasync(): Promise<void> {
     return this.#disk.call(() => this.#file.datasync())
   }

@@ -238,6 +238,10 @@ class SimulatedFile implements DiskFile {
     return this.#disk.write('writeDurably', this.#file, this.#inode, bytes, offset)
   }
 
+  rewriteDurably(bytes: Uint8Array, offset: number): Promise<void> {
+    return this.#disk.write('writeDurably', this.#file, this.#inode, bytes, offset)
+  }
+
   datasync(): Promise<void> {
     return this.#disk.datasync(this.#file, this.#inode)
   }

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { eventsOf, run, storeWith, temporaryDirectory } from './scenes.ts'
 
 const BIN = fileURLToPath(new URL('../../dist/tools/tailrace.js', import.meta.url))
-const COMMANDS = ['inspect', 'verify', 'repair', 'import', 'cat', 'tail', 'journal']
+const COMMANDS = ['inspect', 'verify', 'repair', 'backup', 'scavenge', 'import', 'cat', 'streams', 'read', 'tail', 'journal']
 
 describe('tailrace', () => {
   test('--help lists every command', async () => {

@@ -49,6 +49,70 @@ describe('repair', () => {
     expect(contentOf(directory)).toEqual(before)
   })
 
+  test('brings nothing back that was deleted, and keeps what retention says', async () => {
+    const directory = await storeWith(60)
+    const store = await EventStore.open(directory, { chunkSizeBytes: 4096 })
+    await store.delete('order-0')
+    await store.setMetadata('order-1', { maxCount: 3, owner: 'me' })
+    await store.append('gone', event(1))
+    await store.tombstone('gone')
+    await store.append('secrets', [event(2), { type: 'Told', data: 'the-word-that-nobody-may-read' }])
+    await store.erase('secrets', 1)
+    await store.close()
+    const report = await repair(directory)
+    expect(report).toMatchObject({ status: 0, settings: 3, systemEvents: 0, lostCount: 0 })
+    const copy = await EventStore.open(report.copy)
+    expect([await copy.exists('order-0'), await copy.head('order-2')]).toEqual([false, 19])
+    expect(await copy.metadata('order-1')).toEqual({ maxCount: 3, owner: 'me' })
+    await expect(copy.append('gone', event(3))).rejects.toMatchObject({ code: 'STREAM_DELETED' })
+    expect(await copy.append('order-0', event(4))).toMatchObject({ firstRevision: 20 })
+    await copy.scavenge()
+    await copy.close()
+    const files = Object.values(contentOf(report.copy)).map(bytes => Buffer.from(bytes, 'base64').toString('latin1'))
+    expect(files.join('')).not.toContain('nobody-may-read')
+    expect((await run(['repair', '--accept-loss', directory, join(temporaryDirectory(), 'copy')])).stdout).toContain(
+      'retention, deletion and erasure are as they were, of 3 streams\n',
+    )
+  })
+
+  test('truncates a stream where it was truncated, though it lost events before and behind', async () => {
+    const directory = await storeWith(200)
+    const store = await EventStore.open(directory, { chunkSizeBytes: 4096 })
+    const all = await eventsOf(directory)
+    const original = join(temporaryDirectory(), 'original')
+    await run(['backup', directory, original])
+    await store.setMetadata('order-0', { truncateBefore: 40 })
+    await store.setMetadata('order-1', { truncateBefore: 1000 })
+    await store.setMetadata('order-2', { truncateBefore: 3 })
+    await store.close()
+    // One before the place, and one behind it.
+    for (const revision of [5, 50]) {
+      const { stdout } = await run(['read', original, 'order-0', '--json', '--from', String(revision), '--count', '1'])
+      const { position } = JSON.parse(stdout) as { position: number }
+      flipBit(chunkPath(directory, Math.floor(position / 4096)), (position % 4096) + 20)
+    }
+    const report = await repair(directory)
+    expect(report).toMatchObject({ status: 0, settings: 3, lostCount: 2, changedStreams: [{ stream: 'order-0', lostCount: 2 }] })
+    const lost = new Map(report.changedStreams.map(({ stream, lost }) => [stream, lost]))
+    const wasLost = (stream: string, revision: number) =>
+      (lost.get(stream) ?? []).some(({ from, to }) => from <= revision && revision <= to)
+    for (const [stream, first] of [
+      ['order-0', 40],
+      ['order-2', 3],
+    ] as const) {
+      const expected = all.filter(
+        ({ stream: of, revision }) => of === stream && Number(revision) >= first && !wasLost(stream, Number(revision)),
+      )
+      const { stdout } = await run(['read', report.copy, stream, '--json'])
+      const ids = stdout
+        .split('\n')
+        .filter(Boolean)
+        .map(line => (JSON.parse(line) as { id: string }).id)
+      expect(ids).toEqual(expected.map(({ id }) => id))
+    }
+    expect((await run(['read', report.copy, 'order-1'])).status).toBe(2)
+  })
+
   test('of a store with a flipped bit in the middle keeps all but one event, and says which', async () => {
     const directory = await storeWith(200)
     const events = await eventsOf(directory)

@@ -34,6 +34,10 @@ class CountedFile implements DiskFile {
     return this.#counted('writeDurably', () => this.#apart(bytes, offset, () => this.#file.writeDurably(bytes, offset)))
   }
 
+  rewriteDurably(bytes: Uint8Array, offset: number): Promise<void> {
+    return this.#counted('writeDurably', () => this.#apart(bytes, offset, () => this.#file.rewriteDurably(bytes, offset)))
+  }
+
   write(bytes: Uint8Array, offset: number): Promise<void> {
     return this.#apart(bytes, offset, () => this.#file.write(bytes, offset))
   }

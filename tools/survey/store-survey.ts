@@ -4,14 +4,19 @@ import { ChunkNumber, LogPosition } from '#engine/core/positions.ts'
 import { type Disk, joinPath } from '#engine/disk/disk.ts'
 import type { ChunkHeader } from '#engine/format/chunk-header.ts'
 import type { FlushedSlot } from '#engine/format/flushed-slot.ts'
+import { ACTIVE_FILE_NAME } from '#engine/log/active-hint.ts'
 import { chunkFileName, chunkNumberOf, isUnfinishedChunk } from '#engine/log/chunk-file.ts'
 import { FLUSHED_FILE_NAME, readFlushedHint } from '#engine/log/flushed-hint.ts'
+import { isIndexFileName, isUnfinishedIndexFile } from '#engine/streams/index-file-names.ts'
 import { UsageError } from '../arguments.ts'
 import { count } from '../output.ts'
 import { type ChunkHead, readChunkHead } from './chunk-frame.ts'
 import { ChunkSurvey, NO_BOUNDS, type SurveyBounds } from './chunk-survey.ts'
 import type { Damage } from './damage.ts'
 import { holderOf } from './store-holder.ts'
+
+/** Hints may be old, or half written: what can be believed of them the log tells. */
+const OWN_NAMES: ReadonlySet<string> = new Set([FLUSHED_FILE_NAME, ACTIVE_FILE_NAME, 'lock'])
 
 /** A chunk file in its place in the log. */
 export interface ChunkPlace {
@@ -32,6 +37,8 @@ export interface StoreSurvey {
   readonly storeId: Uint8Array | null
   /** In the order of the log. Chunks of other stores and second copies are left out. */
   readonly chunks: readonly ChunkPlace[]
+  /** Files that should be index files, by their names. */
+  readonly indexNames: readonly string[]
   /** Null when there is none, or none that can be believed. */
   readonly hint: FlushedSlot | null
   /** Whoever has the store open for writing. */
@@ -54,11 +61,14 @@ export async function surveyStore(disk: Disk, directory: string): Promise<StoreS
   const notes: string[] = []
   const damages: Damage[] = []
   const found: ChunkPlace[] = []
+  const indexNames: string[] = []
   for (const name of names) {
     const number = chunkNumberOf(name)
     if (number !== null) found.push(await placeOf(disk, directory, name, number))
+    else if (isIndexFileName(name)) indexNames.push(name)
+    else if (isUnfinishedIndexFile(name)) notes.push(`${name}: an index file in the making, or left of one that was interrupted`)
     else if (isUnfinishedChunk(name)) notes.push(`${name}: a chunk in the making, or left of a roll-over that was interrupted`)
-    else if (name !== FLUSHED_FILE_NAME && name !== 'lock') notes.push(`${name}: unknown; the store does not use it`)
+    else if (!OWN_NAMES.has(name)) notes.push(`${name}: unknown; the store does not use it`)
   }
   if (found.length === 0) refuseIfNoStore(directory, names)
   const storeId = commonStoreId(found, hint)
@@ -71,7 +81,7 @@ export async function surveyStore(disk: Disk, directory: string): Promise<StoreS
   }
   const hinted = ownHint?.position ?? LogPosition.start
   const trustedEnd = holderPid !== null && ownHint !== null ? hinted : (Number.MAX_SAFE_INTEGER as LogPosition)
-  return { directory, storeId, chunks, hint: ownHint, holderPid, bounds: { hinted, trustedEnd }, damages, notes }
+  return { directory, storeId, chunks, indexNames, hint: ownHint, holderPid, bounds: { hinted, trustedEnd }, damages, notes }
 }
 
 /** @throws UsageError when there is nothing there. */

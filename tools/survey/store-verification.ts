@@ -1,16 +1,33 @@
-import { LogPosition, type Revision } from '#engine/core/positions.ts'
+import { LogPosition, Revision } from '#engine/core/positions.ts'
 import type { Disk } from '#engine/disk/disk.ts'
-import { OFFSET_STUB_BODY, RecordType, revisionOf, typeOf } from '#engine/format/log-record.ts'
-import { stubHeadAt } from '#engine/format/stub.ts'
+import {
+  eventTypeOffsetOf,
+  eventTypeSizeOf,
+  flagsOf,
+  OFFSET_STUB_BODY,
+  PrepareFlag,
+  RecordType,
+  revisionOf,
+  suppliedIdOffsetOf,
+  typeOf,
+} from '#engine/format/log-record.ts'
+import { stubEventTypeAt, stubHeadAt } from '#engine/format/stub.ts'
 import type { ScannedRecord } from '#engine/log/chunk-scan.ts'
+import { NameTable } from '#engine/streams/name-table.ts'
+import { hashOf } from '#engine/streams/stream-hash.ts'
 import { AppendAssembly } from './append-assembly.ts'
 import { wrongBlocks } from './block-check.ts'
 import type { ChunkSurvey, Gap, Tail } from './chunk-survey.ts'
 import { type Damage, type DamageKind, DamageList } from './damage.ts'
+import { IndexComparison, type IndexedEvent, type IndexReport } from './index-comparison.ts'
+import { idHash } from './index-content.ts'
 import { isPrepare } from './record-fields.ts'
 import { type ChunkPlace, missing, type StoreSurvey } from './store-survey.ts'
 import { type ChunkEnding, type StoreVisitor, walkStore } from './store-walk.ts'
 import { type StreamNumber, StreamRevisions } from './stream-revisions.ts'
+
+/** Behind such a damage nobody knows which chunks an index file is about. */
+const OF_WHOLE_CHUNKS: ReadonlySet<DamageKind> = new Set(['header', 'unsupported', 'unreadable', 'missing chunk'])
 
 /** Bytes behind the last whole append that nothing proves to have been durable: no damage. */
 export interface UnprovenTail {
@@ -34,14 +51,14 @@ export interface VerificationReport {
   readonly damages: readonly Damage[]
   /** May be more than are listed. */
   readonly damageCount: number
+  readonly indexFiles: readonly IndexReport[]
   readonly notes: readonly string[]
 }
 
-/** What a prepare means for its stream. */
-interface EventPlace {
+/** What a prepare means for its stream, and for the index. */
+interface EventPlace extends IndexedEvent {
   readonly stream: StreamNumber
   readonly revision: Revision
-  readonly position: LogPosition
 }
 
 /**
@@ -52,10 +69,13 @@ export class StoreVerification implements StoreVisitor {
   readonly #disk: Disk
   readonly #store: StoreSurvey
   readonly #signal: AbortSignal
-  readonly #onProgress: (size: number) => void
+  readonly #onProgress: (size: number, indexFile: string | null) => void
   readonly #damages = new DamageList()
   readonly #notes: string[] = []
   readonly #streams = new StreamRevisions()
+  /** Of event types; the slot of a type is its number. */
+  readonly #types = new NameTable()
+  #indexes!: IndexComparison
   readonly #assembly: AppendAssembly<EventPlace>
   #place!: ChunkPlace
   /** Prepares of the chunk at hand. */
@@ -69,8 +89,8 @@ export class StoreVerification implements StoreVisitor {
   /** A chunk that was walked lacks events on purpose: streams may lack revisions from then on. */
   #isScavenged = false
 
-  /** @param onProgress called with the bytes verified so far. */
-  constructor(disk: Disk, store: StoreSurvey, signal: AbortSignal, onProgress: (size: number) => void) {
+  /** @param onProgress called with the bytes of the log verified so far, and the index file that is being compared. */
+  constructor(disk: Disk, store: StoreSurvey, signal: AbortSignal, onProgress: (size: number, indexFile: string | null) => void) {
     this.#disk = disk
     this.#store = store
     this.#signal = signal
@@ -80,7 +100,10 @@ export class StoreVerification implements StoreVisitor {
     this.#notes.push(...store.notes)
     this.#assembly = new AppendAssembly(LogPosition.start, record => this.#eventPlaceOf(record), {
       whole: items => {
-        for (const item of items) this.#checkRevision(item)
+        for (const item of items) {
+          this.#checkRevision(item)
+          this.#indexes.event(item)
+        }
       },
       cut: (items, position, what) =>
         this.#damage('append', position, null, `an append of ${items.length} or more events ${what}`),
@@ -88,11 +111,25 @@ export class StoreVerification implements StoreVisitor {
   }
 
   async run(): Promise<VerificationReport> {
+    this.#indexes = await IndexComparison.open(this.#disk, this.#store, this.#signal)
+    try {
+      return await this.#run()
+    } finally {
+      await this.#indexes.close()
+    }
+  }
+
+  async #run(): Promise<VerificationReport> {
     for (const { name, head } of await walkStore(this.#disk, this.#store, this)) {
       // All that can be wrong with a chunk that was made ahead is its header.
       if (head.damage !== null) this.#notes.push(unusedText(name, head.damage))
     }
     this.#checkHint()
+    const names = { streams: this.#streams.names, types: this.#types }
+    const { reports, losses } = await this.#indexes.finish(this.#assembly.end, names, file =>
+      this.#onProgress(this.#verifiedSize, file),
+    )
+    for (const loss of losses) this.#damages.add(loss)
     return {
       chunkCount: this.#store.chunks.length,
       eventCount: this.#assembly.eventCount,
@@ -103,6 +140,7 @@ export class StoreVerification implements StoreVisitor {
       tail: this.#tail,
       damages: this.#damages.kept,
       damageCount: this.#damages.count,
+      indexFiles: reports,
       notes: this.#notes,
     }
   }
@@ -112,6 +150,8 @@ export class StoreVerification implements StoreVisitor {
     this.#prepareCount = 0
     this.#isScavenged ||= survey.isCompact
     this.#chunkDamageCount = this.#damages.count
+    const { header } = survey.head
+    this.#indexes.beginChunk(header?.start ?? null, header === null ? null : LogPosition.plus(header.start, header.chunkSize))
     if (!(await this.#checkHead(survey, isLast))) return false
     // A misplaced chunk may lie before what was walked; that it is misplaced has been said already.
     if (this.#assembly.end < survey.position) this.#assembly.end = survey.position
@@ -127,14 +167,15 @@ export class StoreVerification implements StoreVisitor {
       return
     }
     this.#assembly.interrupt('has no commit record in its chunk')
+    if (survey.head.header !== null) this.#indexes.chunkIsComplete(survey.head.header)
     if (ending === 'without footer') {
       const what = survey.footerDamage ?? (survey.endsLikeFooter ? 'the footer is damaged' : 'there is no whole footer')
       this.#damage('footer', survey.position, null, `${what}, though records stand in later chunks`)
       return
     }
     this.#checkEventCount(survey.footer!.eventCount)
-    for await (const { position, size } of wrongBlocks(survey)) {
-      this.#damage('block', position, size, 'a block with a wrong checksum; the store refuses to read anything in it')
+    for await (const { position, size, what } of wrongBlocks(survey)) {
+      this.#damage('block', position, size, what)
     }
     this.#proven = Math.max(this.#proven, survey.limit) as LogPosition
   }
@@ -184,7 +225,7 @@ export class StoreVerification implements StoreVisitor {
   async pause(size: number): Promise<void> {
     this.#signal.throwIfAborted()
     this.#verifiedSize += size
-    this.#onProgress(this.#verifiedSize)
+    this.#onProgress(this.#verifiedSize, null)
   }
 
   #checkRevision({ stream, revision, position }: EventPlace): void {
@@ -203,14 +244,36 @@ export class StoreVerification implements StoreVisitor {
   /** The head of a stream stays known when its event is gone. */
   #stub({ window, offset, position }: ScannedRecord): void {
     if (typeOf(window.view, offset) !== RecordType.stub) return
+    const eventType = stubEventTypeAt(window, offset)
+    const type = eventType === null ? null : this.#typeNumberOf(eventType, 0, eventType.length)
     const head = stubHeadAt(window, offset)
-    if (head === null) return
+    if (head === null) {
+      this.#indexes.event({ stream: null, revision: Revision.none, position, type, id: null })
+      return
+    }
     const stream = this.#streams.numberOf(window.bytes, offset + OFFSET_STUB_BODY, head.stream.length)
-    this.#checkRevision({ stream, revision: head.revision, position })
+    const place = { stream, revision: head.revision, position, type, id: null }
+    this.#checkRevision(place)
+    this.#indexes.event(place)
   }
 
   #eventPlaceOf({ window, offset, position }: ScannedRecord): EventPlace {
-    return { stream: this.#streams.ofEvent(window, offset), revision: revisionOf(window.view, offset), position }
+    const { bytes, view } = window
+    const stream = this.#streams.ofEvent(window, offset)
+    const hasId = (flagsOf(view, offset) & PrepareFlag.suppliedId) !== 0
+    return {
+      stream,
+      revision: revisionOf(view, offset),
+      position,
+      type: this.#typeNumberOf(bytes, eventTypeOffsetOf(view, offset), eventTypeSizeOf(view, offset)),
+      id: hasId ? idHash(bytes, suppliedIdOffsetOf(offset), this.#streams.names.hashOf(stream)) : null,
+    }
+  }
+
+  #typeNumberOf(bytes: Uint8Array, offset: number, size: number): number {
+    const hash = hashOf(bytes, offset, size)
+    const found = this.#types.find(bytes, offset, size, hash)
+    return found >= 0 ? found : this.#types.add(bytes, offset, size, hash)
   }
 
   #checkEventCount(expected: number): void {
@@ -246,6 +309,7 @@ export class StoreVerification implements StoreVisitor {
   }
 
   #damage(kind: DamageKind, position: number | null, size: number | null, what: string): void {
+    this.#indexes.logIsDamaged(OF_WHOLE_CHUNKS.has(kind) ? null : position)
     this.#damages.add({ file: this.#place.name, position, size, kind, what })
   }
 }

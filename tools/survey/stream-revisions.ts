@@ -26,6 +26,11 @@ export class StreamRevisions {
     return this.#names.add(bytes, start, size, hash)
   }
 
+  /** A stream's slot is its number. */
+  get names(): NameTable {
+    return this.#names
+  }
+
   nameOf(stream: StreamNumber): string {
     const start = this.#names.offsetOf(stream)
     return Buffer.from(this.#names.bytes.subarray(start, start + this.#names.sizeOf(stream))).toString()

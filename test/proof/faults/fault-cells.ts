@@ -2,15 +2,12 @@ import { TailraceError } from '../../../src/core/errors.ts'
 import { MemoryDisk } from '../../../src/disk/memory-disk.ts'
 import { EventStore } from '../../../src/store/event-store.ts'
 import { powerCut } from '../../support/crash-states.ts'
-import type { DiskOperation } from '../../support/faults.ts'
 import { impatient } from '../../support/impatience.ts'
 import { stillClock } from '../../support/manual-clock.ts'
 import { Random } from '../../support/random.ts'
+import type { CallSite, Cell } from './call-site.ts'
 import { allowedOutcomes } from './fault-outcomes.ts'
 import { append, DIRECTORY, open, PHASES, type Phase, type Scene } from './fault-phases.ts'
-
-export const ERRORS = ['EIO', 'ENOSPC', 'EDQUOT', 'EMFILE', 'EROFS'] as const
-export type FaultError = (typeof ERRORS)[number]
 
 const FILE_OPERATIONS = [
   'open',
@@ -18,6 +15,7 @@ const FILE_OPERATIONS = [
   'size',
   'write',
   'writeDurably',
+  'rewriteDurably',
   'datasync',
   'truncate',
   'rename',
@@ -27,19 +25,6 @@ const FILE_OPERATIONS = [
 const DIRECTORY_OPERATIONS = ['list', 'makeDirectory', 'syncDirectory', 'lock'] as const
 const FILES = ['.chunk', '.index', 'flushed'] as const
 const MOST_CALLS = 60
-
-/** A place at which the engine calls the disk. */
-export interface CallSite {
-  readonly phase: string
-  readonly op: DiskOperation
-  /** Part of the file's name. */
-  readonly file: string
-}
-
-export interface Cell extends CallSite {
-  readonly error: FaultError
-  readonly times: 'once' | 'forever'
-}
 
 export interface CellResult extends Cell {
   /** How many calls of this site were failed, one after the other; 0 when the step makes no such call. */

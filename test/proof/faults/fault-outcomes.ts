@@ -1,4 +1,4 @@
-import type { Cell } from './fault-cells.ts'
+import type { Cell } from './call-site.ts'
 
 /**
  * What may come of a fault, as what the step told, and whether the store goes on without a reopen:

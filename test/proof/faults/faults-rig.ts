@@ -1,6 +1,7 @@
 import type { Rig, RigReport } from '../rig.ts'
 import { workThrough } from '../workers.ts'
-import { allSites, type CallSite, type CellResult, ERRORS } from './fault-cells.ts'
+import { type CallSite, ERRORS } from './call-site.ts'
+import { allSites, type CellResult } from './fault-cells.ts'
 import type { FaultJob } from './faults-work.ts'
 import { CALL_FAULTS, type CallResult, callCells } from './system-calls.ts'
 

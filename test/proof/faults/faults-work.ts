@@ -1,4 +1,5 @@
-import { type Cell, type CellResult, runCell } from './fault-cells.ts'
+import type { Cell } from './call-site.ts'
+import { type CellResult, runCell } from './fault-cells.ts'
 import { type CallCell, type CallResult, runCallCell } from './system-calls.ts'
 
 export type FaultJob =

@@ -1,0 +1,106 @@
+/** Appends to more streams than heads are kept of. `npm run bench:cold-heads -- --help`. */
+import { medians } from './support/contest-result.ts'
+import type { Figures } from './support/figures.ts'
+import { secondsOf, whole } from './support/options.ts'
+import { outcomeTable } from './support/outcomes.ts'
+import { runProgramme, type Table } from './support/programme.ts'
+import { runTask } from './support/run-task.ts'
+import { withScratch } from './support/scratch.ts'
+import { median } from './support/summary.ts'
+import { figure } from './support/table.ts'
+
+interface Options {
+  readonly streams: number
+  readonly eventsPerStream: number
+  readonly seconds: number
+  readonly rounds: number
+}
+
+const HELP = `Appends to 1,000 hot streams beside floor (b); then to many streams in random order, of which the store keeps the
+heads of 100,000; then to hot streams with such cold appends beside them, against the same with a second crowd that is hot too:
+what the look-ups of the one cost the other. Each measurement in a fresh process. Durability: fsync.
+
+  --streams N       cold ones (1000000)
+  --events N        already in each of them (1)
+  --seconds S       measured in each round (3)
+  --rounds N        medians are shown (3)
+`
+
+const PAYLOAD = 256
+const IN_FLIGHT = 4096
+/** Each of the two crowds, where there are two. */
+const HALF = 1024
+const LEAST_OF_FLOOR = 0.9
+const COLD_PER_SECOND = 60_000
+const LEAST_BESIDE = 0.8
+
+async function run(options: Options, directory: string, say: (line: string) => void): Promise<Table[]> {
+  const store = `${directory}/store`
+  const { streams, eventsPerStream, seconds } = options
+  const fill = { directory: store, streams, eventsPerStream, payloadBytes: PAYLOAD, inFlight: IN_FLIGHT }
+  await runTask({ kind: 'fill-store', ...fill }, { timeoutSeconds: 3600, onProgress: say })
+  const rounds: { tailrace: Figures; floor: Figures; cold: Figures; besideCold: Figures; besideHot: Figures }[] = []
+  for (let round = 0; round < options.rounds; round++) {
+    const onStore = (second: 'cold' | 'hot', hotInFlight: number, coldInFlight: number) =>
+      runTask({
+        kind: 'cold-appends',
+        ...{ directory: store, streams, payloadBytes: PAYLOAD, hotInFlight, coldInFlight, second, seconds, seed: round + 1 },
+      })
+    rounds.push({
+      tailrace: await hotAlone('tailrace', directory, seconds),
+      floor: await hotAlone('floor-b', directory, seconds),
+      cold: await onStore('cold', 0, IN_FLIGHT),
+      besideHot: await onStore('hot', HALF, HALF),
+      besideCold: await onStore('cold', HALF, HALF),
+    })
+    const last = rounds.at(-1)!
+    say(
+      `[${round + 1}/${options.rounds}] cold ${figure(last.cold['coldPerSecond']!)}/s, hot beside them ${figure(last.besideCold['hotPerSecond']!)}/s`,
+    )
+  }
+  const cold = medians(rounds.map(round => round.cold))
+  const besideCold = medians(rounds.map(round => round.besideCold))
+  const besideHot = medians(rounds.map(round => round.besideHot))
+  const toFloor = median(rounds.map(({ tailrace, floor }) => tailrace['eventsPerSecond']! / floor['eventsPerSecond']!))
+  const kept = median(rounds.map(round => round.besideCold['hotPerSecond']! / round.besideHot['hotPerSecond']!))
+  const hot = medians(rounds.map(round => round.tailrace))
+  return [
+    outcomeTable(`${figure(streams)} streams, ${PAYLOAD} B`, 'fsync', [
+      { what: 'hot: 1,000 streams, 4,096 in flight', value: hot['eventsPerSecond']!, unit: 'appends/s' },
+      { what: 'the same to floor (b)', value: toFloor, unit: 'x', digits: 2, atLeast: LEAST_OF_FLOOR },
+      { what: 'cold: at random, 4,096 in flight', value: cold['coldPerSecond']!, unit: 'appends/s', atLeast: COLD_PER_SECOND },
+      { what: 'cold: ack p50', value: cold['coldP50Us']! / 1000, unit: 'ms', digits: 1 },
+      { what: 'cold: ack p99', value: cold['coldP99Us']! / 1000, unit: 'ms', digits: 1 },
+      { what: 'cold: event loop held, at most', value: cold['delayMaxMs']!, unit: 'ms', digits: 1 },
+      { what: 'cold: memory growth', value: cold['memoryMiB']!, unit: 'MiB' },
+      { what: 'hot with 1,024 hot beside 1,024', value: besideHot['hotPerSecond']!, unit: 'appends/s' },
+      { what: 'hot with 1,024 cold beside 1,024', value: besideCold['hotPerSecond']!, unit: 'appends/s' },
+      { what: 'the latter to the former', value: kept, unit: 'x', digits: 2, atLeast: LEAST_BESIDE },
+      { what: 'hot beside cold: ack p99', value: besideCold['hotP99Us']! / 1000, unit: 'ms', digits: 1 },
+    ]),
+  ]
+}
+
+function hotAlone(subject: string, directory: string, seconds: number): Promise<Figures> {
+  return withScratch(directory, 'hot-', scratch =>
+    runTask({
+      kind: 'append',
+      ...{ subject, directory: scratch, durability: 'fsync', inFlight: IN_FLIGHT, payloadBytes: PAYLOAD },
+      ...{ streams: 1000, batchEvents: 1, seconds, warmupSeconds: seconds / 2 },
+    }),
+  )
+}
+
+await runProgramme<Options>({
+  name: 'cold-heads',
+  title: 'More streams than heads are kept of',
+  help: HELP,
+  flags: { streams: '1000000', events: '1', seconds: '3', rounds: '3' },
+  optionsOf: values => ({
+    streams: whole(values['streams']!, '--streams', 1e8),
+    eventsPerStream: whole(values['events']!, '--events', 1000),
+    seconds: secondsOf(values['seconds']!),
+    rounds: whole(values['rounds']!, '--rounds', 100),
+  }),
+  run,
+})

@@ -1,0 +1,127 @@
+import { systemErrorCode } from '../core/errors.ts'
+import { BLOCK_SIZE, MAX_CHUNK_SIZE, MIB } from '../core/limits.ts'
+import { LogPosition } from '../core/positions.ts'
+import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
+import { type ActiveSlot, decodeActiveSlot, encodeActiveSlot } from '../format/active-slot.ts'
+import { ByteWindow } from '../format/byte-window.ts'
+import { checksumBytes } from '../format/checksum.ts'
+import { checkRecord, checksumSeed, MIN_RECORD_SIZE, RecordType, sizeBefore, typeOf } from '../format/log-record.ts'
+import type { ChunkFile } from './chunk-file.ts'
+
+export const ACTIVE_FILE_NAME = 'active'
+
+/** Bytes of log between two writes of the hint: what an open after a kill has to go through, at most, beyond the last group. */
+const STEP_SIZE = 4 * MIB
+const MAX_FILE_SIZE = 64 + (4 * MAX_CHUNK_SIZE) / BLOCK_SIZE
+
+/** Where a scan of the active chunk may begin. */
+export interface CheckedStart {
+  readonly end: LogPosition
+  readonly endsWithProof: boolean
+  readonly eventCount: number
+  /** What the file has behind `end` is sound, if nothing but zeros stand there. */
+  readonly isFinal: boolean
+  readonly blockChecksums: Uint32Array
+}
+
+/**
+ * How far the chunk need not be scanned; null when the hint is missing, of another chunk, or not of these bytes: the last block
+ * below its end must have the checksum it names, and end with a whole record.
+ */
+export async function readCheckedStart(disk: Disk, directory: string, chunk: ChunkFile): Promise<CheckedStart | null> {
+  const slot = await readSlot(disk, directory)
+  if (slot === null || slot.chunk !== chunk.header.number || chunk.isComplete || chunk.header.generation !== 0) return null
+  const { end, eventCount, isFinal, blockChecksums } = slot
+  if (Buffer.compare(slot.storeId, chunk.header.storeId) !== 0) return null
+  if (end <= chunk.firstRecord || end > chunk.recordLimit) return null
+  if (blockChecksums.length !== Math.ceil((end - chunk.start) / BLOCK_SIZE)) return null
+  const blockStart = LogPosition.plus(chunk.start, (blockChecksums.length - 1) * BLOCK_SIZE)
+  const block = await bytesOf(chunk, blockStart, end)
+  if (block === null || checksumBytes(block.bytes) !== blockChecksums.at(-1)) return null
+  const record = await lastRecord(chunk, end)
+  if (record === null) return null
+  return { end, endsWithProof: typeOf(record.view, 0) === RecordType.proof, eventCount, isFinal, blockChecksums }
+}
+
+async function lastRecord(chunk: ChunkFile, end: LogPosition): Promise<ByteWindow | null> {
+  const tail = await bytesOf(chunk, LogPosition.plus(end, -4), end)
+  const size = tail === null ? 0 : sizeBefore(tail.view, 4)
+  if (size < MIN_RECORD_SIZE || size > end - chunk.firstRecord) return null
+  const start = LogPosition.plus(end, -size)
+  const record = await bytesOf(chunk, start, end)
+  return record !== null && checkRecord(record, 0, size, start, checksumSeed(chunk.header.storeId)) === size ? record : null
+}
+
+async function bytesOf(chunk: ChunkFile, from: LogPosition, to: LogPosition): Promise<ByteWindow | null> {
+  const window = ByteWindow.allocate(to - from)
+  return (await chunk.file.read(window.bytes, chunk.offsetOf(from))) === window.size ? window : null
+}
+
+async function readSlot(disk: Disk, directory: string): Promise<ActiveSlot | null> {
+  let file: DiskFile
+  try {
+    file = await disk.open(joinPath(directory, ACTIVE_FILE_NAME), 'read')
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return null
+    throw error
+  }
+  try {
+    const bytes = Buffer.alloc(Math.min(await file.size(), MAX_FILE_SIZE))
+    return decodeActiveSlot(bytes.subarray(0, await file.read(bytes, 0)))
+  } finally {
+    await file.close()
+  }
+}
+
+/**
+ * The writer's side of the hint that says how far the active chunk is whole and durable, with the checksums of its blocks, so
+ * that an open need not read it all. Overwritten now and then and never synced; nothing waits for it, and it may be missing.
+ */
+export class ActiveHint {
+  readonly #disk: Disk
+  readonly #path: string
+  #file: DiskFile | null = null
+  #end: LogPosition = LogPosition.start
+  #writing: Promise<void> = Promise.resolve()
+  #isWriting = false
+
+  constructor(disk: Disk, directory: string) {
+    this.#disk = disk
+    this.#path = joinPath(directory, ACTIVE_FILE_NAME)
+  }
+
+  /** Whether it is time to say that everything below `end` is durable. */
+  isDue(end: LogPosition): boolean {
+    return !this.#isWriting && end - this.#end >= STEP_SIZE
+  }
+
+  write(slot: ActiveSlot): void {
+    this.#isWriting = true
+    this.#end = slot.end
+    this.#writing = this.#writing.then(() => this.#put(encodeActiveSlot(slot)))
+  }
+
+  async #put(bytes: Buffer): Promise<void> {
+    try {
+      this.#file ??= await this.#open()
+      await this.#file.write(bytes, 0)
+    } catch {
+      // An old hint, or half of one, is as good as none.
+    }
+    this.#isWriting = false
+  }
+
+  async #open(): Promise<DiskFile> {
+    try {
+      return await this.#disk.open(this.#path, 'write')
+    } catch (error) {
+      if (systemErrorCode(error) !== 'ENOENT') throw error
+      return this.#disk.open(this.#path, 'create')
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#writing
+    await this.#file?.close()
+  }
+}

@@ -1,0 +1,28 @@
+import type { Clock } from '../core/clock.ts'
+import type { StreamReader } from '../streams/stream-reader.ts'
+import type { FollowedStore } from '../subscriptions/follower-desk.ts'
+import type { LogClient } from '../subscriptions/log-client.ts'
+import { fromHouse, type HouseAppendOptions } from './admission.ts'
+import type { Resolve } from './pending-appends.ts'
+import type { Rooms } from './rooms.ts'
+
+/** What those who follow the log need of the rooms. */
+export function followedStore(
+  { reader, chaser, storeId, writing, admit, beforeRead }: Rooms,
+  streams: StreamReader,
+  clock: Clock,
+  reads: Pick<LogClient, 'extent' | 'readStream'>,
+): FollowedStore {
+  return {
+    ...{ reader, published: chaser.published, storeId, streams, clock },
+    look: writing === null ? async () => void (await beforeRead()) : null,
+    client: {
+      ...reads,
+      append: (stream, events, options) =>
+        new Promise((resolve, reject) => {
+          const house: HouseAppendOptions = { ...options, [fromHouse]: true }
+          admit(stream, events, house, resolve as Resolve, reject)
+        }),
+    },
+  }
+}

@@ -1,0 +1,77 @@
+import { beforeAll, describe, expect, test } from 'vitest'
+import { CorruptLogError } from '../../src/core/errors.ts'
+import type { ChunkNumber, LogPosition } from '../../src/core/positions.ts'
+import { MemoryDisk } from '../../src/disk/memory-disk.ts'
+import { chunkFileName } from '../../src/log/chunk-file.ts'
+import type { RecordPlace } from '../../src/log/record-batch.ts'
+import { loadScattered } from '../../src/log/scattered-records.ts'
+import { DIRECTORY, sized } from '../store/words.ts'
+import { stillClock } from '../support/manual-clock.ts'
+import { Random } from '../support/random.ts'
+import { type OpenRooms, readForwards, recordsOf, rooms, type Seen } from './scenes.ts'
+
+const SEED = 'scattered records'
+const KIB = 1024
+/** No cache, one that is full at once, one that never is. */
+const CACHES = [0, 64 * KIB, 32 * KIB * KIB]
+
+let files: Map<string, Uint8Array>
+let log: Seen[]
+
+/** Several chunks of several blocks, with records smaller and larger than what is read of one at first. */
+beforeAll(async () => {
+  const random = new Random(SEED)
+  const disk = new MemoryDisk()
+  const writing = await rooms(disk, { chunkSizeBytes: 256 * KIB, clock: stillClock })
+  for (let turn = 0; turn < 400; turn++)
+    await writing.append('stream', sized(random.chance(0.2) ? random.int(6000) : random.int(700)))
+  await writing.close()
+  files = disk.snapshot()
+  const reading = await open(0)
+  log = await readForwards(reading.reader, 0, reading.chaser.published.position, 1 << 20)
+  await reading.close()
+})
+
+function open(cacheBytes: number, content = files): Promise<OpenRooms> {
+  return rooms(new MemoryDisk(content), { readOnly: true, clock: stillClock, cacheBytes })
+}
+
+function seenOf(place: RecordPlace | null): Seen | undefined {
+  return place === null ? undefined : recordsOf({ window: place.window, offsets: [place.offset], next: 0 as LogPosition })[0]
+}
+
+describe.each(CACHES)('records read side by side, with a cache of %d bytes,', cacheBytes => {
+  test(`are those that a reader in order comes by (seed ${SEED})`, async () => {
+    const random = new Random(SEED)
+    const { reader, chaser, close } = await open(cacheBytes)
+    for (let turn = 0; turn < 20; turn++) {
+      const wanted = log.filter(() => random.chance(0.1))
+      const positions = wanted.map(({ position }) => position as LogPosition)
+      const found = await loadScattered(reader, positions, chaser.published.position)
+      expect(found.map(seenOf)).toEqual(wanted)
+    }
+    await close()
+  })
+
+  test('are refused when one of them is damaged', async () => {
+    const victim = log[20]!
+    const name = [...files.keys()].find(path => path.startsWith(DIRECTORY) && path.endsWith(chunkFileName(0 as ChunkNumber)))!
+    const damaged = Uint8Array.from(files.get(name)!)
+    const last = victim.position + victim.bytes.length - 10
+    damaged[last] = damaged[last]! ^ 1
+    const { reader, chaser, close } = await open(cacheBytes, new Map(files).set(name, damaged))
+    const positions = [log[150]!, victim].map(({ position }) => position as LogPosition)
+    await expect(loadScattered(reader, positions, chaser.published.position)).rejects.toThrow(CorruptLogError)
+    await close()
+  })
+})
+
+test('a record that lies alone does not bring its block into a full cache', async () => {
+  const { reader, chaser, close } = await open(64 * KIB)
+  // In the middle of the first and of the second block, far from their edges.
+  const [first, second] = [32 * KIB, 96 * KIB].map(place => log.find(({ position }) => position > place)!.position as LogPosition)
+  await loadScattered(reader, [first!], chaser.published.position)
+  await loadScattered(reader, [second!], chaser.published.position)
+  expect([first!, second!].map(position => reader.recordInMemory(position) !== null)).toEqual([true, false])
+  await close()
+})

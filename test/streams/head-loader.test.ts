@@ -1,0 +1,127 @@
+import { describe, expect, test } from 'vitest'
+import { MemoryDisk } from '../../src/disk/memory-disk.ts'
+import { CachedHead } from '../../src/streams/head-cache.ts'
+import type { HeadLoader } from '../../src/streams/head-loader.ts'
+import { type OpenRooms, rooms } from '../log/scenes.ts'
+import { openStore, order, orders, SMALL_CHUNKS, sized } from '../store/words.ts'
+import { COLLIDING } from './index-model.ts'
+
+function headOf(name: string): CachedHead {
+  return new CachedHead(name, new Uint8Array(Buffer.from(name)))
+}
+
+async function known(loader: HeadLoader, name: string): Promise<CachedHead> {
+  const head = headOf(name)
+  await loader.load(head)
+  expect(head.isKnown).toBe(true)
+  return head
+}
+
+/** A disk with the streams s (3 events, maxCount 2), gone (tombstoned), deleted (4, softly), never (metadata only). */
+async function disk(): Promise<MemoryDisk> {
+  const memory = new MemoryDisk()
+  const store = await openStore(memory, SMALL_CHUNKS)
+  await store.append('s', orders(3))
+  await store.setMetadata('s', { maxCount: 2 })
+  await store.append('gone', order(0))
+  await store.tombstone('gone')
+  await store.append('deleted', orders(4))
+  await store.delete('deleted')
+  await store.setMetadata('never', { maxAge: 5 })
+  for (let n = 0; n < 4; n++) await store.append('filler', sized(2000))
+  await store.close()
+  return memory
+}
+
+async function withRooms(memory: MemoryDisk, scene: (open: OpenRooms) => Promise<void>): Promise<void> {
+  const open = await rooms(memory, { ...SMALL_CHUNKS, cacheBytes: 0 })
+  try {
+    await scene(open)
+  } finally {
+    await open.close()
+  }
+}
+
+describe('the loader of heads', () => {
+  test('says where a stream ends, and what is kept of it', async () => {
+    await withRooms(await disk(), async ({ loader }) => {
+      expect(await known(loader, 's')).toMatchObject({
+        revision: 2,
+        committedRevision: 2,
+        retention: { metadata: { maxCount: 2 } },
+      })
+      expect((await known(loader, 'gone')).retention?.isTombstoned).toBe(true)
+      expect(await known(loader, 'deleted')).toMatchObject({ revision: 3, retention: { metadata: { truncateBefore: 4 } } })
+      expect(await known(loader, 'never')).toMatchObject({ revision: -1, retention: { metadata: { maxAge: 5 } } })
+      expect(await known(loader, 'nobody')).toMatchObject({ revision: -1, retention: null, committedRetention: null })
+    })
+  })
+
+  test('keeps streams apart whose names have one hash', async () => {
+    const [one, other] = COLLIDING[0]!
+    const memory = new MemoryDisk()
+    const store = await openStore(memory, SMALL_CHUNKS)
+    await store.append(one, orders(3))
+    await store.setMetadata(one, { maxCount: 1 })
+    for (let n = 0; n < 4; n++) await store.append('filler', sized(2000))
+    await store.close()
+    await withRooms(memory, async ({ loader }) => {
+      expect((await known(loader, one)).revision).toBe(2)
+      expect(await known(loader, other)).toMatchObject({ revision: -1, retention: null })
+    })
+  })
+
+  test('answers at once when the index is in memory and nothing was said of the stream', async () => {
+    await withRooms(new MemoryDisk(), async ({ loader, append }) => {
+      await append('s', orders(2))
+      for (const [name, revision] of [
+        ['s', 1],
+        ['nobody', -1],
+      ] as const) {
+        const head = headOf(name)
+        expect(loader.load(head)).toBeNull()
+        expect([head.isKnown, head.revision]).toEqual([true, revision])
+      }
+    })
+  })
+
+  test('reads once for all who ask meanwhile, and may be asked again when that failed', async () => {
+    const memory = await disk()
+    await withRooms(memory, async ({ loader }) => {
+      const head = headOf('s')
+      const loading = loader.load(head)
+      expect(loading).not.toBeNull()
+      expect(loader.load(head)).toBe(loading)
+      await loading
+      expect(head.loading).toBeNull()
+    })
+    await withRooms(memory, async ({ loader, chunks }) => {
+      const head = headOf('s')
+      const file = chunks.all[0]!
+      const read = file.read
+      file.read = () => Promise.reject(new Error('EIO'))
+      await expect(loader.load(head)).rejects.toMatchObject({ code: 'READ_FAILED' })
+      expect([head.isKnown, head.loading]).toEqual([false, null])
+      file.read = read
+      await loader.load(head)
+      expect(head).toMatchObject({ isKnown: true, revision: 2 })
+    })
+  })
+
+  test('of a stream that describes another keeps the last event, as long as the other is there', async () => {
+    await withRooms(await disk(), async ({ loader }) => {
+      expect((await loader.retentionOf('$$s'))?.metadata).toEqual({ maxCount: 1 })
+      expect((await loader.retentionOf('$$nobody'))?.metadata).toEqual({ maxCount: 1 })
+      expect((await loader.retentionOf('$$gone'))?.isTombstoned).toBe(true)
+      expect(await loader.retentionOf('nobody')).toBeNull()
+    })
+  })
+
+  test('knows whether anything was ever said of any stream', async () => {
+    await withRooms(await disk(), async ({ loader }) => expect(await loader.knowsOfAny()).toBe(true))
+    await withRooms(new MemoryDisk(), async ({ loader, append }) => {
+      await append('s', orders(2))
+      expect(await loader.knowsOfAny()).toBe(false)
+    })
+  })
+})

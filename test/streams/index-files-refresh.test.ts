@@ -1,0 +1,98 @@
+import { describe, expect, test } from 'vitest'
+import { MemoryDisk } from '../../src/disk/memory-disk.ts'
+import { settle } from '../support/manual-clock.ts'
+import { Random } from '../support/random.ts'
+import { SimulatedDisk } from '../support/simulated-disk.ts'
+import { DIRECTORY, IndexStage } from './index-files-stage.ts'
+import { expectAnswers } from './index-model.ts'
+
+const NAMES = ['a', 'b', 'c', 'd', 'e']
+
+/** A stage whose generations are all there, so that sums have no holes. */
+function stage(): IndexStage {
+  const made = new IndexStage()
+  made.generations.push(0, 0, 0, 0)
+  return made
+}
+
+async function grow(made: IndexStage, files: Awaited<ReturnType<IndexStage['open']>>): Promise<void> {
+  made.growChunk(new Random(`chunk ${made.chunkCount}`), 100, NAMES)
+  await made.addChunks(files)
+  await files.settled()
+}
+
+function indexFiles(disk: MemoryDisk | SimulatedDisk): string[] {
+  return [...disk.snapshot().keys()].filter(path => path.includes('.index')).map(path => path.slice(DIRECTORY.length + 1))
+}
+
+describe('the index file of a chunk that was rewritten', () => {
+  test('is made anew, also when it covers others, and fits at the next open', async () => {
+    const disk = new MemoryDisk()
+    await disk.makeDirectory(DIRECTORY)
+    const made = stage()
+    const files = await made.open(disk)
+    for (let chunk = 0; chunk < 3; chunk++) await grow(made, files)
+    made.rewriteChunk(1)
+    await files.refresh([1])
+    await expectAnswers(files.parts, made.model.events, NAMES)
+    await files.close()
+    made.scans.length = 0
+    const again = await made.open(disk)
+    expect(again.missing).toEqual([])
+    await expectAnswers(again.parts, made.model.events, NAMES)
+    expect(made.scans).toEqual([])
+    await again.close()
+  })
+
+  test('is not merged before that: the merged one would pass for a file of the new chunk', async () => {
+    const disk = new MemoryDisk()
+    await disk.makeDirectory(DIRECTORY)
+    const made = stage()
+    const files = await made.open(disk)
+    await grow(made, files)
+    made.rewriteChunk(0)
+    await grow(made, files)
+    expect(indexFiles(disk).sort()).toEqual(['000000-000000.index', '000001-000001.index'])
+    await files.refresh([0])
+    await files.settled()
+    expect(indexFiles(disk)).toEqual(['000000-000001.index'])
+    await expectAnswers(files.parts, made.model.events, NAMES)
+    await files.close()
+  })
+
+  test('is made from the new chunk, too, when the old one could never be written', async () => {
+    const disk = new SimulatedDisk()
+    await disk.makeDirectory(DIRECTORY)
+    const made = stage()
+    const files = await made.open(disk)
+    const fault = disk.failNext({ op: 'write', path: '.index', error: 'ENOSPC', times: 'forever' })
+    made.growChunk(new Random('full'), 100, NAMES)
+    await made.addChunks(files).catch(() => {})
+    fault.clear()
+    made.rewriteChunk(0)
+    await files.refresh([0])
+    await expectAnswers(files.parts, made.model.events, NAMES)
+    expect(indexFiles(disk)).toEqual(['000000-000000.index'])
+    await files.close()
+  })
+})
+
+test('a close waits for the files of which others are just letting go', async () => {
+  const disk = new SimulatedDisk()
+  await disk.makeDirectory(DIRECTORY)
+  const made = stage()
+  const files = await made.open(disk)
+  await grow(made, files)
+  const held = disk.hold('close', { path: '000000-000000' })
+  await grow(made, files)
+  await held.reached
+  let isClosed = false
+  const closing = files.close().then(() => {
+    isClosed = true
+  })
+  await settle()
+  expect(isClosed).toBe(false)
+  held.release()
+  await closing
+  expect(disk.openPaths).toEqual([])
+})

@@ -1,0 +1,105 @@
+import { describe, expect, test } from 'vitest'
+import { MemoryDisk } from '../../src/disk/memory-disk.ts'
+import type { EventStore } from '../../src/store/event-store.ts'
+import { all, openStore, order, orders, SMALL_CHUNKS, sized, upTo, withStore } from '../store/words.ts'
+import { COLLIDING } from './index-model.ts'
+
+const NAMES = [...upTo(40).map(n => `order-${n}`), ...COLLIDING.flat(), 'ü', 'üb', 'a']
+
+async function listed(store: EventStore, prefix?: string): Promise<string[]> {
+  return (await all(store.streams(prefix === undefined ? {} : { prefix }))).map(({ stream }) => stream).sort()
+}
+
+/** Every stream in every chunk, so that each part of the index has all of them. */
+async function filled(disk: MemoryDisk, rounds = 4): Promise<EventStore> {
+  const store = await openStore(disk, { ...SMALL_CHUNKS, cacheBytes: 0 })
+  for (const n of upTo(rounds)) {
+    await Promise.all(NAMES.map(name => store.append(name, order(n))))
+    await store.append('filler', sized(3000))
+  }
+  return store
+}
+
+describe('the list of streams', () => {
+  test('has each stream once, with its first and last revision, whatever part of the index has it', async () => {
+    const disk = new MemoryDisk()
+    const store = await filled(disk)
+    const expected = [...NAMES, 'filler'].sort()
+    expect(await listed(store)).toEqual(expected)
+    for (const { firstRevision, lastRevision } of await all(store.streams()))
+      expect([firstRevision, lastRevision]).toEqual([0, 3])
+    await store.close()
+    const reopened = await openStore(disk, SMALL_CHUNKS)
+    expect(await listed(reopened)).toEqual(expected)
+    await reopened.close()
+  })
+
+  test('with a prefix has those that begin so, byte by byte', async () => {
+    const store = await filled(new MemoryDisk(), 1)
+    const names = [...NAMES, 'filler']
+    for (const prefix of ['order-1', 'order-', 'order-99', 'f', '']) {
+      expect(await listed(store, prefix), prefix).toEqual(names.filter(name => name.startsWith(prefix)).sort())
+    }
+    expect(await listed(store, 'ü')).toEqual(['ü', 'üb'])
+    await store.close()
+  })
+
+  test("leaves out the store's own streams, and what is deleted, softly or for good", async () => {
+    await withStore(SMALL_CHUNKS, async store => {
+      for (const name of ['a', 'b', 'c', 'd']) await store.append(name, orders(3))
+      await store.delete('a')
+      await store.tombstone('b')
+      await store.setMetadata('c', { truncateBefore: 2 })
+      await store.setMetadata('never-written', { maxCount: 3 })
+      await store.erase('d', 0)
+      expect(await all(store.streams())).toEqual(
+        expect.arrayContaining([
+          { stream: 'c', firstRevision: 2, lastRevision: 2 },
+          { stream: 'd', firstRevision: 0, lastRevision: 2 },
+        ]),
+      )
+      expect(await listed(store)).toEqual(['c', 'd'])
+    })
+  })
+
+  test('tells what a scavenge has left, also of the chunk that it completed itself', async () => {
+    await withStore(SMALL_CHUNKS, async store => {
+      await store.append('s', orders(5))
+      await store.erase('s', 0)
+      await store.scavenge()
+      expect(await all(store.streams())).toEqual([{ stream: 's', firstRevision: 1, lastRevision: 4 }])
+    })
+  })
+
+  test('goes on beside appends: all that were there when it began, each once', async () => {
+    const store = await filled(new MemoryDisk())
+    const seen: string[] = []
+    for await (const { stream } of store.streams()) {
+      seen.push(stream)
+      await store.append(`later-${seen.length}`, sized(300))
+    }
+    const before = seen.filter(stream => !stream.startsWith('later'))
+    expect(before.sort()).toEqual([...NAMES, 'filler'].sort())
+    expect(new Set(seen).size).toBe(seen.length)
+    await store.close()
+  })
+
+  test('goes on behind the last name when an index file turns out to be damaged in the middle of the walk', async () => {
+    const disk = new MemoryDisk()
+    const first = await filled(disk, 8)
+    await first.close()
+    const pageSize = 4096
+    for (const [path, bytes] of [...disk.snapshot()].filter(([path]) => path.endsWith('.index'))) {
+      for (let page = 1; page * pageSize < bytes.length; page++) {
+        const content = disk.snapshot()
+        const damaged = bytes.slice()
+        damaged[page * pageSize + 100]! ^= 0x40
+        content.set(path, damaged)
+        const rotten = new MemoryDisk(content)
+        const store = await openStore(rotten, { ...SMALL_CHUNKS, cacheBytes: 0 })
+        expect(await listed(store), `${path} page ${page}`).toEqual([...NAMES, 'filler'].sort())
+        await store.close()
+      }
+    }
+  })
+})
