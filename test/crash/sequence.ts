@@ -137,7 +137,8 @@ class Player {
         return
       }
       case 'r':
-        return this.#append('payments', 1, 2400)
+        // Nearly all that a chunk holds: whatever stands in the active one, this does not fit behind it.
+        return this.#append('payments', 1, 3750)
       case 'i':
         for (const ms of [2, 20, 2]) {
           this.#clock.advance(ms)
@@ -194,7 +195,7 @@ class Player {
     const random = this.#random
     return Array.from({ length: count }, (_, k) => ({
       type: `${name}-${this.#letters.length}.${k}`,
-      data: random.bytes(1 + random.int(size) + (size > 1000 ? size / 2 : 0)),
+      data: random.bytes(size > 1000 ? size - random.int(150) : 1 + random.int(size)),
       id: uuid(random),
       ...(k === 1 && { metadata: { step: this.#letters.length } }),
     }))
