@@ -95,8 +95,14 @@ export class NodeDisk implements Disk {
       if (code !== 'EAGAIN' && code !== 'EWOULDBLOCK') throw error
       throw new StoreLockedError(path.slice(0, path.lastIndexOf('/')), Number.isInteger(pid) ? pid : null)
     }
-    await call(done => fs.ftruncate(descriptor, 0, done))
-    await writeAll(descriptor, Buffer.from(`${process.pid}\n`), 0)
+    try {
+      await call(done => fs.ftruncate(descriptor, 0, done))
+      await writeAll(descriptor, Buffer.from(`${process.pid}\n`), 0)
+    } catch (error) {
+      // An open that fails must not keep the next one out.
+      await call(done => fs.close(descriptor, done))
+      throw error
+    }
     // The lock belongs to the open file description: closing it, or the death of the process, frees it.
     return { release: () => call(done => fs.close(descriptor, done)) }
   }

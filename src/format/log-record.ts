@@ -120,7 +120,7 @@ export function checkCompactRecord(
   return typeof size === 'number' ? checkContent(window, offset, size, seed) : size
 }
 
-/** The frame alone, and the position: for bytes whose block's checksum has spoken for them. */
+/** The same without the checksum: for bytes whose block's checksum has spoken for them. */
 export function checkCompactFrame(
   window: ByteWindow,
   offset: number,
@@ -131,7 +131,7 @@ export function checkCompactFrame(
   const size = checkFrame(window, offset, limit)
   if (typeof size !== 'number') return size
   const position = readU64(window.view, offset + OFFSET_POSITION)
-  return position >= from && position + size <= to ? size : 'wrong position'
+  return position >= from && position + size <= to ? checkFields(window.view, offset, size) : 'wrong position'
 }
 
 /** The frame alone: both sizes are there, agree and fit. */
@@ -147,9 +147,13 @@ export function checkFrame(window: ByteWindow, offset: number, limit: number): n
 
 /** Checksum and fields of a record whose frame holds. */
 export function checkContent(window: ByteWindow, offset: number, size: number, seed: number): number | RecordDamage {
-  const { view } = window
   const checksum = checksumRange(window, offset + OFFSET_POSITION, offset + size, seed)
-  if (checksum !== view.getInt32(offset + OFFSET_CHECKSUM, true)) return 'wrong checksum'
+  if (checksum !== window.view.getInt32(offset + OFFSET_CHECKSUM, true)) return 'wrong checksum'
+  return checkFields(window.view, offset, size)
+}
+
+/** The fields alone of a record whose frame holds: type and flags are known, and nothing reaches beyond the record. */
+export function checkFields(view: DataView, offset: number, size: number): number | RecordDamage {
   const flags = view.getUint16(offset + OFFSET_FLAGS, true)
   switch (view.getUint8(offset + OFFSET_TYPE)) {
     case RecordType.prepare:

@@ -4,6 +4,7 @@ import { LogPosition } from '../core/positions.ts'
 import { ByteWindow } from '../format/byte-window.ts'
 import { CHUNK_HEADER_SIZE } from '../format/chunk-header.ts'
 import {
+  checkFields,
   checkFrame,
   checkRecord,
   claimedPositionAt,
@@ -317,11 +318,12 @@ export class LogReader {
     }
   }
 
-  /** In a verified block the block's checksum has spoken for the bytes; only the place has to be right. */
+  /** In a verified block the block's checksum has spoken for the bytes, though not for whoever wrote them. */
   #check(verified: boolean, window: ByteWindow, offset: number, limit: number, position: LogPosition): number | RecordDamage {
     if (!verified) return checkRecord(window, offset, limit, position, this.#seed)
     const result = checkFrame(window, offset, limit)
-    return typeof result === 'number' && claimedPositionAt(window.view, offset) !== position ? 'wrong position' : result
+    if (typeof result !== 'number') return result
+    return claimedPositionAt(window.view, offset) === position ? checkFields(window.view, offset, result) : 'wrong position'
   }
 
   #corrupt(chunk: ChunkFile, position: LogPosition, found: string): CorruptLogError {

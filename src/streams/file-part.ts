@@ -187,7 +187,8 @@ export class FilePart implements IndexPart {
       if (run.file === file) return question(file, run.found)
       return Promise.resolve(file.find(run.found.name, run.found.hash)).then(found => {
         run.file = file
-        run.found = found!
+        // A stream of which nothing was left has no run any more.
+        run.found = found ?? { ...run.found, eventCount: 0 }
         return question(file, run.found)
       })
     })

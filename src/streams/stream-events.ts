@@ -26,8 +26,11 @@ export class StreamEvents {
     const places: EventPlace[] = []
     for (const run of this.#runs) {
       if (run.lastRevision < revision || places.length >= count) continue
-      const from = await run.part.indexOf(run, revision)
-      collect(places, run, from, await run.part.events(run, from, count - places.length))
+      const { from, list } = await steadily(run, async () => {
+        const from = await run.part.indexOf(run, revision)
+        return { from, list: await run.part.events(run, from, count - places.length) }
+      })
+      collect(places, run, from, list)
     }
     return places
   }
@@ -37,10 +40,13 @@ export class StreamEvents {
     const places: EventPlace[] = []
     for (const run of [...this.#runs].reverse()) {
       if (run.firstRevision > revision || places.length >= count) continue
-      const to = revision >= run.lastRevision ? run.eventCount : await run.part.indexOf(run, revision + 1)
-      const from = Math.max(0, to - (count - places.length))
+      const { from, list } = await steadily(run, async () => {
+        const to = revision >= run.lastRevision ? run.eventCount : await run.part.indexOf(run, revision + 1)
+        const from = Math.max(0, to - (count - places.length))
+        return { from, list: await run.part.events(run, from, to - from) }
+      })
       const found: EventPlace[] = []
-      collect(found, run, from, await run.part.events(run, from, to - from))
+      collect(found, run, from, list)
       places.push(...found.reverse())
     }
     return places
@@ -49,22 +55,39 @@ export class StreamEvents {
   /** The revision of the last event at or before `position`. */
   async lastUpTo(position: LogPosition): Promise<Revision | undefined> {
     for (const run of [...this.#runs].reverse()) {
-      const { part, eventCount } = run
       if (run.lastPosition <= position) return run.lastRevision
-      if (part.start > position) continue
-      let low = 0
-      // The last event is behind.
-      for (let high = eventCount - 1; low < high; ) {
-        const middle = (low + high) >> 1
-        const { positions } = await part.events(run, middle, 1)
-        if (positions[0]! > position) high = middle
-        else low = middle + 1
-      }
-      if (low === 0) continue
-      const { revisions } = await part.events(run, low - 1, 1)
-      return (revisions?.[0] ?? run.firstRevision + low - 1) as Revision
+      if (run.part.start > position) continue
+      const revision = await steadily(run, () => lastInRun(run, position))
+      if (revision !== undefined) return revision
     }
     return undefined
+  }
+}
+
+async function lastInRun(run: StreamRun, position: LogPosition): Promise<Revision | undefined> {
+  const { part, eventCount } = run
+  let low = 0
+  // The last event is behind.
+  for (let high = eventCount - 1; low < high; ) {
+    const middle = (low + high) >> 1
+    const { positions } = await part.events(run, middle, 1)
+    if (positions[0]! > position) high = middle
+    else low = middle + 1
+  }
+  if (low === 0) return undefined
+  const { revisions } = await part.events(run, low - 1, 1)
+  return (revisions?.[0] ?? run.firstRevision + low - 1) as Revision
+}
+
+/**
+ * When the file that a run is in turns out to be damaged, it is made again, maybe from chunks that have been scavenged since: then
+ * the run has fewer events, and what was worked out from their number is worked out anew.
+ */
+async function steadily<Answer>(run: StreamRun, ask: () => Promise<Answer>): Promise<Answer> {
+  for (;;) {
+    const { eventCount } = run
+    const answer = await ask()
+    if (run.eventCount === eventCount) return answer
   }
 }
 

@@ -1,7 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import fs, { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { MIB } from '../../src/core/limits.ts'
 import { NodeDisk } from '../../src/disk/node-disk.ts'
 import { Random } from '../support/random.ts'
@@ -39,4 +39,16 @@ describe('bytes that are written again past the cache', () => {
     await file.close()
     expect(Buffer.compare(readFileSync(path), content)).toBe(0)
   })
+})
+
+test('a lock whose owner could not be written is free again', async () => {
+  const path = join(directory, 'lock')
+  const disk = new NodeDisk()
+  const full = Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' })
+  const write = vi.spyOn(fs, 'write')
+  write.mockImplementationOnce(((...args: unknown[]) => (args.at(-1) as (error: Error) => void)(full)) as never)
+  await expect(disk.lock(path)).rejects.toBe(full)
+  const lock = await disk.lock(path)
+  await lock.release()
+  write.mockRestore()
 })

@@ -19,13 +19,22 @@ function broken(message: string): never {
  * @returns the appends that are there.
  * @throws Violation
  */
-export async function audit(
-  store: EventStore,
-  ledger: AppendLedger,
-  { certain, gone }: Expectation,
-): Promise<Map<number, Place>> {
+export async function audit(store: EventStore, ledger: AppendLedger, expectation: Expectation): Promise<Map<number, Place>> {
+  const shown = await readAppends(store, ledger)
+  judgeAppends(shown, ledger, expectation)
+  return shown
+}
+
+/** The appends that are there, read in every way. @throws Violation of I2, I5 or I6 */
+export async function readAppends(store: EventStore, ledger: AppendLedger): Promise<Map<number, Place>> {
   const events = await eventsOf(store)
   const shown = appendsIn(events, ledger)
+  await compareReads(store, ledger, events)
+  return shown
+}
+
+/** Whether these appends are those that must be there. @throws Violation of I1, I3 or I4 */
+export function judgeAppends(shown: ReadonlyMap<number, Place>, ledger: AppendLedger, { certain, gone }: Expectation): void {
   compareCalls(shown, ledger, gone)
   for (const [index, place] of certain) {
     const found = shown.get(index)
@@ -34,8 +43,6 @@ export async function audit(
       broken(`I1: append ${index} is at ${JSON.stringify(found)}, it was at ${JSON.stringify(place)}`)
     }
   }
-  await compareReads(store, ledger, events)
-  return shown
 }
 
 /** Appends to one stream stand in the order of their calls; across streams that order is nobody's promise. */

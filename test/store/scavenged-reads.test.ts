@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest'
+import { MemoryDisk } from '../../src/disk/memory-disk.ts'
+import { settle } from '../support/manual-clock.ts'
+import { eventsOf } from '../support/readings.ts'
+import { copyOf, DIRECTORY, openStore } from '../support/store-content.ts'
+
+const options = { chunkSizeBytes: 16_384 }
+const event = (type: string) => ({ type, data: Buffer.alloc(300, type) })
+
+/** Two streams, of which one keeps only its last events; scavenged. */
+async function scavenged(disk: MemoryDisk) {
+  const store = await openStore(disk, options)
+  for (let turn = 0; turn < 120; turn++) await store.append(turn % 2 === 0 ? 'orders' : 'payments', event(String(turn)))
+  await store.setMetadata('orders', { maxCount: 2 })
+  await store.scavenge()
+  await store.append('payments', event('after'))
+  await settle()
+  return store
+}
+
+test('what a scavenge has dropped is not read from memory either', async () => {
+  const store = await scavenged(new MemoryDisk())
+  const left = (await eventsOf(store)).filter(({ stream }) => stream === 'orders')
+  expect(left.map(({ revision }) => revision)).toEqual([58, 59])
+  await store.close()
+})
+
+test('an index file that is damaged behind a scavenge hides no event', async () => {
+  const disk = new MemoryDisk()
+  await (await scavenged(disk)).close()
+  const content = disk.snapshot()
+  const names = [...content.keys()].filter(path => path.endsWith('.index'))
+  expect(names.length).toBeGreaterThan(0)
+  for (const path of names) {
+    for (let at = 100; at < content.get(path)!.length; at += 4096) {
+      const damaged = copyOf(content)
+      damaged.get(path)![at]! ^= 1
+      const store = await openStore(damaged, options)
+      for (const direction of ['forwards', 'backwards'] as const) {
+        const revisions: number[] = []
+        for await (const { revision } of store.readStream('orders', { direction })) revisions.push(revision)
+        expect(revisions, `${path.slice(DIRECTORY.length)} at ${at}, ${direction}`).toEqual(
+          direction === 'forwards' ? [58, 59] : [59, 58],
+        )
+      }
+    }
+  }
+})
