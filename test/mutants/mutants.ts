@@ -66,13 +66,6 @@ export const MUTANTS: readonly Mutant[] = [
     '      await disk.rename(temporaryPath, path)',
   ),
   one(
-    'the directory is not synced behind a rewritten chunk',
-    'crashes',
-    'log/chunk-replacement.ts',
-    '    this.#isInPlace = true\n    await disk.syncDirectory(directory)',
-    '    this.#isInPlace = true',
-  ),
-  one(
     'a rewritten chunk is renamed before it is synced',
     'crashes',
     'log/chunk-replacement.ts',
