@@ -26,18 +26,19 @@ export interface CheckedStart {
 
 /**
  * How far the chunk need not be scanned; null when the hint is missing, of another chunk, or not of these bytes: the last block
- * below its end must have the checksum it names, and end with a whole record.
+ * below its end must have the checksum it names, and end with a whole record, unless the chunk has none.
  */
 export async function readCheckedStart(disk: Disk, directory: string, chunk: ChunkFile): Promise<CheckedStart | null> {
   const slot = await readSlot(disk, directory)
   if (slot === null || slot.chunk !== chunk.header.number || chunk.isComplete || chunk.header.generation !== 0) return null
   const { end, eventCount, isFinal, blockChecksums } = slot
   if (Buffer.compare(slot.storeId, chunk.header.storeId) !== 0) return null
-  if (end <= chunk.firstRecord || end > chunk.recordLimit) return null
+  if (end < chunk.firstRecord || end > chunk.recordLimit) return null
   if (blockChecksums.length !== Math.ceil((end - chunk.start) / BLOCK_SIZE)) return null
   const blockStart = LogPosition.plus(chunk.start, (blockChecksums.length - 1) * BLOCK_SIZE)
   const block = await bytesOf(chunk, blockStart, end)
   if (block === null || checksumBytes(block.bytes) !== blockChecksums.at(-1)) return null
+  if (end === chunk.firstRecord) return { end, endsWithProof: true, eventCount, isFinal, blockChecksums }
   const record = await lastRecord(chunk, end)
   if (record === null) return null
   return { end, endsWithProof: typeOf(record.view, 0) === RecordType.proof, eventCount, isFinal, blockChecksums }

@@ -82,7 +82,13 @@ export class ChunkLog {
     this.#written = state.end
     this.#endsWithProof = state.endsWithProof
     this.#eventCount = state.eventCount
-    this.#summed = new SummedTail(this.recent, new ActiveHint(disk, directory), this.#active, state.blockChecksums)
+    this.#summed = new SummedTail(
+      this.recent,
+      new ActiveHint(disk, directory),
+      this.#active,
+      state.blockChecksums,
+      state.eventCount,
+    )
   }
 
   get end(): LogPosition {

@@ -16,13 +16,15 @@ export class SummedTail {
   #active: ChunkFile
   #checksums: BlockChecksums
   /** Events of the chunk below `end`; null when that is no end of an append, or not durable. */
-  #eventCount: number | null = null
+  #eventCount: number | null
 
-  constructor(recent: RecentBytes, hint: ActiveHint, active: ChunkFile, checksums: BlockChecksums) {
+  /** @param eventCount events of the chunk below the end of `checksums`, where an append ends and all is durable. */
+  constructor(recent: RecentBytes, hint: ActiveHint, active: ChunkFile, checksums: BlockChecksums, eventCount: number) {
     this.#recent = recent
     this.#hint = hint
     this.#active = active
     this.#checksums = checksums
+    this.#eventCount = eventCount
   }
 
   /** Memory below is not needed here any more. */
@@ -51,13 +53,13 @@ export class SummedTail {
     this.#active = chunk
     this.#checksums = new BlockChecksums()
     this.#checksums.add(encodeChunkHeader(chunk.header))
-    this.#eventCount = null
+    this.#eventCount = 0
   }
 
   #writeHint(isFinal: boolean): void {
     const { storeId, number } = this.#active.header
     const { end, checksums } = this
-    if (this.#eventCount === null || end === this.#active.firstRecord) return
+    if (this.#eventCount === null) return
     this.#hint.write({ storeId, chunk: number, end, eventCount: this.#eventCount, isFinal, blockChecksums: checksums })
   }
 

@@ -79,7 +79,7 @@ describe('open', () => {
     await (await openStore(disk)).close()
     await (await openStore(disk)).close()
     expect(Buffer.from(disk.snapshot().get(`${DIRECTORY}/README.txt`)!).toString()).toBe('mine')
-    expect(await files(disk)).toEqual(['000000.chunk', 'README.txt', 'flushed'])
+    expect(await files(disk)).toEqual(['000000.chunk', 'README.txt', 'active', 'flushed'])
   })
 
   test('removes what an interrupted creation of a chunk left (KurrentDB 9)', async () => {
@@ -88,7 +88,7 @@ describe('open', () => {
     const content = disk.snapshot().set(`${DIRECTORY}/000001.chunk.tmp`, new Uint8Array(300))
     const crashed = new MemoryDisk(content)
     await (await openStore(crashed)).close()
-    expect(await files(crashed)).toEqual(['000000.chunk', 'flushed'])
+    expect(await files(crashed)).toEqual(['000000.chunk', 'active', 'flushed'])
   })
 })
 
