@@ -61,19 +61,14 @@ describe('the exploration finds', () => {
 
   test('a recovery that does not write again what a failed sync left in doubt', async () => {
     const findings = await sabotage('a sync fails, and the store is opened again', {
-      file: file => ({
-        async write(bytes, offset) {
-          const found = new Uint8Array(bytes.length)
-          await file.read(found, offset)
-          if (Buffer.compare(found, bytes) !== 0) await file.write(bytes, offset)
-        },
-      }),
+      file: file => ({ rewriteDurably: () => file.datasync() }),
     })
     expect(findings[0]).toMatch(/^I11?: /)
   })
 
   test('a recovery that leaves the torn tail where it is', async () => {
     vi.spyOn(ChunkFile.prototype, 'zero').mockResolvedValue()
+    vi.spyOn(ChunkFile.prototype, 'cut').mockResolvedValue()
     const findings = await findingsOf('appends of several events', {})
     expect(findings[0]).toMatch(/^I/)
   })
