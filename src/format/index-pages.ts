@@ -9,6 +9,25 @@ export const INDEX_PAGE_SIZE = 4096
 export const INDEX_PAGE_PAYLOAD = INDEX_PAGE_SIZE - 4
 
 /** Writes the checksum of a page that is complete. */
+/**
+ * What the checksums of a file's pages start from, but for page 0, which tells what the file is and starts from the store's
+ * checksum alone: a page that got into another file of the store, at its own number, is none there.
+ */
+export function pageSeed(storeId: Uint8Array, { firstChunk, lastChunk, isPartial }: PagedRange): number {
+  const range = Buffer.alloc(9)
+  range.writeUInt32LE(firstChunk, 0)
+  range.writeUInt32LE(lastChunk, 4)
+  range.writeUInt8(isPartial ? 1 : 0, 8)
+  return checksumBytes(range, checksumBytes(storeId))
+}
+
+/** What an index file covers. */
+interface PagedRange {
+  readonly firstChunk: number
+  readonly lastChunk: number
+  readonly isPartial: boolean
+}
+
 export function sealPage(page: ByteWindow, pageNumber: number, seed: number): void {
   page.view.setUint32(INDEX_PAGE_PAYLOAD, pageChecksum(page.bytes, pageNumber, seed), true)
 }

@@ -14,7 +14,7 @@ import {
   typeEntrySize,
   writeIndexHeader,
 } from '../format/index-layout.ts'
-import { SortedPageBuilder } from '../format/index-pages.ts'
+import { pageSeed, SortedPageBuilder } from '../format/index-pages.ts'
 import { blockCountFor, FilterOutput, filterPageCount } from './filter-output.ts'
 import { type IndexPart, KEPT_ID_COUNT } from './index-part.ts'
 import { MergedNames } from './merged-names.ts'
@@ -69,7 +69,7 @@ async function writePages(
   // Streams in several sources are counted several times: the filter may come out larger than it need be.
   const filterBlockCount = blockCountFor(sources.reduce((sum, { streamCount }) => sum + streamCount, 0))
   const firstPage = FIRST_FILTER_PAGE + filterPageCount(filterBlockCount)
-  const output = new PageOutput(file, checksumBytes(coverage.storeId), firstPage)
+  const output = new PageOutput(file, checksumBytes(coverage.storeId), pageSeed(coverage.storeId, coverage), firstPage)
   const streams = await writeStreams(output, sources, filterBlockCount, slices)
   const types = await writeTypes(output, sources, slices)
   const ids = await writeIds(output, sources, slices)

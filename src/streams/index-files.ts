@@ -328,7 +328,8 @@ export class IndexFiles {
       }
       return await this.#writeSomewhere(coverage, pieces)
     } finally {
-      await closeAll(pieces.map(piece => ({ close: () => piece.letGo() })))
+      // They are of no use any more: what can't be closed or removed is no reason to give up the file that was made of them.
+      await closeAll(pieces.map(piece => ({ close: () => piece.letGo() }))).catch(this.#options.onFailure)
     }
   }
 

@@ -3,7 +3,7 @@ import { type Disk, joinPath } from '../disk/disk.ts'
 import { ByteWindow } from '../format/byte-window.ts'
 import { checksumBytes } from '../format/checksum.ts'
 import { readIndexHeader } from '../format/index-layout.ts'
-import { INDEX_PAGE_SIZE, isWholePage } from '../format/index-pages.ts'
+import { INDEX_PAGE_SIZE, isWholePage, pageSeed } from '../format/index-pages.ts'
 import { IndexFile } from './index-file.ts'
 import { indexFileName, partialIndexFileName } from './index-file-names.ts'
 import type { IndexPageCache } from './index-page-cache.ts'
@@ -25,14 +25,13 @@ export async function openIndexFile(
   try {
     const page = ByteWindow.allocate(INDEX_PAGE_SIZE)
     const filled = await file.read(page.bytes, 0)
-    const seed = checksumBytes(storeId)
-    const header = filled === INDEX_PAGE_SIZE && isWholePage(page, 0, seed) ? readIndexHeader(page) : null
+    const header = filled === INDEX_PAGE_SIZE && isWholePage(page, 0, checksumBytes(storeId)) ? readIndexHeader(page) : null
     if (header !== null) {
       const { firstChunk, lastChunk, isPartial } = header
       const isNamedSo = name === (isPartial ? partialIndexFileName(firstChunk) : indexFileName(firstChunk, lastChunk))
       const isOwn = Buffer.compare(header.storeId, storeId) === 0
       if (isNamedSo && isOwn && (await file.size()) === header.pageCount * INDEX_PAGE_SIZE) {
-        return new IndexFile(path, file, header, seed, cache)
+        return new IndexFile(path, file, header, pageSeed(storeId, header), cache)
       }
     }
   } catch (error) {

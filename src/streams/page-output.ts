@@ -10,13 +10,18 @@ const SLAB_PAGES = 64
  */
 export class PageOutput {
   readonly #file: DiskFile
+  readonly #headerSeed: number
   readonly #seed: number
   readonly #slab = Buffer.alloc(SLAB_PAGES * INDEX_PAGE_SIZE)
   #slabStart: number
   #next: number
 
-  /** @param firstPage pages before it have their numbers already. */
-  constructor(file: DiskFile, seed: number, firstPage: number) {
+  /**
+   * @param headerSeed what the checksum of page 0 starts from. @param seed that of the others.
+   * @param firstPage pages before it have their numbers already.
+   */
+  constructor(file: DiskFile, headerSeed: number, seed: number, firstPage: number) {
+    this.#headerSeed = headerSeed
     this.#file = file
     this.#seed = seed
     this.#slabStart = firstPage
@@ -34,7 +39,7 @@ export class PageOutput {
 
   /** Seals and writes the page, or a copy of it later. @returns null when there is nothing to wait for. */
   put(pageNumber: number, page: ByteWindow): Promise<void> | null {
-    sealPage(page, pageNumber, this.#seed)
+    sealPage(page, pageNumber, pageNumber === 0 ? this.#headerSeed : this.#seed)
     if (pageNumber < this.#slabStart) return this.#file.write(page.bytes, pageNumber * INDEX_PAGE_SIZE)
     if (pageNumber >= this.#slabStart + SLAB_PAGES) return this.#putBehind(pageNumber, page)
     this.#copy(pageNumber, page)

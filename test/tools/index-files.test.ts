@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { ByteWindow } from '#engine/format/byte-window.ts'
 import { checksumBytes } from '#engine/format/checksum.ts'
 import { inlineOffsetOf, readIndexHeader } from '#engine/format/index-layout.ts'
-import { INDEX_PAGE_SIZE, sealPage, slotOffsetAt } from '#engine/format/index-pages.ts'
+import { INDEX_PAGE_SIZE, pageSeed, sealPage, slotOffsetAt } from '#engine/format/index-pages.ts'
 import type { IndexItem } from '../../tools/inspection-items.ts'
 import type { VerificationReport } from '../../tools/survey/store-verification.ts'
 import { Random } from '../support/random.ts'
@@ -39,7 +39,7 @@ function forge(
     const page = ByteWindow.allocate(INDEX_PAGE_SIZE)
     bytes.copy(page.bytes, 0, number * INDEX_PAGE_SIZE)
     change(page)
-    sealPage(page, number, checksumBytes(header.storeId))
+    sealPage(page, number, number === 0 ? checksumBytes(header.storeId) : pageSeed(header.storeId, header))
     page.bytes.copy(bytes, number * INDEX_PAGE_SIZE)
     return undefined
   })

@@ -4,7 +4,7 @@ import { ByteWindow } from '#engine/format/byte-window.ts'
 import { checksumBytes } from '#engine/format/checksum.ts'
 import { STORE_ID_SIZE } from '#engine/format/chunk-header.ts'
 import { type IndexHeader, readIndexHeader } from '#engine/format/index-layout.ts'
-import { INDEX_PAGE_SIZE, isWholePage } from '#engine/format/index-pages.ts'
+import { INDEX_PAGE_SIZE, isWholePage, pageSeed } from '#engine/format/index-pages.ts'
 import { indexFileName, partialIndexFileName } from '#engine/streams/index-file-names.ts'
 import { count } from '../output.ts'
 
@@ -56,8 +56,7 @@ async function surveyPages(file: DiskFile, name: string, storeId: Uint8Array | n
   const page = ByteWindow.allocate(INDEX_PAGE_SIZE)
   if ((await file.read(page.bytes, 0)) < INDEX_PAGE_SIZE) return unreadable('it is shorter than its header')
   const claimedId = page.bytes.subarray(RAW_STORE_ID, RAW_STORE_ID + STORE_ID_SIZE)
-  const seed = checksumBytes(claimedId)
-  if (!isWholePage(page, 0, seed)) return unreadable('its header, page 0, has a wrong checksum')
+  if (!isWholePage(page, 0, checksumBytes(claimedId))) return unreadable('its header, page 0, has a wrong checksum')
   const header = readIndexHeader(page)
   if (header === null) return unreadable('no index file of a version that is known here')
   const found = { file: name, size, header, isHeaderWhole: false }
@@ -67,7 +66,7 @@ async function surveyPages(file: DiskFile, name: string, storeId: Uint8Array | n
   const ownName = isPartial ? partialIndexFileName(firstChunk) : indexFileName(firstChunk, lastChunk)
   if (name !== ownName) return { ...found, damage: `its header says it is ${ownName}` }
   if (size !== pageCount * INDEX_PAGE_SIZE) return { ...found, damage: `it has ${size} bytes and should have ${pageCount} pages` }
-  const wrong = await wrongPages(file, pageCount, seed, signal)
+  const wrong = await wrongPages(file, pageCount, pageSeed(header.storeId, header), signal)
   if (wrong.length === 0) return { ...found, damage: null, isHeaderWhole: true }
   const others = wrong.length === 1 ? '' : ` and ${count(wrong.length - 1, 'other')}`
   return { ...found, damage: `page ${wrong[0]}${others} of ${pageCount} has a wrong checksum`, isHeaderWhole: true }
@@ -79,7 +78,8 @@ async function wrongPages(file: DiskFile, pageCount: number, seed: number, signa
   for (let first = 0; first < pageCount; first += PAGES_AT_ONCE) {
     signal.throwIfAborted()
     const filled = await file.read(pages.bytes, first * INDEX_PAGE_SIZE)
-    for (let page = first; page < Math.min(pageCount, first + PAGES_AT_ONCE); page++) {
+    // The header has been looked at.
+    for (let page = Math.max(1, first); page < Math.min(pageCount, first + PAGES_AT_ONCE); page++) {
       const at = (page - first) * INDEX_PAGE_SIZE
       const isThere = at + INDEX_PAGE_SIZE <= filled
       if (!isThere || !isWholePage(new ByteWindow(pages.bytes.subarray(at, at + INDEX_PAGE_SIZE)), page, seed)) wrong.push(page)

@@ -3,7 +3,8 @@ import { LogPosition } from '../../../src/core/positions.ts'
 import { ByteWindow } from '../../../src/format/byte-window.ts'
 import { checksumBytes } from '../../../src/format/checksum.ts'
 import { decodeFlushedSlot, encodeFlushedSlot } from '../../../src/format/flushed-slot.ts'
-import { INDEX_PAGE_SIZE, isWholePage } from '../../../src/format/index-pages.ts'
+import { readIndexHeader } from '../../../src/format/index-layout.ts'
+import { INDEX_PAGE_SIZE, isWholePage, pageSeed } from '../../../src/format/index-pages.ts'
 import { Random } from '../../support/random.ts'
 import { changed, fileOf, nonZeroEnd } from '../../support/store-content.ts'
 import { examine, makeSample, type Sample, type SampleName } from './sample-store.ts'
@@ -123,7 +124,10 @@ const KINDS = {
       const number = Math.floor(bit / 8 / INDEX_PAGE_SIZE)
       const page = ByteWindow.allocate(INDEX_PAGE_SIZE)
       page.bytes.set(file.subarray(number * INDEX_PAGE_SIZE, (number + 1) * INDEX_PAGE_SIZE))
-      const seed = checksumBytes(sample.content.get(CHUNK)!.subarray(16, 32))
+      const header = ByteWindow.allocate(INDEX_PAGE_SIZE)
+      header.bytes.set(file.subarray(0, INDEX_PAGE_SIZE))
+      const storeId = sample.content.get(CHUNK)!.subarray(16, 32)
+      const seed = number === 0 ? checksumBytes(storeId) : pageSeed(storeId, readIndexHeader(header)!)
       flip(page.bytes, bit % (INDEX_PAGE_SIZE * 8))
       return isWholePage(page, number, seed) ? 'lost' : 'detected'
     },

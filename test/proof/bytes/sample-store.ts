@@ -1,9 +1,10 @@
+import type { Clock } from '../../../src/core/clock.ts'
 import { TailraceError } from '../../../src/core/errors.ts'
 import type { RecordedEvent } from '../../../src/core/events.ts'
 import { type DiskContent, MemoryDisk } from '../../../src/disk/memory-disk.ts'
 import { EventStore } from '../../../src/store/event-store.ts'
 import { impatient } from '../../support/impatience.ts'
-import { settle, stillClock } from '../../support/manual-clock.ts'
+import { ManualClock, settle, stillClock } from '../../support/manual-clock.ts'
 import { Random } from '../../support/random.ts'
 import { collect } from '../../support/readings.ts'
 import { copyOf, DIRECTORY } from '../../support/store-content.ts'
@@ -19,7 +20,7 @@ export interface Sample {
   readonly streams: ReadonlyMap<string, readonly RecordedEvent[]>
 }
 
-const OPTIONS = { chunkSizeBytes: 64 * 1024, clock: stillClock }
+const OPTIONS = { chunkSizeBytes: 64 * 1024 }
 const STREAMS = ['orders', 'payments', 'a-stream-with-a-longer-name']
 
 /**
@@ -32,7 +33,8 @@ export async function makeSample(name: SampleName, seed: string, store = 'own'):
   const random = new Random(`${seed}/${name}`)
   const payload = new Random(`${seed}/${name}/${store}`)
   const disk = new MemoryDisk()
-  const opened = await open(disk)
+  const clock = new ManualClock()
+  const opened = await open(disk, name === 'killed' ? clock : stillClock)
   for (let turn = 0; turn < 48; turn++) await opened.append(random.pick(STREAMS), newEvents(random, payload, turn))
   if (name === 'compact') {
     await opened.setMetadata('orders', { maxCount: 5 })
@@ -43,6 +45,9 @@ export async function makeSample(name: SampleName, seed: string, store = 'own'):
   await settle()
   if (name === 'killed') {
     await opened.append('orders', newEvents(random, payload, 61))
+    // The hint is written: it proves everything but the last append.
+    clock.advance(2)
+    await settle()
     await opened.append('orders', [{ type: 'last', data: payload.bytes(300) }])
   } else await opened.close()
   const content = copyOf(disk.snapshot())
@@ -62,8 +67,8 @@ function newEvents(random: Random, payload: Random, turn: number) {
   }))
 }
 
-function open(disk: MemoryDisk): Promise<EventStore> {
-  return EventStore.openOn(impatient(disk), DIRECTORY, OPTIONS)
+function open(disk: MemoryDisk, clock: Clock = stillClock): Promise<EventStore> {
+  return EventStore.openOn(impatient(disk), DIRECTORY, { ...OPTIONS, clock })
 }
 
 /** What became of an opening of damaged files. */

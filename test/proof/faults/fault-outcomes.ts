@@ -47,7 +47,12 @@ const scavenging: Rule = cell => {
   if (cell.file === '.index') return ['done, goes on', ...(cell.op === 'read' ? ['READ_FAILED rejected, goes on'] : [])]
   if (cell.op === 'read') return ['READ_FAILED rejected, goes on']
   const completes = cell.op === 'write' || cell.op === 'datasync' || cell.op === 'truncate'
-  return [...making(cell), 'done, goes on', `${system(cell)}, goes on`, ...(completes ? [`${system(cell)}, ${FINISHED}`] : [])]
+  return [
+    ...making(cell),
+    'done, goes on',
+    `${system(cell)}, goes on`,
+    ...(completes ? [`${system(cell)}, ${FINISHED}`, `WRITER_FAILED rejected, ${FINISHED}`] : []),
+  ]
 }
 
 const PHASES: Readonly<Record<string, Rule>> = {
