@@ -28,6 +28,18 @@ export class BlockDirectory {
     return new BlockDirectory(offsets, distances, endDistance)
   }
 
+  /** Whether it could be that of a chunk with so many bytes of header and records: both columns in order, and within it. */
+  fits(dataSize: number): boolean {
+    let offset = 0
+    let distance = 0
+    for (let block = 0; block < this.offsets.length; block++) {
+      if (this.offsets[block]! < offset || this.distances[block]! < distance) return false
+      offset = this.offsets[block]!
+      distance = this.distances[block]!
+    }
+    return this.offsets.length > 0 && offset <= dataSize && distance <= this.endDistance
+  }
+
   encode(view: DataView, at: number): void {
     for (let block = 0; block < this.offsets.length; block++) {
       view.setUint32(at + block * BLOCK_ENTRY_SIZE, this.offsets[block]!, true)

@@ -100,14 +100,16 @@ export function decodeChunkFooter(bytes: Uint8Array, fileSize: number): ChunkFoo
     return 'a chunk footer that does not fit its file'
   const blockChecksums = new Uint32Array(blockCount)
   for (let block = 0; block < blockChecksums.length; block++) blockChecksums[block] = view.getUint32(block * 4, true)
+  const directory = isCompact
+    ? BlockDirectory.decode(view, blockCount * 4, blockCount, view.getUint32(tableSize + OFFSET_END_DISTANCE, true))
+    : null
+  if (directory?.fits(dataSize) === false) return 'a chunk footer with a block directory that cannot be'
   return {
     start: readU64(view, tableSize + OFFSET_START) as LogPosition,
     dataSize,
     eventCount: readU64(view, tableSize + OFFSET_EVENT_COUNT),
     storeId: new Uint8Array(bytes.subarray(tableSize + OFFSET_STORE_ID, tableSize + OFFSET_STORE_ID + STORE_ID_SIZE)),
     blockChecksums,
-    directory: isCompact
-      ? BlockDirectory.decode(view, blockCount * 4, blockCount, view.getUint32(tableSize + OFFSET_END_DISTANCE, true))
-      : null,
+    directory,
   }
 }

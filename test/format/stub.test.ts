@@ -96,6 +96,16 @@ describe('the footer of a compact chunk', () => {
     expect(decodeChunkFooter(bytes, footer.dataSize + bytes.length)).toEqual(footer)
   })
 
+  test.each([
+    ['that falls', new BlockDirectory(Uint32Array.of(128, 70_000, 60_000), directory.distances, 195_000)],
+    ['whose distances fall', new BlockDirectory(directory.offsets, Uint32Array.of(300, 90_000, 80_000), 195_000)],
+    ['that goes beyond the data', new BlockDirectory(Uint32Array.of(128, 70_000, 200_000), directory.distances, 195_000)],
+    ['that goes beyond the last record', new BlockDirectory(directory.offsets, directory.distances, 189_999)],
+  ])('with a block directory %s is none', (_, forged) => {
+    const bytes = encodeChunkFooter({ ...footer, directory: forged })
+    expect(decodeChunkFooter(bytes, footer.dataSize + bytes.length)).toContain('block directory')
+  })
+
   test('with any bit turned is none', () => {
     const bytes = encodeChunkFooter(footer)
     const fileSize = footer.dataSize + bytes.length
