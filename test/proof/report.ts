@@ -1,12 +1,12 @@
 import { writeFileSync } from 'node:fs'
-import type { Results, RigResult } from './results.ts'
+import { type Results, type RigResult, withoutRoot } from './results.ts'
 import type { Rig, RigTable } from './rig.ts'
 
 const REPORT_FILE = new URL('../../docs/reliability.md', import.meta.url)
 
 /** Writes docs/reliability.md. */
 export function writeReport(results: Results, rigs: readonly Rig[]): void {
-  writeFileSync(REPORT_FILE, reportOf(results, rigs))
+  writeFileSync(REPORT_FILE, withoutRoot(reportOf(results, rigs)))
 }
 
 /** The report of the last result of each rig, as Markdown. */

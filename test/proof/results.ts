@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, release, totalmem } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import type { RigReport } from './rig.ts'
 
 /** What one run of one rig came to, and what it was run on. */
@@ -22,6 +23,7 @@ export interface RigResult {
 /** The last result of each rig. */
 export type Results = Record<string, RigResult>
 
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const RESULTS_FILE = new URL('results.json', import.meta.url)
 
 export function readResults(): Results {
@@ -34,7 +36,12 @@ export function readResults(): Results {
 }
 
 export function writeResults(results: Results): void {
-  writeFileSync(RESULTS_FILE, `${JSON.stringify(results, null, 1)}\n`)
+  writeFileSync(RESULTS_FILE, `${withoutRoot(JSON.stringify(results, null, 1))}\n`)
+}
+
+/** Where the repository is on this machine is nobody's business: stacks of failures name it. */
+export function withoutRoot(text: string): string {
+  return text.replaceAll(ROOT, '')
 }
 
 /** The commit that is checked out, with a '+' if files differ from it. */
