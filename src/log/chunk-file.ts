@@ -266,14 +266,6 @@ export class ChunkFile {
     await this.file.datasync()
   }
 
-  /** Overwrites what stands between two positions with zeros, without a sync. */
-  async zero(from: LogPosition, to: LogPosition): Promise<void> {
-    const zeros = Buffer.alloc(Math.min(to - from, 1 << 20))
-    for (let at = from; at < to; at = LogPosition.plus(at, zeros.length)) {
-      await this.file.write(zeros.subarray(0, Math.min(zeros.length, to - at)), this.offsetOf(at))
-    }
-  }
-
   /** Writes the footer behind the records, which must be durable already: a whole footer proves them. */
   async writeFooter(dataEnd: LogPosition, eventCount: number, blockChecksums: Uint32Array): Promise<ChunkFooter> {
     const dataSize = this.offsetOf(dataEnd)

@@ -41,14 +41,13 @@ export async function createLog(disk: Disk, directory: string, clock: Clock, chu
 
 /**
  * Makes the log that was found ready for appends. Every step can be repeated after a crash and leads to the same log:
- * 1. the torn tail becomes zeros, so that nothing in it can come back behind a shorter append;
- * 2. what no one has proven durable is written again, byte for byte, past the page cache: after a failed sync that may show bytes
- *    that are not on the disk, and a sync of clean pages proves nothing (Rebello et al., ATC 2020);
- * 3. the file is cut behind the last record, unless it was closed: zeros ahead that a process left when it died may be no better
- *    than what it wrote;
- * 4. the footer of a chunk behind which no record stands yet is written again, too: records in the next chunk say that it is durable;
- * 5. the names are synced: the process that made the last chunk may have been killed before it could do so;
- * 6. a proof ends the log.
+ * 1. the names are synced: the process that made the last chunk may have been killed before it could do so;
+ * 2. the footer of a chunk behind which no record stands yet is written again: records in the next chunk say that it is durable;
+ * 3. so is what no one has proven durable, byte for byte, past the page cache: after a failed sync that may show bytes that are not
+ *    on the disk, and a sync of clean pages proves nothing (Rebello et al., ATC 2020);
+ * 4. the file is cut behind the last record, so that nothing of a torn tail can come back behind a shorter append. Zeros ahead go,
+ *    too, unless it was closed: what a process left when it died may be no better than what it wrote;
+ * 5. a proof ends the log.
  */
 export async function repairLog(
   disk: Disk,
@@ -87,11 +86,9 @@ export async function repairLog(
     blockChecksums.add(encodeChunkHeader(chunk.header))
     return { chunks: found.chunks, next: null, end: chunk.firstRecord, endsWithProof: true, eventCount: 0, blockChecksums }
   }
-  if (found.tailEnd > found.end) await active.zero(found.end, found.tailEnd)
   if (found.proven < found.end) await rewrite(active, found.proven, found.end)
   const isSound = found.checked?.isFinal === true && found.checked.end === found.end && found.tailEnd === found.end
   if (active.offsetOf(found.end) < active.filledSize && !isSound) await active.cut(found.end)
-  else if (found.proven < found.end) await active.file.datasync()
   let end = found.end
   let endsWithProof = found.endsWithProof
   if (!endsWithProof && end + PROOF_RECORD_SIZE <= active.recordLimit) {

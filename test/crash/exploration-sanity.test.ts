@@ -67,7 +67,6 @@ describe('the exploration finds', () => {
   })
 
   test('a recovery that leaves the torn tail where it is', async () => {
-    vi.spyOn(ChunkFile.prototype, 'zero').mockResolvedValue()
     vi.spyOn(ChunkFile.prototype, 'cut').mockResolvedValue()
     const findings = await findingsOf('appends of several events', {})
     expect(findings[0]).toMatch(/^I/)

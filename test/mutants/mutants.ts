@@ -183,7 +183,7 @@ export const MUTANTS: readonly Mutant[] = [
     'the torn tail stays where it is',
     'scenes',
     'log/recovery.ts',
-    '  if (found.tailEnd > found.end) await active.zero(found.end, found.tailEnd)\n',
+    '  if (active.offsetOf(found.end) < active.filledSize && !isSound) await active.cut(found.end)\n',
     '',
   ),
   one(
