@@ -20,6 +20,11 @@ const OFFSET_EVENT_COUNT = 48
 const OFFSET_IS_FINAL = 56
 const OFFSET_BLOCKS = 64
 
+/** Bytes of a slot that names so many blocks. */
+export function activeSlotSize(blockCount: number): number {
+  return OFFSET_BLOCKS + 4 * blockCount
+}
+
 export interface ActiveSlot {
   readonly storeId: Uint8Array
   /** Number of the chunk. */
@@ -35,7 +40,7 @@ export interface ActiveSlot {
 }
 
 export function encodeActiveSlot({ storeId, chunk, end, eventCount, isFinal, blockChecksums }: ActiveSlot): Buffer {
-  const bytes = Buffer.alloc(OFFSET_BLOCKS + 4 * blockChecksums.length)
+  const bytes = Buffer.alloc(activeSlotSize(blockChecksums.length))
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   bytes.set(MAGIC, 0)
   view.setUint32(OFFSET_VERSION, SLOT_VERSION, true)
@@ -56,7 +61,7 @@ export function encodeActiveSlot({ storeId, chunk, end, eventCount, isFinal, blo
 export function decodeActiveSlot(bytes: Uint8Array): ActiveSlot | null {
   if (bytes.length < OFFSET_BLOCKS || MAGIC.compare(bytes, 0, MAGIC.length) !== 0) return null
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const size = OFFSET_BLOCKS + 4 * view.getUint32(OFFSET_BLOCK_COUNT, true)
+  const size = activeSlotSize(view.getUint32(OFFSET_BLOCK_COUNT, true))
   if (view.getUint32(OFFSET_VERSION, true) !== SLOT_VERSION || size > bytes.length) return null
   if (checksumBytes(bytes.subarray(OFFSET_STORE_ID, size)) !== view.getUint32(OFFSET_CHECKSUM, true)) return null
   const blockChecksums = new Uint32Array((size - OFFSET_BLOCKS) / 4)

@@ -146,7 +146,7 @@ export function checkFrame(window: ByteWindow, offset: number, limit: number): n
 }
 
 /** Checksum and fields of a record whose frame holds. */
-export function checkContent(window: ByteWindow, offset: number, size: number, seed: number): number | RecordDamage {
+function checkContent(window: ByteWindow, offset: number, size: number, seed: number): number | RecordDamage {
   const checksum = checksumRange(window, offset + OFFSET_POSITION, offset + size, seed)
   if (checksum !== window.view.getInt32(offset + OFFSET_CHECKSUM, true)) return 'wrong checksum'
   return checkFields(window.view, offset, size)

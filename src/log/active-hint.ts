@@ -2,7 +2,7 @@ import { systemErrorCode } from '../core/errors.ts'
 import { BLOCK_SIZE, MAX_CHUNK_SIZE, MIB } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
 import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
-import { type ActiveSlot, decodeActiveSlot, encodeActiveSlot } from '../format/active-slot.ts'
+import { type ActiveSlot, activeSlotSize, decodeActiveSlot, encodeActiveSlot } from '../format/active-slot.ts'
 import { ByteWindow } from '../format/byte-window.ts'
 import { checksumBytes } from '../format/checksum.ts'
 import { checkRecord, checksumSeed, MIN_RECORD_SIZE, RecordType, sizeBefore, typeOf } from '../format/log-record.ts'
@@ -12,7 +12,7 @@ export const ACTIVE_FILE_NAME = 'active'
 
 /** Bytes of log between two writes of the hint: what an open after a kill has to go through, at most, beyond the last group. */
 const STEP_SIZE = 4 * MIB
-const MAX_FILE_SIZE = 64 + (4 * MAX_CHUNK_SIZE) / BLOCK_SIZE
+const MAX_FILE_SIZE = activeSlotSize(MAX_CHUNK_SIZE / BLOCK_SIZE)
 
 /** Where a scan of the active chunk may begin. */
 export interface CheckedStart {

@@ -132,11 +132,6 @@ export class ActiveIndex implements IndexPart, StreamSlots {
     return slot
   }
 
-  /** Like slotOf, but leaves the index as it is. @returns -1 when the stream is unknown here. */
-  existingSlotOf(bytes: Uint8Array, offset: number, size: number, hash: number): number {
-    return this.#names.find(bytes, offset, size, hash)
-  }
-
   eventCountAt(slot: number): number {
     return this.#eventCounts[slot]!
   }
