@@ -12,7 +12,7 @@ vi.mock('node:crypto', async original => ({
 
 const SEED = process.env['SEED'] ?? '1'
 /** STATES=1000000 explores that many, with more seeds. `npm run proof` goes further. */
-const WANTED = Number(process.env['STATES'] ?? 20_000)
+const WANTED = Number(process.env['STATES'] ?? 100_000)
 const SCALE = WANTED / 100_000
 
 const total = { states: 0, recoveries: 0, seconds: 0 }

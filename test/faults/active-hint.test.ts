@@ -5,7 +5,7 @@ import { type DiskContent, MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { decodeActiveSlot, encodeActiveSlot } from '../../src/format/active-slot.ts'
 import { rejectionOf } from '../support/promises.ts'
 import { eventsOf, typesIn } from '../support/readings.ts'
-import { appendEvents, changed, contentOf, fileOf, openStore, recordEnd } from '../support/store-content.ts'
+import { appendEvents, changed, contentOf, fileOf, openStore } from '../support/store-content.ts'
 
 const HINT = fileOf('active')
 const COUNT = 30
@@ -112,6 +112,7 @@ describe('the chunk is scanned from its beginning when the hint', () => {
       const flipped = changed(small, HINT, bytes => bytes.fill(bytes[bit >> 3]! ^ (1 << (bit & 7)), bit >> 3, (bit >> 3) + 1))
       const store = await openStore(flipped, { chunkSizeBytes: 8192 })
       expect(store.recovery).toMatchObject({ clean: true, events: 3 })
+      expect(store.recovery.scannedBytes, `bit ${bit}`).toBeGreaterThan(0)
       expect(await typesIn(store)).toEqual(['0', '1', '2'])
       await store.close()
     }
@@ -120,7 +121,7 @@ describe('the chunk is scanned from its beginning when the hint', () => {
 
 test('damage in the last block is damage, not a torn tail, though the hint is not believed then', async () => {
   const { end } = slotOf(closed)
-  expect(end % BLOCK_SIZE).toBeGreaterThan(recordEnd(closed.get(fileOf(0))!, 128) / 2)
+  expect(end % BLOCK_SIZE).toBeGreaterThan(2000)
   const damaged = changed(closed, fileOf(0), bytes => bytes.fill(bytes[end - 2000]! ^ 1, end - 2000, end - 1999))
   expect(await rejectionOf(openStore(damaged, options))).toMatchObject({ code: 'CORRUPT_LOG' })
 })

@@ -10,8 +10,9 @@ import type { Mark } from '../support/operation-log.ts'
 import { Random } from '../support/random.ts'
 
 /**
- * Every call to the disk, on the paths of open, append, roll-over, proof, close and recovery, is failed: once, and from then on. Whatever happens: every promise settles, errors are the engine's, reads of what was acked go on, and when the
- * disk is well again the store opens with everything acked and nothing refused, after a kill as after a power cut.
+ * Every call to the disk, on the paths of open, append, roll-over, proof, close and recovery, is failed: once, and from then on.
+ * Whatever happens: every promise settles, errors are the engine's, reads of what was acked go on, and when the disk is well again
+ * the store opens with everything acked and nothing refused, after a kill as after a power cut.
  */
 
 const OPTIONS: StageOptions = { store: { chunkSizeBytes: 4096 } }
