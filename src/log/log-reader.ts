@@ -72,7 +72,8 @@ export class LogReader {
     if (slab !== undefined) return this.#copyForward(slab, start, limit, maxSize)
     const chunk = this.#chunks.find(start)
     if (!chunk.isCompact) return chunk.held(() => this.#readChunkForward(chunk, start, limit, maxSize))
-    // There is none in it when `start` lies within or behind its last record.
+    if (start >= chunk.dataEnd!) return null
+    // There is none in it when `start` lies within its last record.
     return (
       (await chunk.held(() => readCompactForward(chunk, start, limit, maxSize))) ?? this.readForward(chunk.end, limit, maxSize)
     )
