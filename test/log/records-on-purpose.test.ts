@@ -2,16 +2,18 @@ import { crc32 } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { ChunkNumber, LogPosition } from '../../src/core/positions.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
-import type { ByteWindow } from '../../src/format/byte-window.ts'
+import { ByteWindow } from '../../src/format/byte-window.ts'
 import { decodeChunkFooter, encodeChunkFooter } from '../../src/format/chunk-footer.ts'
 import { encodeChunkHeader } from '../../src/format/chunk-header.ts'
 import { encodeFlushedSlot } from '../../src/format/flushed-slot.ts'
+import { encodeStub, stubSize } from '../../src/format/stub.ts'
 import { BlockChecksums } from '../../src/log/block-checksums.ts'
 import { readStretch } from '../../src/log/compact-reading.ts'
 import { findLog } from '../../src/log/find-log.ts'
-import { commit, prepare, proof, STORE_ID } from '../format/records.ts'
+import { commit, encodable, prepare, proof, SEED, STORE_ID } from '../format/records.ts'
 import { openLog } from '../scavenge/scenes.ts'
-import { DIRECTORY } from '../store/words.ts'
+import { DIRECTORY, openStore, sized } from '../store/words.ts'
+import { stillClock } from '../support/manual-clock.ts'
 
 /** Files that no crash leaves: every checksum in them is right, what they say is not. */
 
@@ -84,6 +86,40 @@ describe('the log ends before', () => {
     chunk.writeBigUInt64LE(BigInt(end + 400), end + 408)
     expect(await find([FIRST, chunk.subarray(0, 4000)])).toMatchObject({ end, eventCount: 1 })
   })
+})
+
+test('an append that leaves no room for a proof is proven by the footer: its chunk is completed by the close', async () => {
+  const size = 4096 - 68 - 128
+  const event = encodable('Long', new Uint8Array(size - prepare({ event: encodable('Long', '') }).size))
+  const chunk = chunkOf(position => prepare({ position, distance: position, event }))
+  const disk = new MemoryDisk(new Map([[FIRST, chunk]]))
+  const store = await openStore(disk, { chunkSizeBytes: 4096, clock: stillClock })
+  expect(store.recovery).toMatchObject({ events: 1 })
+  await store.close()
+  const again = await openStore(disk, { chunkSizeBytes: 4096, clock: stillClock })
+  expect(again.recovery).toMatchObject({ clean: true, events: 1 })
+  await again.close()
+  expect(disk.snapshot().get(FIRST)!.length).toBe(4096)
+})
+
+test('a record behind damage is found, though it reaches from one piece that is searched into the next', async () => {
+  const disk = new MemoryDisk()
+  const store = await openStore(disk, { clock: stillClock })
+  for (const data of [100, 900_000, 900_000]) await store.append('s', sized(data))
+  const bytes = Buffer.from(disk.snapshot().get(FIRST)!)
+  bytes[200]! ^= 1
+  await store.close()
+  expect(await find([FIRST, bytes]).catch((error: unknown) => error)).toMatchObject({ code: 'CORRUPT_LOG', position: 128 })
+})
+
+test('what is left of a dropped event, amid a chunk that is being filled, counts for nothing', async () => {
+  const stub = (position: number) => {
+    const window = ByteWindow.allocate(stubSize(null, Buffer.from('Gone')))
+    encodeStub(window, 0, LogPosition.of(position), null, Buffer.from('Gone'), SEED)
+    return window
+  }
+  const end = 128 + 2 * lone(0).size + stub(0).size
+  expect(await find([FIRST, chunkOf(lone, stub, lone)])).toMatchObject({ end, eventCount: 2 })
 })
 
 describe('a store is refused, by the name of what is wrong,', () => {

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { MIB } from '../../src/core/limits.ts'
+import { KIB, MIB } from '../../src/core/limits.ts'
 import type { LogPosition } from '../../src/core/positions.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { CHUNK_FOOTER_SIZE, decodeChunkFooter, encodeChunkFooter, footerSizeOf } from '../../src/format/chunk-footer.ts'
+import { RecordType } from '../../src/format/log-record.ts'
 import { BlockChecksums } from '../../src/log/block-checksums.ts'
 import { Scavenger } from '../../src/scavenge/scavenger.ts'
 import { DroppingJudge, fill, openLog, readAll } from '../scavenge/scenes.ts'
@@ -44,7 +45,7 @@ describe('in a chunk that was rewritten', () => {
   })
 
   test('and whose file is shorter than when it was opened, the rest is said to be missing', async () => {
-    const { disk, before } = await rewritten(() => true)
+    const { disk, before } = await rewritten(position => position % 3 > 0)
     const log = await openLog(disk)
     await (await disk.open(FIRST, 'write')).truncate(500)
     const error = await rejectionOf(log.reader.readForward(before[0] as LogPosition, log.end, MIB))
@@ -69,6 +70,22 @@ describe('in a chunk that was rewritten', () => {
     }
     await log.chunks.close()
   })
+})
+
+test('no event stands where a commit record stood, though the last event reaches into that block', async () => {
+  const disk = new MemoryDisk()
+  const store = await rooms(disk, { chunkSizeBytes: 256 * KIB, clock: stillClock })
+  await store.append('s', sized(100))
+  await store.append('s', [sized(100), sized(150_000)])
+  await store.append('s', sized(150_000))
+  await store.close()
+  const log = await openLog(disk)
+  const { position } = (await readAll(log)).find(({ type }) => type === RecordType.commit)!
+  const judge = new DroppingJudge(await readAll(log), record => record.position === 128)
+  expect(await new Scavenger(log).run({ judge: judge.judge })).toMatchObject({ chunksReplaced: 1 })
+  expect(log.reader.recordInMemory(position as LogPosition)).toBe(null)
+  expect(await log.reader.loadRecord(position as LogPosition, log.end)).toBe(null)
+  await log.chunks.close()
 })
 
 describe('the rewriting of a chunk', () => {

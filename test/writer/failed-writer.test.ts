@@ -39,6 +39,17 @@ describe('when the disk fails in the flush before a roll-over', () => {
   })
 })
 
+test('when the disk fails in the flush before a close, the append is settled, no proof is written, and the close ends', async () => {
+  const disk = new SimulatedDisk()
+  const store = await rooms(disk, { clock: new ManualClock() })
+  disk.failNext({ op: 'writeDurably', path: '.chunk', error: 'EIO' })
+  const append = rejectionOf(store.append('s', order(0)))
+  await store.writing!.writer.stop()
+  expect(await append).toMatchObject({ code: 'WRITER_FAILED', outcome: 'unknown' })
+  expect(disk.callCount('writeDurably')).toBe(1)
+  await store.close()
+})
+
 test('the first failure counts: what goes wrong behind it is not told again', async () => {
   const store = await rooms(new SimulatedDisk(), { clock: new ManualClock() })
   const { writer } = store.writing!
