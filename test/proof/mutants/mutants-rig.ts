@@ -4,7 +4,7 @@ import { MUTANTS, type Mutant, PROBES, type Probe } from '../../mutants/mutants.
 import type { Rig, RigReport } from '../rig.ts'
 import { ProbeProcess } from './probe-process.ts'
 
-const TIMEOUT_MS = 300_000
+const TIMEOUT_MS = 150_000
 /** Of a mutant that is shown to the one probe that finds it: found within seconds, or not as it was. */
 const QUICK_TIMEOUT_MS = 60_000
 
