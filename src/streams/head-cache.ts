@@ -1,65 +1,36 @@
 import { encodeStreamName } from '../core/names.ts'
-import { LogPosition, Revision } from '../core/positions.ts'
-import type { StreamHead } from '../writer/stream-head.ts'
-import type { ActiveIndex } from './active-index.ts'
-import type { Retention } from './retention.ts'
-import { hashOf } from './stream-hash.ts'
+import { Revision } from '../core/positions.ts'
+import { CachedHead } from './cached-head.ts'
+import { PackedHeads } from './packed-heads.ts'
 
-/** How many heads are kept beside those that appends hold. */
-export const KEPT_HEAD_COUNT = 100_000
+/** How many heads are kept as they are, beside those that appends hold; more would grow old one by one, and be garbage then. */
+const RECENT_HEAD_COUNT = 4096
+/** How many more are kept packed. */
+const PACKED_HEAD_COUNT = 100_000
 /** Heads that are looked at for each release: the ones used meanwhile get another round. */
 const ROUNDS_PER_RELEASE = 4
 
-/** What is known of one stream's end: as written, which is what the next append goes by, and as committed. */
-export class CachedHead implements StreamHead {
-  readonly name: string
-  readonly nameBytes: Uint8Array
-  readonly hash: number
-  /** Of the last event that was written, committed or not. */
-  revision: Revision = Revision.none
-  /** As the last append of metadata says, committed or not. */
-  retention: Retention | null = null
-  committedRevision: Revision = Revision.none
-  committedPosition: LogPosition = LogPosition.start
-  committedRetention: Retention | null = null
-  /** Appends on their way that hold this head. */
-  holderCount = 0
-  /** False until the index was asked. */
-  isKnown = false
-  /** The asking. */
-  loading: Promise<void> | null = null
-  /** The stream's slot in `slotOwner`. */
-  slot = 0
-  slotOwner: ActiveIndex | null = null
-  /** Used since the cache last came by. */
-  isUsed = false
-  /** Where it stands in the cache. */
-  place = 0
-
-  constructor(name: string, nameBytes: Uint8Array) {
-    this.name = name
-    this.nameBytes = nameBytes
-    this.hash = hashOf(nameBytes, 0, nameBytes.length)
-  }
-}
-
-/** The heads of streams that are appended to: those that an append holds, and a bounded number of the others. */
+/** The heads of streams that are appended to: those that an append holds, some that were held lately, and many more, packed. */
 export class HeadCache {
   readonly #heads = new Map<string, CachedHead>()
   /** The same, for the hand that goes round. */
   readonly #ring: CachedHead[] = []
-  readonly #keptCount: number
+  readonly #recentCount: number
+  readonly #packed: PackedHeads
   #heldCount = 0
   #hand = 0
 
-  constructor(keptCount = KEPT_HEAD_COUNT) {
-    this.#keptCount = keptCount
+  constructor(recentCount = RECENT_HEAD_COUNT, packedCount = PACKED_HEAD_COUNT) {
+    this.#recentCount = recentCount
+    this.#packed = new PackedHeads(packedCount)
   }
 
+  /** Heads that are not packed. */
   get size(): number {
     return this.#ring.length
   }
 
+  /** A head that is not packed. */
   find(stream: string): CachedHead | undefined {
     return this.#heads.get(stream)
   }
@@ -69,6 +40,7 @@ export class HeadCache {
     let head = this.#heads.get(stream)
     if (head === undefined) {
       head = new CachedHead(stream, encodeStreamName(stream))
+      this.#packed.restore(head)
       this.#heads.set(stream, head)
       head.place = this.#ring.push(head) - 1
     }
@@ -95,6 +67,7 @@ export class HeadCache {
       const head = this.#ring[this.#hand]!
       if (head.holderCount === 0 && !head.isUsed) {
         this.#remove(head)
+        this.#packed.put(head)
         continue
       }
       head.isUsed = false
@@ -112,6 +85,6 @@ export class HeadCache {
   }
 
   get #isOver(): boolean {
-    return this.#ring.length - this.#heldCount > this.#keptCount
+    return this.#ring.length - this.#heldCount > this.#recentCount
   }
 }
