@@ -45,8 +45,8 @@ export class AppendRules implements AppendCheck {
   }
 
   prefetch(append: AppendMessage): Promise<void> | null {
-    const { terms, suppliedId, rest } = append
-    if (terms === null && suppliedId === undefined && rest.length === 0) {
+    const { terms } = append
+    if (terms === null && !hasIds(append)) {
       const head = append.head as CachedHead
       return head.isKnown ? null : this.#loader.load(head)
     }
@@ -200,6 +200,12 @@ function claimOf({ head: anyHead, expected, events }: AppendPart, standing: numb
   const head = anyHead as CachedHead
   if (standing === null) return null
   return { head, expected, events, standing, actual: head.revision, truncateBefore: head.retention?.metadata.truncateBefore ?? 0 }
+}
+
+function hasIds({ suppliedId, rest }: AppendMessage): boolean {
+  if (suppliedId !== undefined) return true
+  for (let i = 0; i < rest.length; i++) if (rest[i]!.suppliedId !== undefined) return true
+  return false
 }
 
 function idsOf(events: readonly EncodableEvent[]): (Uint8Array | undefined)[] {
