@@ -6,8 +6,9 @@ import type { AppendCheck } from '../writer/append-check.ts'
 import type { AppendPart } from '../writer/append-terms.ts'
 import type { AppendMessage } from '../writer/messages.ts'
 import type { Verdict } from '../writer/verdict.ts'
+import type { CachedHead } from './cached-head.ts'
 import type { ConditionCheck } from './condition-check.ts'
-import { type CachedHead, HeadCache } from './head-cache.ts'
+import { HeadCache } from './head-cache.ts'
 import type { HeadLoader } from './head-loader.ts'
 import { RecentEvents } from './recent-events.ts'
 import { Retention, streamDescribedBy } from './retention.ts'
@@ -44,8 +45,11 @@ export class AppendRules implements AppendCheck {
   }
 
   prefetch(append: AppendMessage): Promise<void> | null {
-    const { terms, suppliedId, rest } = append
-    if (terms === null && suppliedId === undefined && rest.length === 0 && (append.head as CachedHead).isKnown) return null
+    const { terms } = append
+    if (terms === null && !hasIds(append)) {
+      const head = append.head as CachedHead
+      return head.isKnown ? null : this.#loader.load(head)
+    }
     const waiting: Promise<void>[] = []
     for (const { head: anyHead, events } of partsOf(append)) {
       const head = anyHead as CachedHead
@@ -196,6 +200,12 @@ function claimOf({ head: anyHead, expected, events }: AppendPart, standing: numb
   const head = anyHead as CachedHead
   if (standing === null) return null
   return { head, expected, events, standing, actual: head.revision, truncateBefore: head.retention?.metadata.truncateBefore ?? 0 }
+}
+
+function hasIds({ suppliedId, rest }: AppendMessage): boolean {
+  if (suppliedId !== undefined) return true
+  for (let i = 0; i < rest.length; i++) if (rest[i]!.suppliedId !== undefined) return true
+  return false
 }
 
 function idsOf(events: readonly EncodableEvent[]): (Uint8Array | undefined)[] {

@@ -1,65 +1,36 @@
 import { encodeStreamName } from '../core/names.ts'
-import { LogPosition, Revision } from '../core/positions.ts'
-import type { StreamHead } from '../writer/stream-head.ts'
-import type { ActiveIndex } from './active-index.ts'
-import type { Retention } from './retention.ts'
-import { hashOf } from './stream-hash.ts'
+import { Revision } from '../core/positions.ts'
+import { CachedHead } from './cached-head.ts'
+import { PackedHeads } from './packed-heads.ts'
 
-/** How many heads are kept beside those that appends hold. */
-export const KEPT_HEAD_COUNT = 100_000
+/** How many heads are kept as they are, beside those that appends hold; more would grow old one by one, and be garbage then. */
+const RECENT_HEAD_COUNT = 4096
+/** How many more are kept packed. */
+const PACKED_HEAD_COUNT = 100_000
 /** Heads that are looked at for each release: the ones used meanwhile get another round. */
 const ROUNDS_PER_RELEASE = 4
 
-/** What is known of one stream's end: as written, which is what the next append goes by, and as committed. */
-export class CachedHead implements StreamHead {
-  readonly name: string
-  readonly nameBytes: Uint8Array
-  readonly hash: number
-  /** Of the last event that was written, committed or not. */
-  revision: Revision = Revision.none
-  /** As the last append of metadata says, committed or not. */
-  retention: Retention | null = null
-  committedRevision: Revision = Revision.none
-  committedPosition: LogPosition = LogPosition.start
-  committedRetention: Retention | null = null
-  /** Appends on their way that hold this head. */
-  holderCount = 0
-  /** False until the index was asked. */
-  isKnown = false
-  /** The asking. */
-  loading: Promise<void> | null = null
-  /** The stream's slot in `slotOwner`. */
-  slot = 0
-  slotOwner: ActiveIndex | null = null
-  /** Used since the cache last came by. */
-  isUsed = false
-
-  constructor(name: string, nameBytes: Uint8Array) {
-    this.name = name
-    this.nameBytes = nameBytes
-    this.hash = hashOf(nameBytes, 0, nameBytes.length)
-  }
-}
-
-/** The heads of streams that are appended to: those that an append holds, and a bounded number of the others. */
+/** The heads of streams that are appended to: those that an append holds, some that were held lately, and many more, packed. */
 export class HeadCache {
   readonly #heads = new Map<string, CachedHead>()
-  readonly #keptCount: number
+  /** The same, for the hand that goes round. */
+  readonly #ring: CachedHead[] = []
+  readonly #recentCount: number
+  readonly #packed: PackedHeads
   #heldCount = 0
-  /**
-   * A clock hand: the map keeps the order of insertion. It is kept, because a new one would have to pass over all that was deleted
-   * since the map was last laid out anew, which is as many as there are heads.
-   */
-  #hand: Iterator<CachedHead, undefined> = this.#heads.values()
+  #hand = 0
 
-  constructor(keptCount = KEPT_HEAD_COUNT) {
-    this.#keptCount = keptCount
+  constructor(recentCount = RECENT_HEAD_COUNT, packedCount = PACKED_HEAD_COUNT) {
+    this.#recentCount = recentCount
+    this.#packed = new PackedHeads(packedCount)
   }
 
+  /** Heads that are not packed. */
   get size(): number {
-    return this.#heads.size
+    return this.#ring.length
   }
 
+  /** A head that is not packed. */
   find(stream: string): CachedHead | undefined {
     return this.#heads.get(stream)
   }
@@ -69,7 +40,9 @@ export class HeadCache {
     let head = this.#heads.get(stream)
     if (head === undefined) {
       head = new CachedHead(stream, encodeStreamName(stream))
+      this.#packed.restore(head)
       this.#heads.set(stream, head)
+      head.place = this.#ring.push(head) - 1
     }
     if (head.holderCount++ === 0) this.#heldCount++
     head.isUsed = true
@@ -80,7 +53,7 @@ export class HeadCache {
     if (--head.holderCount > 0) return
     this.#heldCount--
     // A stream without events costs nothing to ask for again: a million refused appends leave nothing behind.
-    if (!head.isKnown || (head.revision === Revision.none && head.retention === null)) this.#heads.delete(head.name)
+    if (!head.isKnown || (head.revision === Revision.none && head.retention === null)) this.#remove(head)
     else this.#evict()
   }
 
@@ -90,25 +63,28 @@ export class HeadCache {
    */
   #evict(): void {
     for (let round = 0; round < ROUNDS_PER_RELEASE && this.#isOver; round++) {
-      const head = this.#underHand()
-      if (head === undefined) return
-      this.#heads.delete(head.name)
-      if (head.holderCount === 0 && !head.isUsed) continue
+      if (this.#hand >= this.#ring.length) this.#hand = 0
+      const head = this.#ring[this.#hand]!
+      if (head.holderCount === 0 && !head.isUsed) {
+        this.#remove(head)
+        this.#packed.put(head)
+        continue
+      }
       head.isUsed = false
-      this.#heads.set(head.name, head)
+      this.#hand++
     }
+  }
+
+  /** The last one takes its place. */
+  #remove(head: CachedHead): void {
+    this.#heads.delete(head.name)
+    const last = this.#ring.pop()!
+    if (last === head) return
+    this.#ring[head.place] = last
+    last.place = head.place
   }
 
   get #isOver(): boolean {
-    return this.#heads.size - this.#heldCount > this.#keptCount
-  }
-
-  #underHand(): CachedHead | undefined {
-    let { value } = this.#hand.next()
-    if (value === undefined) {
-      this.#hand = this.#heads.values()
-      value = this.#hand.next().value
-    }
-    return value
+    return this.#ring.length - this.#heldCount > this.#recentCount
   }
 }

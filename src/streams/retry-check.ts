@@ -6,7 +6,7 @@ import { flagsOf, PrepareFlag, suppliedIdOffsetOf } from '../format/log-record.t
 import type { EncodableEvent } from '../format/record-encoding.ts'
 import type { LogReader } from '../log/log-reader.ts'
 import type { FinalVerdict, RevisionRange } from '../writer/verdict.ts'
-import type { CachedHead } from './head-cache.ts'
+import type { CachedHead } from './cached-head.ts'
 import { type EventPlace, prepareAt, StreamEvents } from './stream-events.ts'
 import type { StreamIndex } from './stream-index.ts'
 

@@ -6,7 +6,7 @@ import { createdMsOf, sizeOf } from '../format/log-record.ts'
 import type { EncodableEvent } from '../format/record-encoding.ts'
 import type { AppendMessage } from '../writer/messages.ts'
 import { ActiveIndex } from './active-index.ts'
-import type { CachedHead } from './head-cache.ts'
+import type { CachedHead } from './cached-head.ts'
 import type { IndexPart, StreamRun } from './index-part.ts'
 
 /** Says where chunks end, so that every part of the index covers whole ones. */

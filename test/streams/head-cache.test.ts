@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { Revision } from '../../src/core/positions.ts'
+import { LogPosition, Revision } from '../../src/core/positions.ts'
 import { HeadCache } from '../../src/streams/head-cache.ts'
+import { Retention } from '../../src/streams/retention.ts'
 
 /** What an append does: holds the head, learns it, lets it go. */
 function use(cache: HeadCache, stream: string): void {
@@ -14,7 +15,7 @@ const streams = (from: number, to: number) => Array.from({ length: to - from }, 
 
 describe('the cache of heads', () => {
   test('keeps about as many as it may, however many streams come by', () => {
-    const cache = new HeadCache(10)
+    const cache = new HeadCache(10, 0)
     for (const stream of streams(0, 5000)) {
       use(cache, stream)
       // All were used, so each gets another round: some more are there meanwhile.
@@ -24,14 +25,14 @@ describe('the cache of heads', () => {
   })
 
   test('never lets go of a head that an append holds', () => {
-    const cache = new HeadCache(10)
+    const cache = new HeadCache(10, 0)
     const held = cache.hold('held')
     for (const stream of streams(0, 200)) use(cache, stream)
     expect(cache.find('held')).toBe(held)
   })
 
   test('keeps what is used between the rounds, and forgets what is not', () => {
-    const cache = new HeadCache(100)
+    const cache = new HeadCache(100, 0)
     use(cache, 'idle')
     for (const stream of streams(0, 1000)) {
       use(cache, 'busy')
@@ -42,10 +43,47 @@ describe('the cache of heads', () => {
   })
 
   test('forgets a stream without events as soon as nobody holds it', () => {
-    const cache = new HeadCache(10)
+    const cache = new HeadCache(10, 0)
     const head = cache.hold('empty')
     head.isKnown = true
     cache.release(head)
     expect(cache.size).toBe(0)
+  })
+
+  test('packs what it lets go, and knows it again', () => {
+    const cache = new HeadCache(2, 100)
+    const head = cache.hold('packed')
+    head.isKnown = true
+    head.revision = Revision.of(7)
+    head.committedRevision = Revision.of(7)
+    head.committedPosition = LogPosition.of(5_000_000_000)
+    head.retention = new Retention({ maxCount: 3 }, false)
+    head.committedRetention = head.retention
+    cache.release(head)
+    for (const stream of streams(0, 20)) use(cache, stream)
+    expect(cache.find('packed')).toBeUndefined()
+    const again = cache.hold('packed')
+    expect(again).not.toBe(head)
+    expect(again).toMatchObject({ isKnown: true, revision: 7, committedRevision: 7, committedPosition: 5_000_000_000 })
+    expect(again.retention).toBe(head.retention)
+    expect(again.committedRetention).toBe(head.retention)
+  })
+
+  test('does not know what was never there', () => {
+    const cache = new HeadCache(2, 100)
+    use(cache, 'known')
+    expect(cache.hold('never seen').isKnown).toBe(false)
+  })
+
+  test('packs so many, and drops first what nobody came back to', () => {
+    const cache = new HeadCache(1, 10)
+    use(cache, 'busy')
+    use(cache, 'idle')
+    for (const stream of streams(0, 200)) {
+      use(cache, stream)
+      use(cache, 'busy')
+    }
+    expect(cache.hold('busy').isKnown).toBe(true)
+    expect(cache.hold('idle').isKnown).toBe(false)
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
-import { CachedHead } from '../../src/streams/head-cache.ts'
+import { CachedHead } from '../../src/streams/cached-head.ts'
 import type { HeadLoader } from '../../src/streams/head-loader.ts'
 import { type OpenRooms, rooms } from '../log/scenes.ts'
 import { openStore, order, orders, SMALL_CHUNKS, sized } from '../store/words.ts'

@@ -1,0 +1,38 @@
+import { LogPosition, Revision } from '../core/positions.ts'
+import type { StreamHead } from '../writer/stream-head.ts'
+import type { ActiveIndex } from './active-index.ts'
+import type { Retention } from './retention.ts'
+import { hashOf } from './stream-hash.ts'
+
+/** What is known of one stream's end: as written, which is what the next append goes by, and as committed. */
+export class CachedHead implements StreamHead {
+  readonly name: string
+  readonly nameBytes: Uint8Array
+  readonly hash: number
+  /** Of the last event that was written, committed or not. */
+  revision: Revision = Revision.none
+  /** As the last append of metadata says, committed or not. */
+  retention: Retention | null = null
+  committedRevision: Revision = Revision.none
+  committedPosition: LogPosition = LogPosition.start
+  committedRetention: Retention | null = null
+  /** Appends on their way that hold this head. */
+  holderCount = 0
+  /** False until the index was asked. */
+  isKnown = false
+  /** The asking. */
+  loading: Promise<void> | null = null
+  /** The stream's slot in `slotOwner`. */
+  slot = 0
+  slotOwner: ActiveIndex | null = null
+  /** Used since the cache last came by. */
+  isUsed = false
+  /** Where it stands in the cache. */
+  place = 0
+
+  constructor(name: string, nameBytes: Uint8Array) {
+    this.name = name
+    this.nameBytes = nameBytes
+    this.hash = hashOf(nameBytes, 0, nameBytes.length)
+  }
+}
