@@ -151,8 +151,7 @@ export class StorageChaser {
       const start = this.#pendingPosition
       this.#pendingCount = 0
       this.#position = start
-      const batch = await this.#reader.readForward(start, limit, size)
-      if (batch === null) return
+      const batch = (await this.#reader.readForward(start, limit, size))!
       this.#follow(batch.window, batch.offsets[0]!, batch.next, Number.POSITIVE_INFINITY)
       if (this.#pendingCount > 0 && batch.next >= limit) throw new Error(`the append at ${start} has no commit below ${limit}`)
     }

@@ -37,7 +37,7 @@ export async function readCheckedStart(disk: Disk, directory: string, chunk: Chu
   if (blockChecksums.length !== Math.ceil((end - chunk.start) / BLOCK_SIZE)) return null
   const blockStart = LogPosition.plus(chunk.start, (blockChecksums.length - 1) * BLOCK_SIZE)
   const block = await bytesOf(chunk, blockStart, end)
-  if (block === null || checksumBytes(block.bytes) !== blockChecksums.at(-1)) return null
+  if (checksumBytes(block.bytes) !== blockChecksums.at(-1)) return null
   if (end === chunk.firstRecord) return { end, endsWithProof: true, eventCount, isFinal, blockChecksums }
   const record = await lastRecord(chunk, end)
   if (record === null) return null
@@ -46,16 +46,17 @@ export async function readCheckedStart(disk: Disk, directory: string, chunk: Chu
 
 async function lastRecord(chunk: ChunkFile, end: LogPosition): Promise<ByteWindow | null> {
   const tail = await bytesOf(chunk, LogPosition.plus(end, -4), end)
-  const size = tail === null ? 0 : sizeBefore(tail.view, 4)
+  const size = sizeBefore(tail.view, 4)
   if (size < MIN_RECORD_SIZE || size > end - chunk.firstRecord) return null
   const start = LogPosition.plus(end, -size)
   const record = await bytesOf(chunk, start, end)
-  return record !== null && checkRecord(record, 0, size, start, checksumSeed(chunk.header.storeId)) === size ? record : null
+  return checkRecord(record, 0, size, start, checksumSeed(chunk.header.storeId)) === size ? record : null
 }
 
-async function bytesOf(chunk: ChunkFile, from: LogPosition, to: LogPosition): Promise<ByteWindow | null> {
-  const window = ByteWindow.allocate(to - from)
-  return (await chunk.file.read(window.bytes, chunk.offsetOf(from))) === window.size ? window : null
+/** Bytes behind the end of the file, which have no checksum that anyone noted, are left out. */
+async function bytesOf(chunk: ChunkFile, from: LogPosition, to: LogPosition): Promise<ByteWindow> {
+  const { bytes } = ByteWindow.allocate(to - from)
+  return new ByteWindow(bytes.subarray(0, await chunk.file.read(bytes, chunk.offsetOf(from))))
 }
 
 async function readSlot(disk: Disk, directory: string): Promise<ActiveSlot | null> {

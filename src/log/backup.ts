@@ -1,4 +1,4 @@
-import { CorruptLogError, InvalidArgumentError, ReadFailedError, systemErrorCode, TailraceError } from '../core/errors.ts'
+import { CorruptLogError, InvalidArgumentError, ReadFailedError, systemErrorCode } from '../core/errors.ts'
 import { BLOCK_SIZE, MIB } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
 import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
@@ -156,7 +156,6 @@ class Backup {
     try {
       filled = await chunk.read(target, offset)
     } catch (error) {
-      if (error instanceof TailraceError) throw error
       throw new ReadFailedError(`cannot read ${target.length} bytes at ${offset} of ${chunk.path}: ${String(error)}`, error)
     }
     if (filled < target.length) {

@@ -55,9 +55,6 @@ export class BlockCache {
   put(key: number, block: CachedBlock): void {
     if (this.#maxCount === 0) return
     this.#blocks.set(key, block)
-    if (this.#blocks.size > this.#maxCount) {
-      const oldest = this.#blocks.keys().next()
-      if (!oldest.done) this.#blocks.delete(oldest.value)
-    }
+    if (this.#blocks.size > this.#maxCount) this.#blocks.delete(this.#blocks.keys().next().value as number)
   }
 }

@@ -240,14 +240,13 @@ export class ChunkFile {
   }
 
   /**
-   * Writes `size` zeros behind what the file has and makes them durable.
+   * Writes `size` zeros behind what the file has, which is not all of the chunk yet, and makes them durable.
    * @returns false when the disk is too full for them: the write was refused. A full disk in the sync is an error like any other:
    *   the sync may have been for records, too, and nobody would be told of it again.
    */
   async extendZeros(size: number): Promise<boolean> {
     const start = this.#filledSize
     const end = Math.min(start + size, this.header.chunkSize)
-    if (end <= start) return true
     try {
       await this.file.write(Buffer.alloc(end - start), start)
     } catch (error) {

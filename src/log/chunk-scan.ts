@@ -46,7 +46,7 @@ export async function scanChunk(
   let position = from
   for (;;) {
     const wanted = Math.min(window.size, to - position)
-    const size = wanted > 0 ? await chunk.file.read(window.bytes.subarray(0, wanted), chunk.offsetOf(position)) : 0
+    const size = await chunk.file.read(window.bytes.subarray(0, wanted), chunk.offsetOf(position))
     let offset = 0
     let result = checkRecord(window, 0, size, position, seed)
     while (typeof result === 'number') {

@@ -2,7 +2,7 @@
  * Reading completed chunks by file offset, and compact ones by position: there a position may name no record any more, which is
  * never damage. Blocks are verified before any field is believed.
  */
-import { CorruptLogError, ReadFailedError, TailraceError } from '../core/errors.ts'
+import { CorruptLogError, ReadFailedError } from '../core/errors.ts'
 import { BLOCK_SIZE } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
 import type { BlockDirectory } from '../format/block-directory.ts'
@@ -165,7 +165,6 @@ async function readBlocks(chunk: ChunkFile, first: number, to: number): Promise<
   try {
     filled = await chunk.read(bytes, first)
   } catch (error) {
-    if (error instanceof TailraceError) throw error
     throw new ReadFailedError(`cannot read ${bytes.length} bytes at ${first} of ${chunk.path}: ${String(error)}`, error)
   }
   if (filled < bytes.length) {

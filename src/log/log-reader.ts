@@ -1,4 +1,4 @@
-import { CorruptLogError, ReadFailedError, TailraceError } from '../core/errors.ts'
+import { CorruptLogError, ReadFailedError } from '../core/errors.ts'
 import { BLOCK_SIZE, MAX_APPEND_SIZE } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
 import { ByteWindow } from '../format/byte-window.ts'
@@ -204,9 +204,8 @@ export class LogReader {
     const result = this.#check(block.verified, block.window, at, block.size, position)
     if (typeof result === 'number') return { window: block.window, offset: at }
     if (result !== 'cut off' || stop === end) throw this.#corrupt(chunk, position, result)
-    const batch = await this.#readChunkForward(chunk, position, end, 2 * BLOCK_SIZE)
-    if (batch === null) throw this.#corrupt(chunk, position, result)
-    return { window: batch.window, offset: batch.offsets[0]! }
+    const { window, offsets } = (await this.#readChunkForward(chunk, position, end, 2 * BLOCK_SIZE))!
+    return { window, offset: offsets[0]! }
   }
 
   /** The first place at or behind `position` where a record stands; `limit` when there is none below it. */
@@ -224,8 +223,7 @@ export class LogReader {
     // It names no record: the records are walked from the beginning of the chunk.
     let at = chunk.firstRecord
     while (at < start) {
-      const batch = await this.readForward(at, limit, 16 * BLOCK_SIZE)
-      if (batch === null) return limit
+      const batch = (await this.readForward(at, limit, 16 * BLOCK_SIZE))!
       for (const offset of batch.next > start ? batch.offsets : []) {
         const here = claimedPositionAt(batch.window.view, offset)
         if (here >= start) return here as LogPosition
@@ -313,7 +311,6 @@ export class LogReader {
     try {
       return await chunk.read(target, offset)
     } catch (error) {
-      if (error instanceof TailraceError) throw error
       throw new ReadFailedError(`cannot read ${target.length} bytes at ${offset} of ${chunk.path}: ${String(error)}`, error)
     }
   }

@@ -131,9 +131,8 @@ export class StorageWriter {
   #take(append: AppendMessage): boolean {
     const verdict = this.#check.decide(append)
     if (verdict !== null) this.#decide(append, verdict)
-    else if (append.eventCount === 0) this.#decide(append, { kind: 'checked' })
     else if (!this.#log.fits(append.size)) {
-      void this.#hold(() => this.#rollOver(error => this.#rejectFront(error)))
+      void this.#hold(() => this.#rollOver(error => this.#refuse(append, error)))
       return false
     } else if (this.#durability === 'memory' && this.#log.end - this.#log.written > MAX_UNWRITTEN_SIZE) {
       void this.#hold(() => this.#drainWrites())
@@ -277,12 +276,11 @@ export class StorageWriter {
     this.#log.keepAhead(this.#log.end, this.#log.eventCount)
   }
 
-  #rejectFront(error: TailraceError): void {
-    const message = this.queue.peek()
-    if (message?.kind !== 'append') return
+  /** Of the append in front, for which there is no room: the loop is held. */
+  #refuse(append: AppendMessage, error: TailraceError): void {
     this.queue.shift()
-    if (message.isAborted) this.#listener.decided(message)
-    else this.#decide(message, { kind: 'rejected', error })
+    if (append.isAborted) this.#listener.decided(append)
+    else this.#decide(append, { kind: 'rejected', error })
   }
 
   /** Once the writer is idle it proves what it wrote last. At most one timer runs, however many flushes there are. */

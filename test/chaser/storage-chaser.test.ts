@@ -3,7 +3,7 @@ import type { CommitAck } from '../../src/chaser/commit-ack.ts'
 import { StorageChaser } from '../../src/chaser/storage-chaser.ts'
 import { LogPosition } from '../../src/core/positions.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
-import { revisionOf, sizeOf } from '../../src/format/log-record.ts'
+import { COMMIT_RECORD_SIZE, revisionOf, sizeOf } from '../../src/format/log-record.ts'
 import { Checkpoint } from '../../src/log/checkpoint.ts'
 import type { LogReader } from '../../src/log/log-reader.ts'
 import { type OpenRooms, rooms } from '../log/scenes.ts'
@@ -223,6 +223,32 @@ describe('an append', () => {
     expect(acks[0]!.revisions).toEqual(upTo(40))
     chaser.stop()
     await second.close()
+  })
+})
+
+describe('from files', () => {
+  test('records of a chunk that was rewritten are published one by one, though there are gaps between them', async () => {
+    const disk = new MemoryDisk()
+    const store = await openStore(disk, { chunkSizeBytes: 4096, clock: stillClock })
+    for (const turn of upTo(30)) await store.append(turn % 2 === 0 ? 'kept' : 'deleted', sized(200))
+    await store.delete('deleted')
+    await store.scavenge()
+    await store.close()
+    const opened = await rooms(disk, { readOnly: true, clock: stillClock })
+    expect(opened.chunks.all[0]!.isCompact).toBe(true)
+    const { acks, chaser } = chaserOf(opened.reader, 0, opened.chunks.all[1]!.start)
+    await chaser.start()
+    chaser.stop()
+    expect(acks.length).toBeGreaterThan(2)
+    expect(acks.every(({ eventCount }) => eventCount === 1)).toBe(true)
+    expect(acks.map(({ revisions }) => revisions[0])).toEqual(upTo(acks.length))
+    await opened.close()
+  })
+
+  test('an append without its commit below the flushed position is an error: that position was no end of an append', async () => {
+    const append = appends.find(({ eventCount }) => eventCount > 2)!
+    const { chaser } = chaserOf(reading.reader, append.first, append.end - COMMIT_RECORD_SIZE)
+    await expect(chaser.start()).rejects.toThrow('has no commit')
   })
 })
 

@@ -1,11 +1,14 @@
+import { crc32 } from 'node:zlib'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { BLOCK_SIZE, MIB } from '../../src/core/limits.ts'
 import type { LogPosition } from '../../src/core/positions.ts'
 import { type DiskContent, MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { decodeActiveSlot, encodeActiveSlot } from '../../src/format/active-slot.ts'
+import { EventStore } from '../../src/store/event-store.ts'
 import { rejectionOf } from '../support/promises.ts'
 import { eventsOf, typesIn } from '../support/readings.ts'
-import { appendEvents, changed, contentOf, fileOf, openStore } from '../support/store-content.ts'
+import { SimulatedDisk } from '../support/simulated-disk.ts'
+import { appendEvents, changed, contentOf, DIRECTORY, fileOf, openStore } from '../support/store-content.ts'
 
 const HINT = fileOf('active')
 const COUNT = 30
@@ -80,6 +83,25 @@ const unbelievable: [string, (bytes: Uint8Array) => unknown][] = [
 ]
 
 describe('the chunk is scanned from its beginning when the hint', () => {
+  test('names a place amid a record, whatever stands before it, with the right checksums', async () => {
+    // The four bytes before such a place are no size at all, or one that could be.
+    const data = Buffer.alloc(2000, Buffer.from([64, 0, 0, 0]))
+    const content = await contentOf(store => store.append('orders', { type: 'sizes', data }), options)
+    const bytes = content.get(fileOf(0))!
+    const { end } = slotOf(content)
+    for (let shift = 400; shift < 404; shift++) {
+      const amid = (end - shift) as LogPosition
+      const hint = { ...slotOf(content), end: amid, blockChecksums: Uint32Array.of(crc32(bytes.subarray(0, amid))) }
+      const store = await openStore(
+        changed(content, HINT, () => encodeActiveSlot(hint)),
+        options,
+      )
+      expect(store.recovery.scannedBytes).toBeGreaterThan(2000)
+      expect(await typesIn(store)).toEqual(['sizes'])
+      await store.close()
+    }
+  })
+
   test.each(unbelievable)('is %s', async (_, change) => {
     const store = await openStore(changed(closed, HINT, change), options)
     expect(store.recovery).toMatchObject({ clean: true, events: COUNT, truncatedBytes: 0 })
@@ -117,6 +139,15 @@ describe('the chunk is scanned from its beginning when the hint', () => {
       await store.close()
     }
   })
+})
+
+test('a hint that can not be opened is no missing hint: the open fails, and can be tried again', async () => {
+  const disk = new SimulatedDisk({ content: closed })
+  disk.failNext({ op: 'open', path: HINT, error: 'EIO' })
+  expect(await rejectionOf(EventStore.openOn(disk, DIRECTORY, options))).toMatchObject({ code: 'READ_FAILED' })
+  const store = await EventStore.openOn(disk, DIRECTORY, options)
+  expect(await typesIn(store)).toEqual(types)
+  await store.close()
 })
 
 test('damage in the last block is damage, not a torn tail, though the hint is not believed then', async () => {

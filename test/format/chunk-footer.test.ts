@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { LogPosition } from '../../src/core/positions.ts'
 import {
@@ -54,6 +55,13 @@ describe('no chunk footer is', () => {
     for (const fileSize of [100_000 + bytes.length - 1, 100_000 + bytes.length + 1, bytes.length]) {
       expect(decodeChunkFooter(bytes, fileSize)).toBe('a chunk footer that does not fit its file')
     }
+  })
+
+  test('one of a version that nobody knows, though its checksum holds', () => {
+    const bytes = encodeChunkFooter(footerOf(1000))
+    bytes.writeUInt32LE(9, bytes.length - 64 + 8)
+    bytes.writeUInt32LE(crc32(bytes.subarray(0, -4)), bytes.length - 4)
+    expect(decodeChunkFooter(bytes, 1000 + bytes.length)).toBe('a chunk footer of version 9')
   })
 
   test('one with more blocks than its file has bytes', () => {

@@ -35,6 +35,12 @@ describe('the flushed hint', () => {
     }
   })
 
+  test('of a position beyond all that a log can have is no hint, though its checksum holds', () => {
+    const bytes = slot(128)
+    updateFlushedSlot(bytes, (2 ** 53) as LogPosition)
+    expect(decodeFlushedSlot(bytes)).toBe(null)
+  })
+
   test('of a newer version, of zeros, or cut short is no hint', () => {
     const newer = slot(128)
     newer.writeUInt32LE(2, 8)

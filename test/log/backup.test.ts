@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { CorruptLogError, InvalidArgumentError } from '../../src/core/errors.ts'
+import { MIB } from '../../src/core/limits.ts'
 import { LogPosition } from '../../src/core/positions.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { backupLog } from '../../src/log/backup.ts'
@@ -7,7 +8,7 @@ import { findLog } from '../../src/log/find-log.ts'
 import { Scavenger } from '../../src/scavenge/scavenger.ts'
 import { EventStore } from '../../src/store/event-store.ts'
 import { DroppingJudge, type FillOptions, fill, type OpenLog, openLog, readAll } from '../scavenge/scenes.ts'
-import { DIRECTORY, rejectionOf } from '../store/words.ts'
+import { DIRECTORY, rejectionOf, sized } from '../store/words.ts'
 import { powerCut } from '../support/crash-states.ts'
 import { stillClock } from '../support/manual-clock.ts'
 import { Random } from '../support/random.ts'
@@ -153,6 +154,43 @@ describe('a backup', () => {
     await file.write(Buffer.from('rotten'), 5000)
     const error = await rejectionOf(backupLog(disk, log.chunks, log.end, COPY))
     expect(error).toBeInstanceOf(CorruptLogError)
+  })
+
+  test('of an active chunk that has rotted since it was opened fails: its records are checked', async () => {
+    const disk = new MemoryDisk()
+    const log = await filled(disk)
+    const active = await disk.open(log.chunks.active.path, 'write')
+    await active.write(Buffer.from('rotten'), 200)
+    const error = await rejectionOf(backupLog(disk, log.chunks, log.end, COPY))
+    expect(error).toMatchObject({ code: 'CORRUPT_LOG', found: expect.stringMatching(/^no record/) })
+    expect((await disk.list(COPY)).includes('000000.chunk')).toBe(false)
+  })
+
+  test('of a file that has become shorter fails, and says by how much', async () => {
+    const disk = new MemoryDisk()
+    const log = await filled(disk)
+    await (await disk.open(`${DIRECTORY}/000002.chunk`, 'write')).truncate(1000)
+    const error = await rejectionOf(backupLog(disk, log.chunks, log.end, COPY))
+    expect(error).toMatchObject({ code: 'CORRUPT_LOG', found: expect.stringMatching(/^the file ends \d+ bytes early/) })
+  })
+
+  test('into a directory that can not be listed fails with what the system says', async () => {
+    const disk = new SimulatedDisk({ seed: SEED })
+    const log = await filled(disk)
+    disk.failNext({ op: 'list', error: 'EACCES' })
+    expect(await rejectionOf(backupLog(disk, log.chunks, log.end, COPY))).toMatchObject({ code: 'EACCES' })
+  })
+
+  test('of a large chunk is synced on the way, piece by piece, and takes records of any size', async () => {
+    const disk = new SimulatedDisk({ seed: SEED })
+    const store = await rooms(disk, { chunkSizeBytes: 16 * MIB, clock: stillClock })
+    for (const size of [3 * MIB, 100, 2 * MIB]) await store.append('s', sized(size))
+    await store.close()
+    const log = await openLog(disk)
+    const syncs = disk.callCount('datasync')
+    await backupLog(disk, log.chunks, log.end, COPY)
+    expect(disk.callCount('datasync') - syncs).toBe(2)
+    expect(await readAll(await openLog(await restored(disk)))).toEqual(await readAll(log))
   })
 
   test('is durable when it resolves: nothing of it is lost with the power', async () => {

@@ -32,6 +32,17 @@ describe('block checksums', () => {
     }
   })
 
+  test('go on where others stopped, at the end of a block or amid one', () => {
+    const bytes = new Random('resumed').bytes(3 * BLOCK)
+    for (const size of [BLOCK - 1, BLOCK, 2 * BLOCK, 2 * BLOCK + 1]) {
+      const sums = new BlockChecksums()
+      sums.add(bytes.subarray(0, size))
+      const resumed = BlockChecksums.resume(sums.all(), size)
+      resumed.add(bytes.subarray(size))
+      expect([...resumed.all()]).toEqual(expected(bytes))
+    }
+  })
+
   test('can be asked for in between without an effect', () => {
     const sums = new BlockChecksums()
     sums.add(Buffer.from('1234'))

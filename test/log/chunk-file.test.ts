@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ChunkNumber, LogPosition } from '../../src/core/positions.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
+import { encodeChunkHeader } from '../../src/format/chunk-header.ts'
 import { BlockChecksums } from '../../src/log/block-checksums.ts'
 import { ChunkFile, chunkCapacity, chunkFileName, chunkNumberOf, isUnfinishedChunk } from '../../src/log/chunk-file.ts'
 import { STORE_ID } from '../format/records.ts'
@@ -46,6 +47,7 @@ describe('the name of a chunk file', () => {
     for (const number of [0, 42, 999_999, 1_000_000]) expect(chunkNumberOf(chunkFileName(ChunkNumber.of(number)))).toBe(number)
     for (const name of [
       '0.chunk',
+      '0000001.chunk',
       '000000.chunk.tmp',
       '000000.chunks',
       'x000000.chunk',
@@ -96,6 +98,14 @@ describe('a chunk that is made', () => {
     disk.failNext({ op, error: 'EIO' })
     await expect(newChunk(disk)).rejects.toMatchObject({ code: 'EIO' })
     expect(disk.callCount('close')).toBe(disk.callCount('open'))
+  })
+
+  test('is not, when what an interrupted creation left can not be removed', async () => {
+    const disk = new SimulatedDisk()
+    await disk.makeDirectory('/data')
+    disk.failNext({ op: 'remove', error: 'EIO' })
+    await expect(ChunkFile.create(disk, '/data', header())).rejects.toMatchObject({ code: 'EIO' })
+    expect(await disk.list('/data')).toEqual([])
   })
 
   test('begins with 256 KiB, zeros behind the header, or less if it spans less', async () => {
@@ -197,6 +207,16 @@ describe('a chunk that is completed', () => {
 })
 
 describe('a chunk file', () => {
+  test('of a rewritten chunk whose footer has no block directory is not completed', async () => {
+    const disk = new MemoryDisk()
+    await completed(disk)
+    const content = Buffer.from(disk.snapshot().get('/data/000002.chunk')!)
+    content.set(encodeChunkHeader({ ...header(), generation: 1 }), 0)
+    const files = new Map([['/data/000002.chunk', content]])
+    const opened = await ChunkFile.open(new MemoryDisk(files), '/data', ChunkNumber.of(2), 'read')
+    expect((opened as ChunkFile).isComplete).toBe(false)
+  })
+
   test('of which another version or kind was made is refused by name (KurrentDB 11)', async () => {
     const disk = new MemoryDisk()
     await newChunk(disk)

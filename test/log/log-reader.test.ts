@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { LogPosition } from '../../src/core/positions.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
-import { RecordType } from '../../src/format/log-record.ts'
-import { orders, sized } from '../store/words.ts'
+import { checksumSeed, RecordType } from '../../src/format/log-record.ts'
+import { LogReader } from '../../src/log/log-reader.ts'
+import { RecentBytes } from '../../src/log/recent-bytes.ts'
+import { openStore, orders, sized } from '../store/words.ts'
 import { stillClock } from '../support/manual-clock.ts'
 import { Random } from '../support/random.ts'
 import { type OpenRooms, readBackwards, readForwards, recordsOf, rooms, type Seen } from './scenes.ts'
@@ -146,6 +148,109 @@ describe('one record', () => {
       })
     }
   })
+})
+
+describe('what stands where no record should', () => {
+  test('in the header of a chunk: no record starts there', async () => {
+    await expect(reading.reader.loadRecord(100 as LogPosition, end as LogPosition)).rejects.toMatchObject({
+      code: 'CORRUPT_LOG',
+      found: 'no record starts here',
+    })
+  })
+
+  test('the copy of a record within the data of another: it is known by its position', async () => {
+    const disk = new MemoryDisk()
+    const scene = await rooms(disk, { chunkSizeBytes: 4096, clock: stillClock })
+    await scene.append('s', sized(100))
+    const [inner] = await readForwards(scene.reader, 0, scene.chaser.published.position, 1 << 20)
+    const copy = Buffer.from(inner!.bytes, 'latin1')
+    const { position } = await scene.append('s', { type: 'Copy', data: copy })
+    for (let turn = 0; turn < 8; turn++) await scene.append('s', sized(700))
+    await scene.close()
+    const completed = await rooms(disk, { readOnly: true, clock: stillClock, cacheBytes: 0 })
+    const limit = completed.chaser.published.position
+    const bytes = Buffer.from(disk.snapshot().get('/data/000000.chunk')!)
+    const at = bytes.indexOf(copy, position + 24)
+    await expect(completed.reader.loadRecord(at as LogPosition, limit)).rejects.toMatchObject({ found: 'wrong position' })
+    await completed.close()
+  })
+
+  test.each(['completed', 'rewritten'])('nothing behind the records of a last chunk that is %s', async what => {
+    const disk = new MemoryDisk()
+    const scene = await openStore(disk, { chunkSizeBytes: 4096, clock: stillClock })
+    for (let turn = 0; turn < 12; turn++) await scene.append(`s-${turn % 2}`, sized(500))
+    if (what === 'rewritten') {
+      await scene.delete('s-1')
+      await scene.scavenge()
+    }
+    await scene.close()
+    const files = new Map([...disk.snapshot()].filter(([path]) => path.endsWith('000000.chunk')))
+    const alone = await rooms(new MemoryDisk(files), { readOnly: true, clock: stillClock })
+    expect(alone.chunks.all.length).toBe(1)
+    const [first] = alone.chunks.all
+    expect(first!.isCompact).toBe(what === 'rewritten')
+    expect(await alone.reader.readForward(first!.dataEnd!, first!.end, 1000)).toBe(null)
+    await alone.close()
+  })
+})
+
+describe('a file that has changed since it was opened', () => {
+  /** Nothing of it is in memory. */
+  async function opened(change: (bytes: Buffer, behind: number) => Buffer) {
+    const disk = new MemoryDisk()
+    const first = await rooms(disk, { clock: stillClock })
+    for (let turn = 0; turn < 5; turn++) await first.append('s', sized(500))
+    const behind = first.chaser.published.position
+    await first.close()
+    const scene = await rooms(disk, { readOnly: true, clock: stillClock, cacheBytes: 0 })
+    const path = scene.chunks.active.path
+    const bytes = change(Buffer.from(disk.snapshot().get(path)!), behind)
+    const file = await disk.open(path, 'write')
+    await file.truncate(0)
+    await file.write(bytes, 0)
+    return { scene, behind }
+  }
+
+  test.each([
+    1,
+    1 << 20,
+  ])('with a size at the end of a record that can not be: read backwards, %d bytes at a time', async size => {
+    const { scene } = await opened((bytes, behind) => {
+      bytes.writeUInt32LE(0xffff_ffff, behind - 4)
+      return bytes
+    })
+    const end = scene.chaser.published.position
+    const newest = await scene.reader.readBackward(end, 1)
+    expect(newest!.next).toBe(end - 28)
+    await expect(scene.reader.readBackward(newest!.next, size)).rejects.toMatchObject({
+      code: 'CORRUPT_LOG',
+      found: expect.stringMatching(/^no whole record before it/),
+    })
+    await scene.close()
+  })
+
+  test('that is shorter: it ends early, and that is said', async () => {
+    const { scene, behind } = await opened(bytes => bytes.subarray(0, 1000))
+    await expect(scene.reader.readForward(128 as LogPosition, behind, 1 << 20)).rejects.toMatchObject({
+      code: 'CORRUPT_LOG',
+      found: expect.stringMatching(/^the file ends \d+ bytes early/),
+    })
+    await scene.close()
+  })
+})
+
+test('the first record behind any place is found far within a large chunk', async () => {
+  const scene = await rooms(new MemoryDisk(), { clock: stillClock })
+  const positions: number[] = []
+  for (let turn = 0; turn < 30; turn++) positions.push((await scene.append('s', sized(100_000))).position)
+  const limit = scene.chaser.published.position
+  const cold = new LogReader(scene.chunks, new RecentBytes(), scene.cache, checksumSeed(scene.storeId))
+  for (const at of [1, 13, 25]) {
+    expect(await cold.boundaryFrom((positions[at]! - 5) as LogPosition, limit)).toBe(positions[at])
+    expect(await cold.boundaryFrom(positions[at]! as LogPosition, limit)).toBe(positions[at])
+  }
+  expect(await cold.boundaryFrom((limit - 5) as LogPosition, limit)).toBe(limit)
+  await scene.close()
 })
 
 describe('a batch', () => {

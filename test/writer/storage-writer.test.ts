@@ -96,6 +96,26 @@ describe('while a flush is held', () => {
     await store.close()
   })
 
+  test('nothing else is written while the next group is, though the one before it has been acked meanwhile', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { clock: new ManualClock() })
+    const sync = disk.hold('datasync')
+    const first = store.append('s', sized(2 ** 20))
+    await sync.reached
+    const write = disk.hold('write')
+    const second = store.append('s', sized(2 ** 18))
+    await write.reached
+    const writes = disk.callCount('write')
+    sync.release()
+    await first
+    await settle()
+    expect(disk.callCount('write')).toBe(writes)
+    write.release()
+    await second
+    expect((await openStore(new SimulatedDisk({ content: disk.snapshot() }))).recovery.events).toBe(2)
+    await store.close()
+  })
+
   test('nobody is acked, and nothing is readable', async () => {
     const disk = new SimulatedDisk()
     const store = await openStore(disk)

@@ -13,6 +13,7 @@ const DAMAGE: readonly (readonly [CaseKind, SampleName, quickStep: number])[] = 
   ['bits of a completed chunk and its footer, by opening and reading', 'compact', 67],
   ['bits of a chunk of 1 MiB, by the block they are in', 'plain', 61],
   ['bits of the chunk that is being filled', 'plain', 101],
+  ['bits of the chunk that is being filled, while it is open', 'plain', 101],
   ['bits of the last append, which nothing proves', 'killed', 61],
   ['bits of an index file, by the page they are in', 'plain', 1],
   ['bits of an index file, by opening and reading', 'plain', 211],

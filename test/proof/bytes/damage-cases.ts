@@ -1,5 +1,6 @@
 import { BLOCK_SIZE } from '../../../src/core/limits.ts'
 import { LogPosition } from '../../../src/core/positions.ts'
+import type { DiskContent, MemoryDisk } from '../../../src/disk/memory-disk.ts'
 import { ByteWindow } from '../../../src/format/byte-window.ts'
 import { checksumBytes } from '../../../src/format/checksum.ts'
 import { decodeFlushedSlot, encodeFlushedSlot } from '../../../src/format/flushed-slot.ts'
@@ -49,8 +50,8 @@ const LAST = (sample: Sample) =>
     .at(-1) as string
 const HINT = fileOf('flushed')
 
-async function outcomeOf(sample: Sample, content: Map<string, Uint8Array>, streams = false): Promise<Outcome> {
-  const { code, count } = await examine(sample, content, streams)
+async function outcomeOf(sample: Sample, content: DiskContent, streams = false, meanwhile?: Meanwhile): Promise<Outcome> {
+  const { code, count } = await examine(sample, content, streams, meanwhile)
   if (code !== null) {
     if (code === 'CORRUPT_LOG' || code === 'UNSUPPORTED_FORMAT') return 'detected'
     throw new Error(`the error is ${code}`)
@@ -59,6 +60,8 @@ async function outcomeOf(sample: Sample, content: Map<string, Uint8Array>, strea
   if (count === sample.all.length - 1) return 'lost'
   throw new Error(`silently, ${count} of ${sample.all.length} events are there`)
 }
+
+type Meanwhile = (disk: MemoryDisk) => Promise<void>
 
 function flip(bytes: Uint8Array, bit: number): void {
   bytes[bit >> 3]! ^= 1 << (bit & 7)
@@ -107,6 +110,18 @@ const KINDS = {
     },
   },
   'bits of the chunk that is being filled': flipsOf(LAST, ['detected', 'harmless'], false),
+  'bits of the chunk that is being filled, while it is open': {
+    count: sample => sample.content.get(LAST(sample))!.length * 8,
+    allowed: ['detected', 'harmless'],
+    run: (sample, bit) =>
+      outcomeOf(sample, sample.content, false, async disk => {
+        const file = await disk.open(LAST(sample), 'write')
+        const byte = new Uint8Array(1)
+        await file.read(byte, bit >> 3)
+        byte[0]! ^= 1 << (bit & 7)
+        await file.write(byte, bit >> 3)
+      }),
+  },
   'bits of the last append, which nothing proves': {
     count: sample => (nonZeroEnd(sample.content.get(LAST(sample))!) + 4) * 8,
     allowed: ['detected', 'harmless', 'lost'],

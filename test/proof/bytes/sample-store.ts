@@ -87,13 +87,21 @@ export class WrongAnswer extends Error {
 /**
  * Opens what is left of a sample, and reads it until an error comes.
  * @param streams also stream by stream, as the index has it.
+ * @param meanwhile called when the store is open, before anything is read.
  * @throws WrongAnswer
  */
-export async function examine(sample: Sample, content: DiskContent, streams = false): Promise<Examination> {
+export async function examine(
+  sample: Sample,
+  content: DiskContent,
+  streams = false,
+  meanwhile: (disk: MemoryDisk) => Promise<void> = async () => {},
+): Promise<Examination> {
   let count = 0
   let store: EventStore | null = null
   try {
-    store = await open(new MemoryDisk(content))
+    const disk = new MemoryDisk(content)
+    store = await open(disk)
+    await meanwhile(disk)
     count = await compare(store.readAll({ includeSystem: true }).batches(), sample.all)
     for (const [stream, events] of streams ? sample.streams : []) {
       const found = await compare(store.readStream(stream).batches(), events)

@@ -22,22 +22,31 @@ export interface CallResult extends CallCell {
   readonly failures: readonly string[]
 }
 
+/** A read that gives nothing is at the end of the file: no fault. */
+const FAULTS_OF: Readonly<Record<CallName, readonly CallFault[]>> = {
+  write: ['short', 'zero', 'delay'],
+  read: ['short', 'delay'],
+  fdatasync: ['delay'],
+  fsync: ['delay'],
+}
+
 const MOST_CALLS = 12
 const MOST_REPEATS = 500
 const DELAY_MS = 15
 
 export function callCells(): CallCell[] {
   return CALLS.flatMap(call =>
-    CALL_FAULTS.filter(fault => fault === 'delay' || call === 'write' || call === 'read').flatMap(fault =>
-      (['once', 'forever'] as const).map(times => ({ call, fault, times })),
-    ),
+    FAULTS_OF[call].flatMap(fault => (['once', 'forever'] as const).map(times => ({ call, fault, times }))),
   )
 }
 
 type Callback = (error: Error | null, count?: number) => void
 type AnyCall = (...args: unknown[]) => void
 
-/** Works with a store in a directory of its own while the n-th call of its kind, or all from there on, are disturbed. */
+/**
+ * Works with a store in a directory of its own while the n-th call of its kind, or all from there on, are disturbed; of reads,
+ * while it is opened again and read.
+ */
 export async function runCallCell(cell: CallCell, directory: string): Promise<CallResult> {
   const outcomes = new Set<string>()
   const failures: string[] = []
@@ -61,42 +70,56 @@ export async function runCallCell(cell: CallCell, directory: string): Promise<Ca
 }
 
 async function runOnce(cell: CallCell, nth: number, path: string): Promise<string | null> {
-  const disturbance = disturb(cell, nth)
   const acked: string[] = []
-  let told = 'done'
-  try {
-    const store = await EventStore.openOn(new NodeDisk(), path, { chunkSizeBytes: 16_384 })
-    try {
-      for (let turn = 0; turn < 6; turn++) {
-        await store.append('orders', { type: `event-${turn}`, data: Buffer.alloc(4000, turn) })
-        acked.push(`event-${turn}`)
-      }
-    } finally {
-      await store.close()
-    }
-  } catch (error) {
-    told = (error as { code?: string }).code ?? String(error)
-  } finally {
-    disturbance.end()
-  }
-  if (disturbance.count === 0) return null
-  if (disturbance.count > MOST_REPEATS) throw new Error(`F12: the call was repeated ${disturbance.count} times`)
-  // A call that takes nothing, again and again, is an error; everything else is only slow.
-  const isExpected = told === 'done' || (cell.fault === 'zero' && cell.times === 'forever')
-  if (!isExpected) throw new Error(`it led to ${told}`)
-  const again = await EventStore.openOn(new NodeDisk(), path, { chunkSizeBytes: 16_384 })
   const found: string[] = []
-  for await (const { type, bytes } of again.readAll()) {
-    const turn = Number(type.slice(6))
-    if (Buffer.compare(bytes, Buffer.alloc(4000, turn)) !== 0) throw new Error(`${type} has other bytes`)
-    found.push(type)
+  const steps = [() => appendAll(path, acked), () => readAll(path, found)]
+  let told = 'done'
+  for (const [at, step] of steps.entries()) {
+    if (at !== (cell.call === 'read' ? 1 : 0)) {
+      await step()
+      continue
+    }
+    const disturbance = disturb(cell, nth)
+    try {
+      await step()
+    } catch (error) {
+      told = (error as { code?: string }).code ?? String(error)
+    } finally {
+      disturbance.end()
+    }
+    if (disturbance.count === 0) return null
+    if (disturbance.count > MOST_REPEATS) throw new Error(`F12: the call was repeated ${disturbance.count} times`)
+    // A call that takes nothing, again and again, is an error; everything else is only slow.
+    const isExpected = told === 'done' || (cell.fault === 'zero' && cell.times === 'forever')
+    if (!isExpected) throw new Error(`it led to ${told}`)
   }
-  await again.close()
   if (!fs.existsSync(join(path, 'lock')))
     throw new Error('F15: the lock file is gone: the next two openers would not exclude each other')
   if (acked.some((type, at) => found[at] !== type))
     throw new Error(`I1: acked were ${acked.join(' ')}, there are ${found.join(' ')}`)
   return told
+}
+
+async function appendAll(path: string, acked: string[]): Promise<void> {
+  const store = await EventStore.openOn(new NodeDisk(), path, { chunkSizeBytes: 16_384 })
+  try {
+    for (let turn = 0; turn < 6; turn++) {
+      await store.append('orders', { type: `event-${turn}`, data: Buffer.alloc(4000, turn) })
+      acked.push(`event-${turn}`)
+    }
+  } finally {
+    await store.close()
+  }
+}
+
+async function readAll(path: string, found: string[]): Promise<void> {
+  const store = await EventStore.openOn(new NodeDisk(), path, { chunkSizeBytes: 16_384 })
+  for await (const { type, bytes } of store.readAll()) {
+    const turn = Number(type.slice(6))
+    if (Buffer.compare(bytes, Buffer.alloc(4000, turn)) !== 0) throw new Error(`${type} has other bytes`)
+    found.push(type)
+  }
+  await store.close()
 }
 
 /** Replaces a function of node:fs, which the disk calls by name. */

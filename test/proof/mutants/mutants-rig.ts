@@ -1,101 +1,104 @@
-import { mkdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { MUTANTS, type Mutant, type Probe } from '../../mutants/mutants.ts'
+import { MUTANTS, type Mutant, PROBES, type Probe } from '../../mutants/mutants.ts'
 import type { Rig, RigReport } from '../rig.ts'
-import { workAlone } from '../workers.ts'
-import type { Findings, ProbeJob } from './mutants-work.ts'
+import { ProbeProcess } from './probe-process.ts'
 
-const WORK = new URL('mutants-work.ts', import.meta.url).href
-const APPLY = fileURLToPath(new URL('../../mutants/apply.mjs', import.meta.url))
-const ALL: readonly Probe[] = ['promises', 'crashes', 'scenes', 'bytes', 'faults', 'calls']
-const TIMEOUT_MS = 300_000
+const TIMEOUT_MS = 150_000
+/** Of a mutant that is shown to the one probe that finds it: found within seconds, or not as it was. */
+const QUICK_TIMEOUT_MS = 60_000
 
-interface Caught {
-  readonly mutant: Mutant
-  readonly findings: Findings
-}
+/** What each probe said of one mutant. */
+type Findings = Map<Probe, string | null>
 
 export const mutantsRig: Rig = {
   name: 'mutants',
   about:
-    'Mutants: durability bugs as someone could write them, put into the engine one at a time. Each must be found by the rigs above, or the rigs show nothing.',
+    'Mutants: durability bugs as someone could write them, put into the engine one at a time. Each must be found by the rigs above, or the rigs show nothing. A quick run asks only the rig that is known to find it.',
   unavailable: async () => null,
 
   async run({ isQuick, directory }, progress): Promise<RigReport> {
     const failures: string[] = []
-    const caught: Caught[] = []
-    const waiting = [...MUTANTS.entries()]
-    const sound = async () => {
-      for (const [probe, finding] of Object.entries(await findingsOf(null, ALL, join(directory, 'sound')))) {
+    const found: Findings[] = MUTANTS.map(() => new Map())
+    const jobs: (() => Promise<void>)[] = []
+    const processes = new Set<ProbeProcess>()
+    const idle: ProbeProcess[] = []
+    const find = async (mutant: number | null, probe: Probe): Promise<string | null> => {
+      const one = idle.pop() ?? new ProbeProcess()
+      processes.add(one)
+      const path = join(directory, `${mutant ?? 'sound'}-${probe}`)
+      const finding = await one.find(
+        { mutant, probe, directory: path },
+        isQuick && mutant !== null ? QUICK_TIMEOUT_MS : TIMEOUT_MS,
+      )
+      // With time enough, each gets a process that no other mutant has touched.
+      if (isQuick) idle.push(one)
+      else one.end()
+      return finding
+    }
+    // The probes that take long, first.
+    for (const probe of PROBES) {
+      jobs.push(async () => {
+        const finding = await find(null, probe)
         if (finding !== null) failures.push(`${probe} finds something in the engine as it is: ${finding}`)
-      }
+        progress(`the engine as it is: ${probe}`)
+      })
     }
-    const worker = async (isFirst: boolean) => {
-      if (isFirst) await sound()
-      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-        const [index, mutant] = next
-        const path = join(directory, String(index))
-        let findings = await findingsOf(mutant, isQuick ? [mutant.foundBy] : ALL, path)
-        // A quick run that misses it tries the others: someone else may know.
-        if (isQuick && !isFound(findings)) findings = await findingsOf(mutant, ALL, path)
-        caught[index] = { mutant, findings }
-        progress(`${isFound(findings) ? 'found' : 'MISSED'}: ${mutant.name}`)
-      }
+    for (const [index, { name, foundBy }] of MUTANTS.entries()) {
+      jobs.push(async () => {
+        for (const probe of isQuick ? [foundBy] : PROBES) found[index]!.set(probe, await find(index, probe))
+        // In a quick run, one that is missed is shown to the others: someone else may know.
+        if (!isFound(found[index]!)) for (const probe of PROBES) found[index]!.set(probe, await find(index, probe))
+        progress(`${isFound(found[index]!) ? 'found' : 'MISSED'}: ${name}`)
+      })
     }
-    await Promise.all(Array.from({ length: availableParallelism() }, (_, at) => worker(at === 0)))
-    for (const { mutant, findings } of caught) if (!isFound(findings)) failures.push(`nobody found '${mutant.name}'`)
-    return {
-      figures: { mutants: caught.length, found: caught.filter(({ findings }) => isFound(findings)).length },
-      failures,
-      tables: [
-        {
-          title: 'Who found which',
-          head: ['mutant', ...ALL, 'first said'],
-          rows: caught.map(({ mutant, findings }) => [
-            mutant.name,
-            ...ALL.map(probe => cellOf(findings, probe)),
-            saidOf(findings),
-          ]),
-        },
-      ],
+    const worker = async () => {
+      for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) await job()
     }
+    try {
+      // One more than processors: some mutants make a probe wait, and so do calls that are slow on purpose.
+      await Promise.all(Array.from({ length: availableParallelism() + 1 }, worker))
+    } finally {
+      for (const one of processes) one.end()
+    }
+    return reportOf(found, failures)
   },
 }
 
-async function findingsOf(mutant: Mutant | null, probes: readonly Probe[], directory: string): Promise<Findings> {
-  mkdirSync(directory, { recursive: true })
-  const found: Findings = {}
-  // One process for each: what a mutant does to one probe, be it to hang, must not keep it from the next.
-  for (const probe of probes) {
-    const outcome = await workAlone<ProbeJob, Findings>(
-      WORK,
-      { probes: [probe], directory },
-      {
-        execArgv: mutant === null ? [] : ['--import', APPLY],
-        env: mutant === null ? {} : { TAILRACE_MUTANT: JSON.stringify(mutant.edits) },
-        timeoutMs: TIMEOUT_MS,
-      },
-    )
-    const died = 'died' in outcome ? outcome.died : ''
-    if (died.includes('does not match once')) throw new Error(`'${mutant?.name}' is no mutant any more: ${died}`)
-    found[probe] = 'result' in outcome ? (outcome.result[probe] ?? null) : outcome.died
+function reportOf(found: readonly Findings[], failures: string[]): RigReport {
+  for (const [index, { name, foundBy }] of MUTANTS.entries()) {
+    const findings = found[index]!
+    if (!isFound(findings)) failures.push(`nobody found '${name}'`)
+    else if (findings.get(foundBy) === null) failures.push(`'${name}' is not found by ${foundBy}, where quick runs look for it`)
   }
-  return found
+  return {
+    figures: { mutants: MUTANTS.length, found: found.filter(isFound).length },
+    failures,
+    tables: [
+      {
+        title: 'Who found which',
+        head: ['mutant', ...PROBES, 'first said'],
+        rows: MUTANTS.map((mutant, index) => rowOf(mutant, found[index]!)),
+      },
+    ],
+  }
+}
+
+function rowOf({ name }: Mutant, findings: Findings): string[] {
+  return [name, ...PROBES.map(probe => cellOf(findings, probe)), saidOf(findings)]
 }
 
 function isFound(findings: Findings): boolean {
-  return Object.values(findings).some(finding => finding !== null)
+  return [...findings.values()].some(finding => finding !== null)
 }
 
 function cellOf(findings: Findings, probe: Probe): string {
-  const finding = findings[probe]
+  const finding = findings.get(probe)
   return finding === undefined ? '' : finding === null ? '-' : 'found'
 }
 
 function saidOf(findings: Findings): string {
-  const first = Object.values(findings).find(finding => finding !== null) ?? 'nothing'
+  const first = [...findings.values()].find(finding => finding !== null) ?? 'nothing'
   const line = first.split('\n')[0] as string
   return line.length > 140 ? `${line.slice(0, 140)}…` : line
 }

@@ -1,14 +1,15 @@
 import { MIB } from '../../../src/core/limits.ts'
 import { EventStore } from '../../../src/store/event-store.ts'
 import type { StoreOptions } from '../../../src/store/options.ts'
+import { powerCut } from '../../support/crash-states.ts'
 import type { DiskOperation } from '../../support/faults.ts'
 import { ManualClock, settle } from '../../support/manual-clock.ts'
 import { rejectionOf, stateOf } from '../../support/promises.ts'
 import { SimulatedDisk } from '../../support/simulated-disk.ts'
+import { changed, DIRECTORY, fileOf } from '../../support/store-content.ts'
 
 /** What is promised of acks, order and outcomes, each put to the test while calls to the disk are held in flight. */
 
-const DIRECTORY = '/store'
 const event = (size = 100, type = 'OrderPlaced') => ({ type, data: Buffer.alloc(size, 1) })
 
 function must(holds: boolean, promise: string): asserts holds {
@@ -177,6 +178,43 @@ async function retryAfterRestart(): Promise<void> {
   await second.close()
 }
 
+/** Without a close nothing of the index was written: the ids come from the records themselves. */
+async function retryAfterKill(): Promise<void> {
+  const disk = new SimulatedDisk()
+  const retried = { ...event(), id: '8b0f6a4e-5c1d-4d0b-9a3e-7f21c6d48e90' }
+  const killed = await open(disk)
+  const ack = await killed.append('orders', retried)
+  await killed.append('orders', event())
+  const store = await open(new SimulatedDisk({ content: disk.snapshot() }))
+  const again = await store.append('orders', retried)
+  must(again.duplicate && again.position === ack.position, 'I7: after a kill, a retry is appended once more')
+  must((await countIn(store)) === 2, 'I7: a retry is there twice')
+  await store.close()
+}
+
+/**
+ * Two appends in one group, of which a power cut kept the second alone. The next process finds neither, and takes the first once
+ * more, which fits exactly in front of the second: what nobody has seen must not be there all at once behind a kill.
+ */
+async function cutOffStaysAway(): Promise<void> {
+  const disk = new SimulatedDisk()
+  const store = await open(disk)
+  const write = disk.hold('writeDurably', { path: '.chunk' })
+  const lost = [event(1000, 'Torn'), event(100, 'BehindTorn')].map(event => store.append('orders', event).catch(() => {}))
+  await write.reached
+  const remains = changed(powerCut(disk, 'all').snapshot(), fileOf(0), bytes => bytes.fill(0, 512, 1024))
+  write.release()
+  await Promise.all(lost)
+  await store.close()
+  const recovered = new SimulatedDisk({ content: remains })
+  const second = await open(recovered)
+  must((await countIn(second)) === 0, 'I4: half of a group is there after a power cut')
+  await second.append('orders', event(1000, 'Torn'))
+  const third = await open(new SimulatedDisk({ content: recovered.snapshot() }))
+  must((await countIn(third)) === 1, 'I4: what a recovery did not find is there after the next one')
+  await third.close()
+}
+
 async function allSettlesWhenTheWriterFails(): Promise<void> {
   const disk = new SimulatedDisk()
   const store = await open(disk)
@@ -204,6 +242,8 @@ export const PROMISES: Readonly<Record<string, () => Promise<void>>> = {
   'one owner at a time, and nobody else touches a file': oneOwner,
   'acks, rejections and subscriptions keep the order of a stream': acksInOrder,
   'a retry after a restart finds its first copy': retryAfterRestart,
+  'a retry after a kill finds its first copy': retryAfterKill,
+  'what a recovery did not find never comes back': cutOffStaysAway,
   'after a failed sync every append settles, and nothing is written any more': allSettlesWhenTheWriterFails,
 }
 
