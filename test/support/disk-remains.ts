@@ -1,0 +1,61 @@
+import type { FileRemains } from './file-remains.ts'
+import { joinLanes, mix } from './hashed-image.ts'
+
+/** The names on a disk, and the file behind each. */
+export interface Layout<File> {
+  /** All of them, as one text. */
+  readonly paths: string
+  /** As in DiskContent: a path that ends with '/' is an empty directory. */
+  readonly places: readonly { readonly path: string; readonly hash: number; readonly file: File | null }[]
+  /** The hash of the directories. */
+  readonly laneA: number
+  readonly laneB: number
+}
+
+const NOTHING = new Uint8Array(0)
+
+/** What a crash left of a whole disk: its hash, and what became of each file; the bytes only for those who ask. */
+export class DiskRemains {
+  /** All names, as one text. */
+  readonly paths: string
+  /** By path; null for an empty directory. */
+  readonly files: ReadonlyMap<string, FileRemains | null>
+  /** Equal for equal content, two lanes. */
+  readonly laneA: number
+  readonly laneB: number
+  /** 53 bits; equal when every sector is of the same class: old, new, zeros or garbage, as which a torn one counts. */
+  readonly classHash: number
+
+  private constructor(
+    paths: string,
+    files: ReadonlyMap<string, FileRemains | null>,
+    lanes: readonly [number, number, number, number],
+  ) {
+    this.paths = paths
+    this.files = files
+    this.laneA = lanes[0]
+    this.laneB = lanes[1]
+    this.classHash = joinLanes(lanes[2], lanes[3])
+  }
+
+  static of<File>({ paths, places, laneA, laneB }: Layout<File>, remainsOf: (file: File) => FileRemains): DiskRemains {
+    const files = new Map<string, FileRemains | null>()
+    let [contentA, contentB, classA, classB] = [laneA, laneB, laneA, laneB]
+    for (const { path, hash, file } of places) {
+      const remains = file === null ? null : remainsOf(file)
+      files.set(path, remains)
+      if (remains === null) continue
+      const { size, content, classes } = remains
+      contentA = (contentA + mix(mix(content.laneA, size), hash)) | 0
+      contentB = (contentB + mix(mix(content.laneB, ~size), ~hash)) | 0
+      classA = (classA + mix(mix(classes.laneA, size), hash)) | 0
+      classB = (classB + mix(mix(classes.laneB, ~size), ~hash)) | 0
+    }
+    return new DiskRemains(paths, files, [contentA, contentB, classA, classB])
+  }
+
+  /** As DiskContent. */
+  get content(): Map<string, Uint8Array> {
+    return new Map([...this.files].map(([path, remains]) => [path, remains?.bytes() ?? NOTHING]))
+  }
+}
