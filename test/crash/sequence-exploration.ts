@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto'
 import { CorruptLogError, TailraceError } from '../../src/core/errors.ts'
+import type { Disk } from '../../src/disk/disk.ts'
 import { type DiskContent, MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { EventStore } from '../../src/store/event-store.ts'
+import { AskedDisk } from '../support/asked-disk.ts'
 import { CrashModel, type CrashOptions, type CrashState } from '../support/crash-states.ts'
+import type { DiskRemains } from '../support/disk-remains.ts'
 import { impatient } from '../support/impatience.ts'
 import { settle, stillClock } from '../support/manual-clock.ts'
 import { Random } from '../support/random.ts'
+import { RemainsMemo } from '../support/remains-memo.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { type CrashPath, type Finding, formatPath } from './exploration.ts'
 import { DIRECTORY, type Played, play, STORE_OPTIONS, STREAMS } from './sequence.ts'
@@ -14,6 +18,8 @@ import { isBetween, isSame, pictureOf, type StorePicture, textOf } from './store
 /** How many of the states are recovered on a recording disk, so that crashes of the recovery are explored, too; by depth. */
 const RECOVERED_SHARES = [1 / 150, 1 / 400]
 const MOST_FINDINGS = 3
+/** How many of the states whose outcome is known are opened and read all the same. */
+const SPOT_CHECK_SHARE = 1 / 500
 const OF_RECOVERY: CrashOptions = { exhaustiveLimit: 4, damagedPerSubset: 1, randomCount: 8, sampleLimit: 4 }
 
 export interface SequenceOptions {
@@ -33,6 +39,8 @@ interface Expected {
 /** What an open made of a disk, which is the same for the same disk. */
 interface Recovered {
   readonly picture: StorePicture
+  /** Files of the disk that nobody looked into before it was open, but afterwards. */
+  readonly askedLater: ReadonlySet<string>
 }
 
 /**
@@ -49,16 +57,24 @@ export class SequenceExploration {
   recoveredContents = 0
   readonly findings: Finding[] = []
   readonly #options: SequenceOptions
-  #contents = new Set<number>()
+  #classes = new Set<number>()
+  /** By the disk that an open left. */
   #recovered = new Map<string, Recovered>()
+  /** By what the open looked at. */
+  #opened = new RemainsMemo<Recovered>()
+  #backups = new Map<string, RemainsMemo<StorePicture | null>>()
+  #spotCheck = new Random('spot checks')
 
   constructor(options: SequenceOptions) {
     this.#options = options
   }
 
   async run(sequence: string): Promise<void> {
-    this.#contents = new Set()
+    this.#classes = new Set()
     this.#recovered = new Map()
+    this.#opened = new RemainsMemo()
+    this.#backups = new Map()
+    this.#spotCheck = new Random(`${this.#options.seed}/${sequence}/spot checks`)
     // Most errors here are expected ones, whose stacks would cost a tenth of the time. A replay has them.
     const { stackTraceLimit } = Error
     Error.stackTraceLimit = 0
@@ -68,7 +84,7 @@ export class SequenceExploration {
     } finally {
       Error.stackTraceLimit = stackTraceLimit
     }
-    this.distinct += this.#contents.size
+    this.distinct += this.#classes.size
     this.recoveredContents += this.#recovered.size
   }
 
@@ -114,7 +130,7 @@ export class SequenceExploration {
       }
       this.states++
       if (path.length > 0) this.recoveryStates++
-      this.#contents.add(state.hash)
+      this.#classes.add(state.classHash)
       if (this.findings.length >= MOST_FINDINGS) return
     }
   }
@@ -131,37 +147,57 @@ export class SequenceExploration {
     return again
   }
 
-  async #check({ disk }: CrashState, expected: Expected): Promise<void> {
-    const store = await open(impatient(disk))
-    const content = disk.snapshot()
-    const digest = digestOf(content)
+  /** What the engine makes of the state is as it must be, and so is what it makes of the backups in it. */
+  async #check(state: CrashState, expected: Expected): Promise<void> {
+    const known = this.#opened.find(state.remains)
+    const { picture } = known ?? (await this.#recover(state, expected))
+    judge(picture, expected)
+    if (known !== undefined && this.#spotCheck.chance(SPOT_CHECK_SHARE)) await this.#checkKnown(state, known)
+    await this.#checkBackups(state, expected)
+  }
+
+  /** Opens the store. What is on the disk then is read, judged and gone on with once, however it came about. */
+  async #recover(state: CrashState, expected: Expected): Promise<Recovered> {
+    const { disk, remains } = state
+    const asked = new AskedDisk(disk, remains.files.keys())
+    const store = await open(asked)
+    const opening = [...asked.asked]
+    const digest = digestOf(disk.snapshot())
     let recovered = this.#recovered.get(digest)
     if (recovered === undefined) {
-      recovered = { picture: await pictureOf(store, STREAMS) }
-      judge(recovered.picture, expected)
+      const picture = await pictureOf(store, STREAMS)
+      judge(picture, expected)
+      await store.close()
+      const goingOn = new AskedDisk(disk, asked.untouched)
+      await this.#goOn(disk, goingOn, picture, expected)
+      recovered = { picture, askedLater: new Set([...asked.asked, ...goingOn.asked].filter(path => !opening.includes(path))) }
       this.#recovered.set(digest, recovered)
-      await this.#goOn(store, disk, recovered.picture, expected)
-    } else judge(recovered.picture, expected)
-    await checkBackups(content, expected)
+    }
+    const { askedLater } = recovered
+    this.#opened.learn(remains, [...opening, ...asked.untouched.filter(path => askedLater.has(path))], recovered)
+    return recovered
+  }
+
+  /** That the same came of it before is an inference: now and then it is tried. */
+  async #checkKnown({ disk }: CrashState, { picture }: Recovered): Promise<void> {
+    const store = await open(impatient(disk))
+    if (!isSame(await pictureOf(store, STREAMS), picture)) throw new Error('the same disk opened in another way')
   }
 
   /** I7: a retry finds its first copy. I9: a second open changes nothing. I5, I11: the store goes on. */
-  async #goOn(store: EventStore, disk: MemoryDisk, picture: StorePicture, { played, done }: Expected): Promise<void> {
-    await store.close()
+  async #goOn(disk: MemoryDisk, asked: AskedDisk, picture: StorePicture, { played, done }: Expected): Promise<void> {
     const closed = disk.snapshot()
-    const again = await open(impatient(disk))
+    const again = await open(asked)
     if (!again.recovery.clean) throw new Error(`I9: after a close the store is not clean: ${JSON.stringify(again.recovery)}`)
-    await again.close()
     const diff = differenceOf(closed, disk.snapshot())
     if (diff !== null) throw new Error(`I9: a second open changed ${diff}`)
-    const third = await open(impatient(disk))
-    if (!isSame(await pictureOf(third, STREAMS), picture)) throw new Error('I9: a second open shows something else')
-    await this.#retry(third, played, done)
-    const head = await third.head('later')
-    const ack = await third.append('later', { type: 'later', data: new Uint8Array(1) }, { expectedRevision: 'no_stream' })
+    if (!isSame(await pictureOf(again, STREAMS), picture)) throw new Error('I9: a second open shows something else')
+    await this.#retry(again, played, done)
+    const head = await again.head('later')
+    const ack = await again.append('later', { type: 'later', data: new Uint8Array(1) }, { expectedRevision: 'no_stream' })
     if (head !== null || ack.firstRevision !== 0)
       throw new Error(`I5: the first event of a stream has revision ${ack.firstRevision}`)
-    await third.close()
+    await again.close()
   }
 
   /** The last append, known to be there or not, is sent once more. */
@@ -184,6 +220,35 @@ export class SequenceExploration {
       if (copies.length !== 1)
         throw new Error(`I7: sent again, the append is there ${copies.length} times, at ${copies.join(', ')}`)
     }
+  }
+
+  /** A backup that was told to be there opens, and shows what was there then; one that was interrupted is no store, or whole. */
+  async #checkBackups({ remains }: CrashState, { played, done }: Expected): Promise<void> {
+    for (const [step, directory] of played.backups) {
+      if (step >= done && !remains.files.has(`${directory}/000000.chunk`)) continue
+      const picture = await this.#backupPicture(remains, directory)
+      if (picture === null) {
+        if (step < done) throw new Error(`I1: the backup ${directory} was acknowledged, and does not open`)
+        continue
+      }
+      if (!isSame(picture, played.pictures[step] as StorePicture)) {
+        throw new Error(`I1: the backup ${directory} shows something else than the store did`)
+      }
+    }
+  }
+
+  /** What a backup shows; null when it is no store. */
+  async #backupPicture(remains: DiskRemains, directory: string): Promise<StorePicture | null> {
+    const memo = this.#backups.get(directory) ?? new RemainsMemo<StorePicture | null>()
+    this.#backups.set(directory, memo)
+    const known = memo.find(remains)
+    if (known !== undefined) return known
+    const files = new Map([...remains.content].filter(([path]) => path.startsWith(`${directory}/`)))
+    const asked = new AskedDisk(new MemoryDisk(files), files.keys())
+    const copy = await openBackup(asked, directory)
+    const picture = copy === null ? null : await pictureOf(copy, STREAMS)
+    memo.learn(remains, asked.asked, picture)
+    return picture
   }
 }
 
@@ -216,33 +281,16 @@ function judge(picture: StorePicture, { played: { pictures, letters }, done, sho
   throw new Error(`I1-I4: ${step} there is\n${textOf(picture)}\nneither\n${textOf(before)}\nnor\n${textOf(after)}`)
 }
 
-/** A backup that was told to be there opens, and shows what was there then; one that was interrupted is no store, or whole. */
-async function checkBackups(content: DiskContent, { played, done }: Expected): Promise<void> {
-  for (const [step, directory] of played.backups) {
-    const files = new Map([...content].filter(([path]) => path.startsWith(`${directory}/`)))
-    if (step >= done && ![...files.keys()].some(path => path.endsWith('000000.chunk'))) continue
-    const copy = await openBackup(files, directory)
-    if (copy === null) {
-      if (step < done) throw new Error(`I1: the backup ${directory} was acknowledged, and does not open`)
-      continue
-    }
-    const picture = await pictureOf(copy, STREAMS)
-    if (!isSame(picture, played.pictures[step] as StorePicture)) {
-      throw new Error(`I1: the backup ${directory} shows something else than the store did`)
-    }
-  }
-}
-
-async function openBackup(files: DiskContent, directory: string): Promise<EventStore | null> {
+async function openBackup(disk: AskedDisk, directory: string): Promise<EventStore | null> {
   try {
-    return await EventStore.openOn(impatient(new MemoryDisk(files)), directory, { ...STORE_OPTIONS, clock: stillClock })
+    return await EventStore.openOn(disk, directory, { ...STORE_OPTIONS, clock: stillClock })
   } catch (error) {
     if (error instanceof CorruptLogError) return null
     throw error
   }
 }
 
-async function open(disk: MemoryDisk | SimulatedDisk): Promise<EventStore> {
+async function open(disk: Disk): Promise<EventStore> {
   try {
     return await EventStore.openOn(disk, DIRECTORY, { ...STORE_OPTIONS, clock: stillClock })
   } catch (error) {

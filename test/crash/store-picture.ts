@@ -79,6 +79,14 @@ export function isSame(one: StorePicture, other: StorePicture): boolean {
   return textOf(one) === textOf(other)
 }
 
-export function textOf({ all, streams }: StorePicture): string {
-  return [...all, ...[...streams].flatMap(([stream, lines]) => [stream, ...lines])].join('\n')
+const texts = new WeakMap<StorePicture, string>()
+
+export function textOf(picture: StorePicture): string {
+  let text = texts.get(picture)
+  if (text === undefined) {
+    const { all, streams } = picture
+    text = [...all, ...[...streams].flatMap(([stream, lines]) => [stream, ...lines])].join('\n')
+    texts.set(picture, text)
+  }
+  return text
 }
