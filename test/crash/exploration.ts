@@ -1,20 +1,25 @@
 import { createHash } from 'node:crypto'
 import { WrongExpectedRevisionError } from '../../src/core/errors.ts'
+import type { Disk } from '../../src/disk/disk.ts'
 import type { DiskContent, MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { EventStore } from '../../src/store/event-store.ts'
 import type { StoreOptions } from '../../src/store/options.ts'
 import type { AppendLedger, Expectation, Place } from '../support/append-ledger.ts'
+import { AskedDisk } from '../support/asked-disk.ts'
 import { CrashModel, type CrashOptions, type CrashState } from '../support/crash-states.ts'
 import { impatient } from '../support/impatience.ts'
 import { judgeAppends, readAppends, Violation } from '../support/log-audit.ts'
 import { stillClock } from '../support/manual-clock.ts'
 import { Random } from '../support/random.ts'
+import { RemainsMemo } from '../support/remains-memo.ts'
 import { recover, type Scene } from './scenes.ts'
 import { DIRECTORY, Stage } from './stage.ts'
 
 /** How many of the crash states are recovered on a recording disk, so that crashes of the recovery are explored, too; by depth. */
 const RECOVERED_SHARES = [1 / 100, 1 / 300]
 const MOST_FINDINGS = 3
+/** How many of the states whose outcome is known are opened and read all the same. */
+const SPOT_CHECK_SHARE = 1 / 500
 const OF_RECOVERY: CrashOptions = { exhaustiveLimit: 5, damagedPerSubset: 2, randomCount: 24, sampleLimit: 8 }
 
 /** Which crash: of the workload, and of the recoveries that follow, each as point and ordinal. */
@@ -39,20 +44,33 @@ export interface Finding {
   readonly message: string
 }
 
+/** What came of a disk. */
+interface Recovered {
+  readonly shown: ReadonlyMap<number, Place>
+  /** Files of the disk that nobody looked into before the store was open, but afterwards. */
+  readonly askedLater: ReadonlySet<string>
+}
+
+interface Recoveries {
+  /** By what the open looked into. */
+  readonly byLook: RemainsMemo<Recovered>
+  /** By the disk that it left. */
+  readonly byDigest: Map<string, Recovered>
+}
+
 /** Plays a scene, makes each crash that could have happened, opens the real engine on it, and checks every promise. */
 export class Exploration {
   /** States checked; of them, crashes of a recovery. */
   states = 0
   recoveryStates = 0
-  /** Different contents of the whole disk among them. */
-  readonly contents = new Set<number>()
+  /** Different disks among them, sector for sector by class. */
+  readonly distinct = new Set<number>()
   readonly findings: Finding[] = []
   /** What could be expected of the last state: mostly the same as of the next one. */
   #known: { readonly ledger: AppendLedger; readonly markCount: number; readonly expectation: Expectation } | null = null
   readonly #scene: Scene
   readonly #options: StoreOptions
-  /** What was read behind a recovery, by the content that it left. */
-  readonly #recovered = new WeakMap<AppendLedger, Map<string, ReadonlyMap<number, Place>>>()
+  readonly #recoveries = new WeakMap<AppendLedger, Recoveries>()
 
   constructor(scene: Scene) {
     this.#scene = scene
@@ -92,11 +110,11 @@ export class Exploration {
         })
       }
       if (!random.chance(this.#scene.share ?? 1)) continue
-      await this.#guarded(seed, here, () => this.#check(state, stage.ledger))
+      await this.#guarded(seed, here, () => this.#check(state, stage.ledger, random))
       this.states++
       if (path.length > 0) this.recoveryStates++
-      this.contents.add(state.hash)
-      if (this.contents.size >= wanted || this.findings.length >= MOST_FINDINGS) return
+      this.distinct.add(state.classHash)
+      if (this.distinct.size >= wanted || this.findings.length >= MOST_FINDINGS) return
     }
   }
 
@@ -130,23 +148,42 @@ export class Exploration {
     return this.#replay(seed, await this.#recoverRecorded(seed, stage, state, here), OF_RECOVERY, path, depth + 1)
   }
 
-  /** The same disk opens in the same way: what a recovery makes of it is read once, and judged each time. */
-  async #check(state: CrashState, ledger: AppendLedger): Promise<void> {
-    const { disk } = state
-    const store = await this.#open(disk)
-    const digest = digestOf(disk.snapshot())
-    const known = this.#recoveredWith(ledger)
-    const shown = known.get(digest) ?? (await readAppends(store, ledger))
+  async #check(state: CrashState, ledger: AppendLedger, random?: Random): Promise<void> {
+    const recoveries = this.#recoveriesOf(ledger)
+    const known = recoveries.byLook.find(state.remains)
+    const { shown } = known ?? (await this.#recover(state, ledger, recoveries))
     judgeAppends(shown, ledger, this.#expectation(state, ledger))
-    if (known.has(digest)) return
-    known.set(digest, shown)
-    await store.close()
-    await this.#checkRecovered(disk, disk.snapshot())
+    if (known === undefined || !random?.chance(SPOT_CHECK_SHARE)) return
+    // That the same came of it before is an inference: now and then it is tried.
+    const again = await readAppends(await this.#open(impatient(state.disk)), ledger)
+    if (JSON.stringify([...again]) !== JSON.stringify([...shown])) throw new Violation('the same disk opened in another way')
   }
 
-  #recoveredWith(ledger: AppendLedger): Map<string, ReadonlyMap<number, Place>> {
-    const known = this.#recovered.get(ledger) ?? new Map<string, ReadonlyMap<number, Place>>()
-    this.#recovered.set(ledger, known)
+  /** Opens the store. What is on the disk then is read, and gone on with, once, however it came about. */
+  async #recover(state: CrashState, ledger: AppendLedger, { byLook, byDigest }: Recoveries): Promise<Recovered> {
+    const { disk, remains } = state
+    const asked = new AskedDisk(disk, remains.files.keys())
+    const store = await this.#open(asked)
+    const opening = [...asked.asked]
+    const digest = digestOf(disk.snapshot())
+    let recovered = byDigest.get(digest)
+    if (recovered === undefined) {
+      const shown = await readAppends(store, ledger)
+      judgeAppends(shown, ledger, this.#expectation(state, ledger))
+      await store.close()
+      const goingOn = new AskedDisk(disk, asked.untouched)
+      await this.#checkRecovered(disk, goingOn, disk.snapshot())
+      recovered = { shown, askedLater: new Set([...asked.asked, ...goingOn.asked].filter(path => !opening.includes(path))) }
+      byDigest.set(digest, recovered)
+    }
+    const { askedLater } = recovered
+    byLook.learn(remains, [...opening, ...asked.untouched.filter(path => askedLater.has(path))], recovered)
+    return recovered
+  }
+
+  #recoveriesOf(ledger: AppendLedger): Recoveries {
+    const known = this.#recoveries.get(ledger) ?? { byLook: new RemainsMemo(), byDigest: new Map() }
+    this.#recoveries.set(ledger, known)
     return known
   }
 
@@ -159,35 +196,33 @@ export class Exploration {
   }
 
   /** I9: opening again changes nothing; I5 and I11: appends go on where the log ended, and nowhere else. */
-  async #checkRecovered(disk: MemoryDisk, content: DiskContent): Promise<void> {
-    const second = await this.#open(disk)
+  async #checkRecovered(disk: MemoryDisk, asked: AskedDisk, content: DiskContent): Promise<void> {
+    const second = await this.#open(asked)
     const { recovery } = second
     if (!recovery.clean) throw new Violation(`I9: after a close the store is not clean: ${JSON.stringify(recovery)}`)
-    await second.close()
     compareContents(disk.snapshot(), content)
 
-    const third = await this.#open(disk)
-    const head = await third.head('orders')
+    const head = await second.head('orders')
     const event = { type: 'after', data: Buffer.from('all is well') }
-    const wrong: unknown = await third.append('orders', event, { expectedRevision: (head ?? -1) + 1 }).catch(error => error)
+    const wrong: unknown = await second.append('orders', event, { expectedRevision: (head ?? -1) + 1 }).catch(error => error)
     if (!(wrong instanceof WrongExpectedRevisionError))
       throw new Violation(`I5: a wrong expected revision led to ${String(wrong)}`)
-    const ack = await third.append('orders', event, { expectedRevision: head ?? 'no_stream' })
+    const ack = await second.append('orders', event, { expectedRevision: head ?? 'no_stream' })
     if (ack.firstRevision !== (head ?? -1) + 1) throw new Violation(`I5: revision ${ack.firstRevision} behind ${head}`)
-    for await (const last of third.readAll({ direction: 'backwards', maxCount: 1 })) {
+    for await (const last of second.readAll({ direction: 'backwards', maxCount: 1 })) {
       if (last.position !== ack.position) throw new Violation('I11: what was appended after the recovery is not read')
     }
-    await third.close()
+    await second.close()
 
-    const fourth = await this.#open(disk)
-    const found = fourth.recovery.events
+    const third = await this.#open(asked)
+    const found = third.recovery.events
     if (found !== recovery.events + 1) throw new Violation(`I11: ${found} events after an append behind ${recovery.events}`)
-    await fourth.close()
+    await third.close()
   }
 
-  async #open(disk: MemoryDisk): Promise<EventStore> {
+  async #open(disk: Disk): Promise<EventStore> {
     try {
-      return await EventStore.openOn(impatient(disk), DIRECTORY, this.#options)
+      return await EventStore.openOn(disk, DIRECTORY, this.#options)
     } catch (error) {
       throw new Violation(`I11: the store does not open: ${String((error as Error).stack)}`)
     }

@@ -35,9 +35,11 @@ export interface CrashOptions {
   readonly randomCount?: number
   /** Beyond it, at most so many prefixes, so many changes alone, and so many missing alone. */
   readonly sampleLimit?: number
+  /** Only crashes behind so many marks. */
+  readonly fromMark?: number
 }
 
-const DEFAULTS = { seed: 1, exhaustiveLimit: 6, damagedPerSubset: 2, randomCount: 48, sampleLimit: 24 } as const
+const DEFAULTS = { seed: 1, exhaustiveLimit: 6, damagedPerSubset: 2, randomCount: 48, sampleLimit: 24, fromMark: 0 } as const
 
 /**
  * Every state that a crash can leave behind, for a crash before each entry of a log: so also in the middle of each operation,
@@ -104,7 +106,7 @@ export class CrashModel {
     let changed = true
     for (let point = 0; point <= log.length; point++) {
       const entry = log[point]
-      if (changed && entry?.kind !== 'mark') {
+      if (changed && entry?.kind !== 'mark' && marks.length >= this.#options.fromMark) {
         yield { point, crashing, marks: marks.slice() }
         changed = false
       }

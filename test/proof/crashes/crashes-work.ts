@@ -64,7 +64,7 @@ async function exploreScene(job: SceneJob): Promise<CrashCounts> {
     await exploration.run(`${seed}-${run}`, MOST_STATES_OF_A_RUN)
     counts.states += exploration.states
     counts.recoveryStates += exploration.recoveryStates
-    counts.distinct += exploration.contents.size
+    counts.distinct += exploration.distinct.size
     failures.push(...exploration.findings.map(finding => describe(finding, `--scene '${scene}' --seed ${finding.seed}`)))
   }
   return { name: scene, workloads: runCount, ...counts, failures }
