@@ -56,6 +56,8 @@ interface Recoveries {
   readonly byLook: RemainsMemo<Recovered>
   /** By the disk that it left. */
   readonly byDigest: Map<string, Recovered>
+  /** By the disk that it left when it was closed at once: what was looked into when the store went on. */
+  readonly byClosed: Map<string, ReadonlySet<string>>
 }
 
 /** Plays a scene, makes each crash that could have happened, opens the real engine on it, and checks every promise. */
@@ -160,9 +162,9 @@ export class Exploration {
   }
 
   /** Opens the store. What is on the disk then is read, and gone on with, once, however it came about. */
-  async #recover(state: CrashState, ledger: AppendLedger, { byLook, byDigest }: Recoveries): Promise<Recovered> {
+  async #recover(state: CrashState, ledger: AppendLedger, { byLook, byDigest, byClosed }: Recoveries): Promise<Recovered> {
     const { disk, remains } = state
-    const asked = new AskedDisk(disk, remains.files.keys())
+    const asked = new AskedDisk(disk, DIRECTORY, remains.files.keys())
     const store = await this.#open(asked)
     const opening = [...asked.asked]
     const digest = digestOf(disk.snapshot())
@@ -171,9 +173,16 @@ export class Exploration {
       const shown = await readAppends(store, ledger)
       judgeAppends(shown, ledger, this.#expectation(state, ledger))
       await store.close()
-      const goingOn = new AskedDisk(disk, asked.untouched)
-      await this.#checkRecovered(disk, goingOn, disk.snapshot())
-      recovered = { shown, askedLater: new Set([...asked.asked, ...goingOn.asked].filter(path => !opening.includes(path))) }
+      const closed = disk.snapshot()
+      const closedDigest = digestOf(closed)
+      let askedThen = byClosed.get(closedDigest)
+      if (askedThen === undefined) {
+        const goingOn = new AskedDisk(disk, DIRECTORY, asked.untouched)
+        await this.#checkRecovered(disk, goingOn, closed)
+        askedThen = goingOn.asked
+        byClosed.set(closedDigest, askedThen)
+      }
+      recovered = { shown, askedLater: new Set([...asked.asked, ...askedThen].filter(path => !opening.includes(path))) }
       byDigest.set(digest, recovered)
     }
     const { askedLater } = recovered
@@ -182,7 +191,7 @@ export class Exploration {
   }
 
   #recoveriesOf(ledger: AppendLedger): Recoveries {
-    const known = this.#recoveries.get(ledger) ?? { byLook: new RemainsMemo(), byDigest: new Map() }
+    const known = this.#recoveries.get(ledger) ?? { byLook: new RemainsMemo(DIRECTORY), byDigest: new Map(), byClosed: new Map() }
     this.#recoveries.set(ledger, known)
     return known
   }

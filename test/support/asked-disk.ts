@@ -7,19 +7,21 @@ const MOST_READS = 20_000
  * Notes which of the files that a disk had at the beginning are looked into, in the order in which that first happens. What is not
  * looked into cannot matter to the one who works on it; the names all count, since any of them may be seen in a list.
  *
- * It is impatient, too: after more reads than any small store needs, each fails.
+ * Outside of its directory nothing may be looked for. It is impatient, too: after more reads than any small store needs, each fails.
  */
 export class AskedDisk implements Disk {
   readonly #disk: MemoryDisk
+  readonly #directory: string
   /** Where the files of the beginning are now, by their paths now. */
   readonly #origins: Map<string, string>
   readonly #asked = new Set<string>()
   #readsLeft = MOST_READS
 
-  constructor(disk: MemoryDisk, paths: Iterable<string>) {
+  constructor(disk: MemoryDisk, directory: string, paths: Iterable<string>) {
     this.#disk = disk
+    this.#directory = directory
     this.#origins = new Map()
-    for (const path of paths) this.#origins.set(path, path)
+    for (const path of paths) if (path.startsWith(`${directory}/`)) this.#origins.set(path, path)
   }
 
   /** Paths as they were at the beginning. */
@@ -33,11 +35,13 @@ export class AskedDisk implements Disk {
   }
 
   async open(path: string, mode: OpenMode): Promise<DiskFile> {
+    if (!path.startsWith(`${this.#directory}/`)) throw new Error(`${path} is no file of ${this.#directory}`)
     const file = await this.#disk.open(path, mode)
     return new AskedFile(this, file, this.#origins.get(path))
   }
 
-  list(directory: string): Promise<string[]> {
+  async list(directory: string): Promise<string[]> {
+    if (directory !== this.#directory) throw new Error(`${directory} is not ${this.#directory}`)
     return this.#disk.list(directory)
   }
 

@@ -111,7 +111,7 @@ export class CrashingDisk {
       laneB = (laneB + mix(2, ~hashOf(path))) | 0
     }
     const places = [...found].map(([path, file]) => ({ path, hash: hashOf(path), file }))
-    return { paths: places.map(({ path }) => path).join('\0'), places, laneA, laneB }
+    return { places, laneA, laneB }
   }
 
   #file(inode: number): CrashingFile {

@@ -3,8 +3,6 @@ import { joinLanes, mix } from './hashed-image.ts'
 
 /** The names on a disk, and the file behind each. */
 export interface Layout<File> {
-  /** All of them, as one text. */
-  readonly paths: string
   /** As in DiskContent: a path that ends with '/' is an empty directory. */
   readonly places: readonly { readonly path: string; readonly hash: number; readonly file: File | null }[]
   /** The hash of the directories. */
@@ -16,8 +14,6 @@ const NOTHING = new Uint8Array(0)
 
 /** What a crash left of a whole disk: its hash, and what became of each file; the bytes only for those who ask. */
 export class DiskRemains {
-  /** All names, as one text. */
-  readonly paths: string
   /** By path; null for an empty directory. */
   readonly files: ReadonlyMap<string, FileRemains | null>
   /** Equal for equal content, two lanes. */
@@ -26,19 +22,22 @@ export class DiskRemains {
   /** 53 bits; equal when every sector is of the same class: old, new, zeros or garbage, as which a torn one counts. */
   readonly classHash: number
 
+  readonly #layout: object
+
   private constructor(
-    paths: string,
+    layout: object,
     files: ReadonlyMap<string, FileRemains | null>,
     lanes: readonly [number, number, number, number],
   ) {
-    this.paths = paths
+    this.#layout = layout
     this.files = files
     this.laneA = lanes[0]
     this.laneB = lanes[1]
     this.classHash = joinLanes(lanes[2], lanes[3])
   }
 
-  static of<File>({ paths, places, laneA, laneB }: Layout<File>, remainsOf: (file: File) => FileRemains): DiskRemains {
+  static of<File>(layout: Layout<File>, remainsOf: (file: File) => FileRemains): DiskRemains {
+    const { places, laneA, laneB } = layout
     const files = new Map<string, FileRemains | null>()
     let [contentA, contentB, classA, classB] = [laneA, laneB, laneA, laneB]
     for (const { path, hash, file } of places) {
@@ -51,11 +50,25 @@ export class DiskRemains {
       classA = (classA + mix(mix(classes.laneA, size), hash)) | 0
       classB = (classB + mix(mix(classes.laneB, ~size), ~hash)) | 0
     }
-    return new DiskRemains(paths, files, [contentA, contentB, classA, classB])
+    return new DiskRemains(layout, files, [contentA, contentB, classA, classB])
   }
 
   /** As DiskContent. */
   get content(): Map<string, Uint8Array> {
     return new Map([...this.files].map(([path, remains]) => [path, remains?.bytes() ?? NOTHING]))
   }
+  /** The files of a directory, empty directories included, as one text. */
+  pathsIn(directory: string): string {
+    const known = pathsByLayout.get(this.#layout) ?? new Map<string, string>()
+    pathsByLayout.set(this.#layout, known)
+    let paths = known.get(directory)
+    if (paths === undefined) {
+      paths = [...this.files.keys()].filter(path => path.startsWith(`${directory}/`)).join('\n')
+      known.set(directory, paths)
+    }
+    return paths
+  }
 }
+
+/** By layout, then by directory: many states share a layout. */
+const pathsByLayout = new WeakMap<object, Map<string, string>>()
