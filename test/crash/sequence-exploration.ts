@@ -26,6 +26,8 @@ export interface SequenceOptions {
   readonly seed: string
   readonly sectorSize: 512 | 4096
   readonly crash: CrashOptions
+  /** Only crashes during the last operation and what follows. All others are crashes during a shorter sequence. */
+  readonly isLastOnly?: boolean
 }
 
 /** What may be there after a crash, for someone who knows these steps to be done. */
@@ -83,7 +85,9 @@ export class SequenceExploration {
     Error.stackTraceLimit = 0
     try {
       const played = await play(sequence, this.#options.seed, this.#options.sectorSize)
-      await this.#explore(sequence, played, played.disk, [], null, this.#options.crash)
+      // Before the first operation the store was opened, and had its first append.
+      const fromMark = this.#options.isLastOnly && sequence !== '' ? sequence.length + 1 : 0
+      await this.#explore(sequence, played, played.disk, [], null, { ...this.#options.crash, fromMark })
     } finally {
       Error.stackTraceLimit = stackTraceLimit
     }

@@ -47,24 +47,25 @@ export const crashesRig: Rig = {
 
 /** What must be run, then more and more of what is random. */
 function* rounds(isQuick: boolean, seed: string): Generator<CrashJob[]> {
-  const exhaustive = isQuick ? [1, 2] : [1, 2, 3, 4]
-  yield exhaustive.flatMap(length => sequenceJobs(sequencesOf(length), seed, length % 2 === 0 ? 512 : 4096))
+  const exhaustive = isQuick ? [0, 1, 2] : [0, 1, 2, 3, 4]
+  yield exhaustive.flatMap(length => sequenceJobs(sequencesOf(length), seed, length % 2 === 0 ? 512 : 4096, true))
   const names = Object.keys(scenes)
   for (let round = 0; ; round++) {
     const random = new Random(`${seed}/round/${round}`)
-    const longer = Array.from({ length: isQuick ? 48 : 480 }, () =>
-      Array.from({ length: 5 + random.int(4) }, () => random.pick(LETTERS)).join(''),
-    )
+    const longer = new Set<string>()
+    while (longer.size < (isQuick ? 48 : 480)) {
+      longer.add(Array.from({ length: 5 + random.int(4) }, () => random.pick(LETTERS)).join(''))
+    }
     const scenesOfRound = names.map(scene => ({ scene, seed, firstRun: round * RUNS_OF_A_JOB, runCount: RUNS_OF_A_JOB }))
-    yield [...sequenceJobs(longer, `${seed}/${round}`, random.pick([512, 512, 4096])), ...scenesOfRound]
+    yield [...scenesOfRound, ...sequenceJobs([...longer], `${seed}/${round}`, random.pick([512, 512, 4096]), false)]
   }
 }
 
-function sequenceJobs(sequences: readonly string[], seed: string, sectorSize: 512 | 4096): CrashJob[] {
+function sequenceJobs(sequences: readonly string[], seed: string, sectorSize: 512 | 4096, isLastOnly: boolean): CrashJob[] {
   const jobs: CrashJob[] = []
   for (const same of groupByLength(sequences).values()) {
     for (let at = 0; at < same.length; at += SEQUENCES_OF_A_JOB) {
-      jobs.push({ sequences: same.slice(at, at + SEQUENCES_OF_A_JOB), seed, sectorSize, crash: DENSE })
+      jobs.push({ sequences: same.slice(at, at + SEQUENCES_OF_A_JOB), seed, sectorSize, crash: DENSE, isLastOnly })
     }
   }
   return jobs

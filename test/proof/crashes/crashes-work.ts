@@ -9,6 +9,8 @@ export interface SequencesJob {
   readonly seed: string
   readonly sectorSize: 512 | 4096
   readonly crash: CrashOptions
+  /** Only crashes during the last operation and what follows: those before it are those of a shorter sequence. */
+  readonly isLastOnly: boolean
 }
 
 export interface SceneJob {
@@ -18,6 +20,7 @@ export interface SceneJob {
   readonly runCount: number
 }
 
+/** A scene's seed, or a sequence and its seed, is one workload: no two jobs share any, so what each counts adds up. */
 export type CrashJob = SequencesJob | SceneJob
 
 export interface CrashCounts {
