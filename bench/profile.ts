@@ -17,7 +17,7 @@ import { figure } from './support/table.ts'
 
 const require = createRequire(import.meta.url)
 
-const TOOLS = ['doctor', 'flame'] as const
+const TOOLS = ['doctor', 'flame', 'bubbleprof'] as const
 type Tool = (typeof TOOLS)[number]
 
 interface ProfileOptions {
@@ -27,10 +27,11 @@ interface ProfileOptions {
   readonly cell: Omit<CellSpec, 'directory'>
 }
 
-const HELP = `Usage: npm run profile -- [doctor|flame] [options]
+const HELP = `Usage: npm run profile -- [doctor|flame|bubbleprof] [options]
 
 Runs one cell of the flush-latency benchmark under clinic and writes a page to look at: doctor (the default) shows
-event loop, processor, memory and garbage collection over time, flame shows where the time goes.
+event loop, processor, memory and garbage collection over time, flame shows where the time goes, bubbleprof what waits
+for what.
 
   --durability MODE  fsync, os or memory (fsync)
   --in-flight N      appends in flight (4096)
@@ -57,7 +58,7 @@ function parseOptions(args: readonly string[]): ProfileOptions {
   )
   const [name = 'doctor', ...more] = positionals
   const tool = TOOLS.find(known => known === name)
-  if (!tool || more.length > 0) throw new UsageError(`one of ${TOOLS.join(' or ')} is run, not '${positionals.join(' ')}'`)
+  if (!tool || more.length > 0) throw new UsageError(`one of ${TOOLS.join(', ')} is run, not '${positionals.join(' ')}'`)
   return {
     help: values.help ?? false,
     tool,

@@ -1,7 +1,8 @@
 import { drawBars } from './bar-plot.ts'
-import { type BenchReport, guarantees, notesOf, runNotes, tableHead, tableRows } from './bench-report.ts'
+import { type BenchReport, guarantees, notesOf, runNotes, tableHead, tableRows, targetRows } from './bench-report.ts'
 import type { ContestResult } from './contest.ts'
 import { renderPage, renderTable } from './html-report.ts'
+import { shortfallLines, shortfallOf } from './shortfalls.ts'
 import { escapeHtml } from './svg-plot.ts'
 import { figure } from './table.ts'
 
@@ -31,9 +32,13 @@ export function renderBenchPage(report: BenchReport): string {
     title: 'Tailrace: benchmarks',
     notes: runNotes(report),
     sections: [
+      { title: 'Targets', figures: [renderTable(['workload', 'target', 'measured', ''], targetRows(report))] },
       ...workloads.map(workload => ({
         title: sectionTitle(workload),
-        figures: report.contests.filter(contest => contest.workload === workload).flatMap(figuresOf),
+        figures: [
+          ...report.contests.filter(contest => contest.workload === workload).flatMap(figuresOf),
+          ...reasonsOf(report, workload),
+        ],
       })),
       {
         title: 'What an ack promises',
@@ -41,6 +46,11 @@ export function renderBenchPage(report: BenchReport): string {
       },
     ],
   })
+}
+
+function reasonsOf(report: BenchReport, workload: string): string[] {
+  const shortfall = shortfallOf(report, workload)
+  return shortfall === null ? [] : [renderTable(['', ''], shortfallLines(shortfall))]
 }
 
 function figuresOf(result: ContestResult): string[] {

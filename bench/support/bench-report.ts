@@ -62,6 +62,18 @@ export function verdictText({ words, measured, isMet }: Verdict): string {
   return `Target: ${words}: ${figure(measured, 2)}, ${isMet ? 'met' : 'MISSED'}.`
 }
 
+/** A row for each target: workload and shape, what it asks for, what was measured, how it ended. */
+export function targetRows({ contests }: BenchReport): string[][] {
+  return contests.flatMap(({ workload, shape, verdicts }) =>
+    verdicts.map(({ words, measured, isMet }) => [
+      `${workload}: ${shape}`,
+      words,
+      figure(measured, 2),
+      isMet === null ? 'not compared' : isMet ? 'met' : 'MISSED',
+    ]),
+  )
+}
+
 /** What must stand beside the numbers for them to mean something. */
 export function runNotes(report: BenchReport): string[] {
   const { machine, startedAt, rounds, command, limits, absent } = report

@@ -1,7 +1,11 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { sectionTitle } from './bench-page.ts'
-import { type BenchReport, guarantees, notesOf, runNotes, tableHead, tableRows } from './bench-report.ts'
+import { type BenchReport, guarantees, notesOf, runNotes, tableHead, tableRows, targetRows } from './bench-report.ts'
+import { shortfallLines, shortfallOf } from './shortfalls.ts'
+
+/** What a whole run measures at least. */
+const WHOLE = ['W1', 'W2', 'W3', 'W4', 'W5', 'W6']
 
 /** A part of the page that a run makes: everything between its two marks. */
 export interface DocsSection {
@@ -9,25 +13,41 @@ export interface DocsSection {
   readonly text: string
 }
 
-/** The sections that a run of the bench measured: one for each workload. */
+/** The sections that a run of the bench measured: all targets in one table after a whole run, and one for each workload. */
 export function benchSections(report: BenchReport): DocsSection[] {
   const workloads = [...new Set(report.contests.map(contest => contest.workload))]
-  return workloads.map(workload => {
-    const contests = report.contests.filter(contest => contest.workload === workload)
-    const parts = contests.map(contest =>
-      [
-        `### ${contest.shape}`,
-        markdownTable(tableHead(contest), tableRows(contest)),
-        ...notesOf(contest).map(note => `- ${note}`),
-      ].join('\n\n'),
-    )
-    const notes = runNotes(report).map(note => `> ${note}`)
-    const acks = guarantees({ ...report, contests }).map(([title, guarantee]) => `- ${title}. ${guarantee}`)
-    const text = [`## ${sectionTitle(workload)}`, notes.join('\n>\n'), ...parts, 'What an ack promises:', acks.join('\n')].join(
-      '\n\n',
-    )
-    return { name: workload, text }
-  })
+  const isWhole = WHOLE.every(workload => workloads.includes(workload))
+  const targets = isWhole ? [{ name: 'targets', text: targetsText(report) }] : []
+  return [...targets, ...workloads.map(workload => workloadSection(report, workload))]
+}
+
+function targetsText(report: BenchReport): string {
+  const table = markdownTable(['workload', 'target', 'measured', ''], targetRows(report))
+  return [
+    '## Targets',
+    ...runNotes(report)
+      .slice(0, 1)
+      .map(note => `> ${note}`),
+    table,
+  ].join('\n\n')
+}
+
+function workloadSection(report: BenchReport, workload: string): DocsSection {
+  const contests = report.contests.filter(contest => contest.workload === workload)
+  const parts = contests.map(contest =>
+    [
+      `### ${contest.shape}`,
+      markdownTable(tableHead(contest), tableRows(contest)),
+      ...notesOf(contest).map(note => `- ${note}`),
+    ].join('\n\n'),
+  )
+  const notes = runNotes(report).map(note => `> ${note}`)
+  const acks = guarantees({ ...report, contests }).map(([title, guarantee]) => `- ${title}. ${guarantee}`)
+  const shortfall = shortfallOf(report, workload)
+  const reasons = shortfall === null ? [] : shortfallLines(shortfall).map(([what, text]) => `**${what}.** ${text}`)
+  const head = `## ${sectionTitle(workload)}`
+  const text = [head, notes.join('\n>\n'), ...parts, ...reasons, 'What an ack promises:', acks.join('\n')].join('\n\n')
+  return { name: workload, text }
 }
 
 export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -25,6 +25,8 @@ function encodeName(name: unknown, what: string, maxSize: number): Uint8Array {
   if (typeof name !== 'string')
     throw new InvalidArgumentError(`${what} must be a string, got ${name === null ? 'null' : typeof name}`)
   if (name.length === 0) throw new InvalidArgumentError(`${what} must not be empty`)
+  const plain = name.length <= maxSize ? encodePlain(name) : null
+  if (plain !== null) return plain
   if (name.length > maxSize || Buffer.byteLength(name) > maxSize) {
     throw new InvalidArgumentError(`${what} is longer than ${maxSize} bytes`)
   }
@@ -32,4 +34,15 @@ function encodeName(name: unknown, what: string, maxSize: number): Uint8Array {
   if (LONE_SURROGATE.test(name)) throw new InvalidArgumentError(`${what} is not well-formed UTF-16: ${JSON.stringify(name)}`)
   // Its own allocation: a slice of the shared pool would pin 8 KiB for each name that is kept.
   return new Uint8Array(Buffer.from(name, 'utf8'))
+}
+
+/** Names are mostly printable ASCII: one pass checks and encodes them. Null for any other. */
+function encodePlain(name: string): Uint8Array | null {
+  const bytes = new Uint8Array(name.length)
+  for (let i = 0; i < bytes.length; i++) {
+    const code = name.charCodeAt(i)
+    if (code < 0x20 || code > 0x7e) return null
+    bytes[i] = code
+  }
+  return bytes
 }

@@ -8,6 +8,19 @@ const { O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_NOFOLLOW, O_RDONLY, O
 const FILE_MODE = 0o600
 const DIRECTORY_MODE = 0o700
 
+type Flock = (descriptor: number, flags: 'exnb') => void
+
+/** Loaded with the engine, so that no open waits for it; the reason when the optional package is not there. */
+const FLOCK = loadFlock()
+
+function loadFlock(): Flock | { readonly cause: unknown } {
+  try {
+    return (createRequire(import.meta.url)('fs-ext') as { flockSync: Flock }).flockSync
+  } catch (cause) {
+    return { cause }
+  }
+}
+
 type Done = (error: NodeJS.ErrnoException | null) => void
 
 function call(start: (done: Done) => void): Promise<void> {
@@ -82,10 +95,15 @@ export class NodeDisk implements Disk {
   }
 
   async lock(path: string): Promise<DiskLock> {
-    const flock = loadFlock()
+    if (typeof FLOCK !== 'function') {
+      throw new LockUnavailableError(
+        'cannot lock the directory: the optional package fs-ext is not built; run `npm install-scripts approve fs-ext && npm rebuild fs-ext`, or open with { readOnly: true }',
+        FLOCK,
+      )
+    }
     const descriptor = await open(path, O_RDWR | O_CREAT)
     try {
-      flock(descriptor, 'exnb')
+      FLOCK(descriptor, 'exnb')
     } catch (error) {
       const code = systemErrorCode(error)
       const content = Buffer.alloc(32)
@@ -244,17 +262,4 @@ function writeAll(
 /** How much of a write the kernel has taken. */
 interface WriteProgress {
   written: number
-}
-
-type Flock = (descriptor: number, flags: 'exnb') => void
-
-function loadFlock(): Flock {
-  try {
-    return (createRequire(import.meta.url)('fs-ext') as { flockSync: Flock }).flockSync
-  } catch (cause) {
-    throw new LockUnavailableError(
-      'cannot lock the directory: the optional package fs-ext is not built; run `npm install-scripts approve fs-ext && npm rebuild fs-ext`, or open with { readOnly: true }',
-      { cause },
-    )
-  }
 }

@@ -8,7 +8,6 @@ import { checksumBytes } from './checksum.ts'
 export const INDEX_PAGE_SIZE = 4096
 export const INDEX_PAGE_PAYLOAD = INDEX_PAGE_SIZE - 4
 
-/** Writes the checksum of a page that is complete. */
 /**
  * What the checksums of a file's pages start from, but for page 0, which tells what the file is and starts from the store's
  * checksum alone: a page that got into another file of the store, at its own number, is none there.
@@ -28,6 +27,7 @@ interface PagedRange {
   readonly isPartial: boolean
 }
 
+/** Writes the checksum of a page that is complete. */
 export function sealPage(page: ByteWindow, pageNumber: number, seed: number): void {
   page.view.setUint32(INDEX_PAGE_PAYLOAD, pageChecksum(page.bytes, pageNumber, seed), true)
 }

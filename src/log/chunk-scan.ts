@@ -1,4 +1,4 @@
-import { MAX_APPEND_SIZE } from '../core/limits.ts'
+import { BLOCK_SIZE, MAX_APPEND_SIZE } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
 import { ByteWindow } from '../format/byte-window.ts'
 import { CHUNK_HEADER_SIZE } from '../format/chunk-header.ts'
@@ -14,6 +14,7 @@ import {
 import type { ChunkFile } from './chunk-file.ts'
 
 const WINDOW_SIZE = 1 << 20
+const ZEROS = Buffer.alloc(BLOCK_SIZE)
 
 /** A whole record as it passes by. The window is reused: copy what you keep. */
 export interface ScannedRecord {
@@ -141,6 +142,8 @@ export async function isEmptyChunk(chunk: ChunkFile): Promise<boolean> {
 function nextNonZero(window: ByteWindow, offset: number, size: number): number {
   const { bytes, words } = window
   let at = offset
+  // Zeros run for megabytes ahead of the tail.
+  while (at + ZEROS.length <= size && ZEROS.compare(bytes, at, at + ZEROS.length) === 0) at += ZEROS.length
   while (at < size && at & 3) {
     if (bytes[at] !== 0) return at
     at++

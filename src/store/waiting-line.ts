@@ -13,7 +13,8 @@ interface Waiting {
  * it go on in the order of their calls; an append to several streams goes on when it is the first in each line.
  */
 export class WaitingLine {
-  readonly #lines = new Map<StreamHead, Denque<Waiting>>()
+  /** Mostly one waits alone. */
+  readonly #lines = new Map<StreamHead, Waiting | Denque<Waiting>>()
   readonly #goOn: (append: PendingAppend) => void
   readonly #drained: (() => void)[] = []
   count = 0
@@ -35,8 +36,9 @@ export class WaitingLine {
     const waiting: Waiting = { append, heads: headsOf(append), isReady: ready === null }
     for (const head of waiting.heads) {
       const line = this.#lines.get(head)
-      if (line === undefined) this.#lines.set(head, new Denque([waiting]))
-      else line.push(waiting)
+      if (line === undefined) this.#lines.set(head, waiting)
+      else if (line instanceof Denque) line.push(waiting)
+      else this.#lines.set(head, new Denque([line, waiting]))
     }
     this.count++
     this.bytes += append.size
@@ -65,18 +67,31 @@ export class WaitingLine {
   #advance(first: Waiting): void {
     const next = [first]
     for (let waiting = next.pop(); waiting !== undefined; waiting = next.pop()) {
-      if (!waiting.isReady || !waiting.heads.every(head => this.#lines.get(head)?.peekFront() === waiting)) continue
+      if (!waiting.isReady || !waiting.heads.every(head => this.#front(head) === waiting)) continue
       for (const head of waiting.heads) {
-        const line = this.#lines.get(head)!
-        line.shift()
-        const behind = line.peekFront()
-        if (behind === undefined) this.#lines.delete(head)
-        else next.push(behind)
+        const behind = this.#leave(head)
+        if (behind !== undefined) next.push(behind)
       }
       this.count--
       this.bytes -= waiting.append.size
       this.#goOn(waiting.append)
     }
     if (this.count === 0) for (const resolve of this.#drained.splice(0)) resolve()
+  }
+
+  #front(head: StreamHead): Waiting | undefined {
+    const line = this.#lines.get(head)
+    return line instanceof Denque ? line.peekFront() : line
+  }
+
+  /** The one in front leaves the line. @returns who is in front now. */
+  #leave(head: StreamHead): Waiting | undefined {
+    const line = this.#lines.get(head)
+    if (line instanceof Denque) {
+      line.shift()
+      if (line.length > 0) return line.peekFront()
+    }
+    this.#lines.delete(head)
+    return undefined
   }
 }

@@ -45,7 +45,10 @@ export class AppendRules implements AppendCheck {
 
   prefetch(append: AppendMessage): Promise<void> | null {
     const { terms, suppliedId, rest } = append
-    if (terms === null && suppliedId === undefined && rest.length === 0 && (append.head as CachedHead).isKnown) return null
+    if (terms === null && suppliedId === undefined && rest.length === 0) {
+      const head = append.head as CachedHead
+      return head.isKnown ? null : this.#loader.load(head)
+    }
     const waiting: Promise<void>[] = []
     for (const { head: anyHead, events } of partsOf(append)) {
       const head = anyHead as CachedHead

@@ -108,9 +108,9 @@ export class FilePart implements IndexPart {
     this.#holderCount++
   }
 
-  /** The last one to let go closes the file. */
-  letGo(): Promise<void> {
-    if (--this.#holderCount > 0) return Promise.resolve()
+  /** The last one to let go closes the file. @returns null when somebody else still holds it. */
+  letGo(): Promise<void> | null {
+    if (--this.#holderCount > 0) return null
     this.#closing ??= this.#close()
     return this.#closing
   }
@@ -121,11 +121,24 @@ export class FilePart implements IndexPart {
   }
 
   find(name: Uint8Array, hash: number): StreamRun | null | Promise<StreamRun | null> {
-    return this.#ask(file => {
-      const found = file.find(name, hash)
-      if (found instanceof Promise) return found.then(run => (run === null ? null : new PartRun(this, file, run)))
+    const file = this.#file
+    const found = file.find(name, hash)
+    if (!(found instanceof Promise)) return found === null ? null : new PartRun(this, file, found)
+    return this.#findSlowly(file, found, name, hash)
+  }
+
+  async #findSlowly(
+    file: IndexFile,
+    finding: Promise<FileRun | null>,
+    name: Uint8Array,
+    hash: number,
+  ): Promise<StreamRun | null> {
+    try {
+      const found = await finding
       return found === null ? null : new PartRun(this, file, found)
-    })
+    } catch (error) {
+      return this.#askAgain<StreamRun | null>(file, error, () => this.find(name, hash))
+    }
   }
 
   events(run: StreamRun, from: number, count: number): EventList | Promise<EventList> {

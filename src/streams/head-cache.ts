@@ -33,6 +33,8 @@ export class CachedHead implements StreamHead {
   slotOwner: ActiveIndex | null = null
   /** Used since the cache last came by. */
   isUsed = false
+  /** Where it stands in the cache. */
+  place = 0
 
   constructor(name: string, nameBytes: Uint8Array) {
     this.name = name
@@ -44,20 +46,18 @@ export class CachedHead implements StreamHead {
 /** The heads of streams that are appended to: those that an append holds, and a bounded number of the others. */
 export class HeadCache {
   readonly #heads = new Map<string, CachedHead>()
+  /** The same, for the hand that goes round. */
+  readonly #ring: CachedHead[] = []
   readonly #keptCount: number
   #heldCount = 0
-  /**
-   * A clock hand: the map keeps the order of insertion. It is kept, because a new one would have to pass over all that was deleted
-   * since the map was last laid out anew, which is as many as there are heads.
-   */
-  #hand: Iterator<CachedHead, undefined> = this.#heads.values()
+  #hand = 0
 
   constructor(keptCount = KEPT_HEAD_COUNT) {
     this.#keptCount = keptCount
   }
 
   get size(): number {
-    return this.#heads.size
+    return this.#ring.length
   }
 
   find(stream: string): CachedHead | undefined {
@@ -70,6 +70,7 @@ export class HeadCache {
     if (head === undefined) {
       head = new CachedHead(stream, encodeStreamName(stream))
       this.#heads.set(stream, head)
+      head.place = this.#ring.push(head) - 1
     }
     if (head.holderCount++ === 0) this.#heldCount++
     head.isUsed = true
@@ -80,7 +81,7 @@ export class HeadCache {
     if (--head.holderCount > 0) return
     this.#heldCount--
     // A stream without events costs nothing to ask for again: a million refused appends leave nothing behind.
-    if (!head.isKnown || (head.revision === Revision.none && head.retention === null)) this.#heads.delete(head.name)
+    if (!head.isKnown || (head.revision === Revision.none && head.retention === null)) this.#remove(head)
     else this.#evict()
   }
 
@@ -90,25 +91,27 @@ export class HeadCache {
    */
   #evict(): void {
     for (let round = 0; round < ROUNDS_PER_RELEASE && this.#isOver; round++) {
-      const head = this.#underHand()
-      if (head === undefined) return
-      this.#heads.delete(head.name)
-      if (head.holderCount === 0 && !head.isUsed) continue
+      if (this.#hand >= this.#ring.length) this.#hand = 0
+      const head = this.#ring[this.#hand]!
+      if (head.holderCount === 0 && !head.isUsed) {
+        this.#remove(head)
+        continue
+      }
       head.isUsed = false
-      this.#heads.set(head.name, head)
+      this.#hand++
     }
+  }
+
+  /** The last one takes its place. */
+  #remove(head: CachedHead): void {
+    this.#heads.delete(head.name)
+    const last = this.#ring.pop()!
+    if (last === head) return
+    this.#ring[head.place] = last
+    last.place = head.place
   }
 
   get #isOver(): boolean {
-    return this.#heads.size - this.#heldCount > this.#keptCount
-  }
-
-  #underHand(): CachedHead | undefined {
-    let { value } = this.#hand.next()
-    if (value === undefined) {
-      this.#hand = this.#heads.values()
-      value = this.#hand.next().value
-    }
-    return value
+    return this.#ring.length - this.#heldCount > this.#keptCount
   }
 }

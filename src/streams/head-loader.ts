@@ -4,12 +4,14 @@ import { Revision } from '../core/positions.ts'
 import { dataEndOf, dataOffsetOf, eventTypeOffsetOf, eventTypeSizeOf } from '../format/log-record.ts'
 import type { LogReader } from '../log/log-reader.ts'
 import type { CachedHead } from './head-cache.ts'
-import type { StreamRun } from './index-part.ts'
+import type { IndexPart, StreamRun } from './index-part.ts'
 import { METADATA_TYPE, metadataStreamOf, Retention, streamDescribedBy, TOMBSTONE_TYPE } from './retention.ts'
 import { prepareAt } from './stream-events.ts'
 import { hashOf } from './stream-hash.ts'
 import type { StreamIndex } from './stream-index.ts'
 
+/** Whoever says what is kept of a stream says it by an event of one of these types. */
+const RETENTION_TYPES = [Buffer.from(METADATA_TYPE), Buffer.from(TOMBSTONE_TYPE)]
 const LAST_ONE = new Retention({ maxCount: 1 }, false)
 
 /** Asks index and log where a stream ends, and what is kept of it. Answers at once when what it needs is in memory. */
@@ -17,6 +19,8 @@ export class HeadLoader {
   readonly #index: StreamIndex
   readonly #log: LogReader
   readonly #published: () => LogPosition
+  /** Parts, as far as they were asked, that hold nothing said of any stream, or something. */
+  readonly #isSilent = new WeakMap<IndexPart, boolean>()
 
   constructor(index: StreamIndex, log: LogReader, published: () => LogPosition) {
     this.#index = index
@@ -32,8 +36,7 @@ export class HeadLoader {
     if (head.loading !== null) return head.loading
     const run = this.#index.lastRun(head.nameBytes, head.hash)
     if (!(run instanceof Promise)) {
-      const metadataRun = describesAnother(head.name) ? null : this.#metadataRun(head.name)
-      if (metadataRun === null) {
+      if (describesAnother(head.name) || this.#nothingWasSaid() || this.#metadataRun(head.name) === null) {
         know(head, run, null)
         return null
       }
@@ -63,9 +66,25 @@ export class HeadLoader {
   /** Whether anything was ever said of any stream. */
   async knowsOfAny(): Promise<boolean> {
     for (const part of this.#index.parts()) {
-      for (const type of [METADATA_TYPE, TOMBSTONE_TYPE]) if ((await part.lastOfType(Buffer.from(type))) !== null) return true
+      for (const type of RETENTION_TYPES) if ((await part.lastOfType(type)) !== null) return true
     }
     return false
+  }
+
+  /** Most stores never say anything of any stream: then nobody has to look for what was said of this one. False: who knows. */
+  #nothingWasSaid(): boolean {
+    for (const part of this.#index.parts()) {
+      let isSilent = this.#isSilent.get(part)
+      if (isSilent === undefined) {
+        const answer = isSilentNow(part)
+        if (answer === null) return false
+        isSilent = answer
+        // Of the active part that holds for now.
+        if (part !== this.#index.active) this.#isSilent.set(part, isSilent)
+      }
+      if (!isSilent) return false
+    }
+    return true
   }
 
   async #setFor(stream: string): Promise<Retention | null> {
@@ -83,6 +102,19 @@ export class HeadLoader {
     const name = encodeStreamName(metadataStreamOf(stream))
     return this.#index.lastRun(name, hashOf(name, 0, name.length))
   }
+}
+
+/** Null: a file would have to be read. */
+function isSilentNow(part: IndexPart): boolean | null {
+  for (const type of RETENTION_TYPES) {
+    const last = part.lastOfType(type)
+    if (last instanceof Promise) {
+      last.catch(() => {})
+      return null
+    }
+    if (last !== null) return false
+  }
+  return true
 }
 
 function know(head: CachedHead, run: StreamRun | null, retention: Retention | null): void {

@@ -56,6 +56,10 @@ export class IndexFile {
   readonly #file: DiskFile
   readonly #seed: number
   readonly #pages: FilePages
+  /** For first attempts, one after the other. */
+  readonly #inMemory: PageView
+  /** Pages that are being read: whoever needs one waits for the same. */
+  readonly #loads = new Map<number, Promise<ByteWindow>>()
   #answering = 0
   #onIdle: (() => void) | null = null
 
@@ -65,10 +69,14 @@ export class IndexFile {
     this.header = header
     this.#seed = seed
     this.#pages = new FilePages(cache)
+    this.#inMemory = new PageView(this.#pages, null)
   }
 
   find(name: Uint8Array, hash: number): FileRun | null | Promise<FileRun | null> {
-    return this.#answer(view => this.#find(view, name, hash))
+    // The commonest question by far: it makes nothing when the answer is in memory.
+    const view = this.#inMemory
+    const run = this.#find(view, name, hash)
+    return view.isWhole ? run : this.#answerSlowly(again => this.#find(again, name, hash), view.takeMissing())
   }
 
   events(run: FileRun, from: number, count: number): EventList | Promise<EventList> {
@@ -84,7 +92,7 @@ export class IndexFile {
       const cells = new RunCells(view, run)
       const step = run.hasHoles ? 2 : 1
       cells.want(from * step, (from + size) * step)
-      if (view.missing.length > 0) return null
+      if (!view.isWhole) return null
       for (let i = 0; i < size; i++) {
         positions[i] = cells.at((from + i) * step)
         if (revisions !== null) revisions[i] = cells.at((from + i) * 2 + 1)
@@ -103,7 +111,7 @@ export class IndexFile {
       while (low < high) {
         const middle = (low + high) >> 1
         const found = run.inlineRevisions === null ? cells.at(middle * 2 + 1) : run.inlineRevisions[middle]!
-        if (view.missing.length > 0) return null
+        if (!view.isWhole) return null
         if (found >= revision) high = middle
         else low = middle + 1
       }
@@ -170,9 +178,9 @@ export class IndexFile {
   }
 
   #answer<T>(attempt: (view: PageView) => T | null): T | null | Promise<T | null> {
-    const view = new PageView(this.#pages, null)
+    const view = this.#inMemory
     const answer = attempt(view)
-    return view.missing.length === 0 ? answer : this.#answerSlowly(attempt, view.missing)
+    return view.isWhole ? answer : this.#answerSlowly(attempt, view.takeMissing())
   }
 
   async #answerSlowly<T>(attempt: (view: PageView) => T | null, firstMissing: readonly number[]): Promise<T | null> {
@@ -187,8 +195,8 @@ export class IndexFile {
         }
         const view = new PageView(this.#pages, held)
         const answer = attempt(view)
-        if (view.missing.length === 0) return answer
-        missing = view.missing
+        if (view.isWhole) return answer
+        missing = view.takeMissing()
       }
     } finally {
       this.#answered()
@@ -199,12 +207,25 @@ export class IndexFile {
     if (--this.#answering === 0) this.#onIdle?.()
   }
 
-  async #load(pageNumber: number): Promise<ByteWindow> {
-    const page = ByteWindow.allocate(INDEX_PAGE_SIZE)
-    await this.#read(page, pageNumber)
-    this.verify(page, pageNumber)
-    this.#pages.put(pageNumber, page)
-    return page
+  #load(pageNumber: number): Promise<ByteWindow> {
+    let load = this.#loads.get(pageNumber)
+    if (load === undefined) {
+      load = this.#loadOnce(pageNumber)
+      this.#loads.set(pageNumber, load)
+    }
+    return load
+  }
+
+  async #loadOnce(pageNumber: number): Promise<ByteWindow> {
+    try {
+      const page = ByteWindow.allocate(INDEX_PAGE_SIZE)
+      await this.#read(page, pageNumber)
+      this.verify(page, pageNumber)
+      this.#pages.put(pageNumber, page)
+      return page
+    } finally {
+      this.#loads.delete(pageNumber)
+    }
   }
 
   async #read(target: ByteWindow, pageNumber: number): Promise<void> {

@@ -105,11 +105,9 @@ export class IndexFiles {
   /** Closes the files that nobody else holds. */
   release(parts: readonly IndexPart[]): void {
     for (const part of parts) {
-      if (!(part instanceof FilePart)) continue
-      const leaving: Promise<void> = part
-        .letGo()
-        .catch(this.#options.onFailure)
-        .finally(() => this.#leaving.delete(leaving))
+      const closing = part instanceof FilePart ? part.letGo() : null
+      if (closing === null) continue
+      const leaving: Promise<void> = closing.catch(this.#options.onFailure).finally(() => this.#leaving.delete(leaving))
       this.#leaving.add(leaving)
     }
   }

@@ -1,9 +1,9 @@
 import type { ByteWindow } from '../format/byte-window.ts'
 import type { FilePages } from './index-page-cache.ts'
 
-/** What an attempt at an answer found missing in memory. */
+/** The pages that an attempt at an answer may look at, and those that it found missing in memory. */
 export class PageView {
-  readonly missing: number[] = []
+  #missing: number[] = []
   readonly #pages: FilePages
   readonly #held: ReadonlyMap<number, ByteWindow> | null
 
@@ -15,7 +15,19 @@ export class PageView {
   page(pageNumber: number): ByteWindow | null {
     const page = this.#held?.get(pageNumber) ?? this.#pages.get(pageNumber)
     if (page !== undefined) return page
-    this.missing.push(pageNumber)
+    this.#missing.push(pageNumber)
     return null
+  }
+
+  /** Nothing that was asked for is missing: the attempt's answer holds. */
+  get isWhole(): boolean {
+    return this.#missing.length === 0
+  }
+
+  /** What is missing; the next attempt begins with nothing missing. */
+  takeMissing(): readonly number[] {
+    const missing = this.#missing
+    this.#missing = []
+    return missing
   }
 }
