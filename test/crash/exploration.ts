@@ -16,7 +16,7 @@ import { recover, type Scene } from './scenes.ts'
 import { DIRECTORY, Stage } from './stage.ts'
 
 /** How many of the crash states are recovered on a recording disk, so that crashes of the recovery are explored, too; by depth. */
-const RECOVERED_SHARES = [1 / 100, 1 / 300]
+const RECOVERED_SHARES = [1 / 200, 1 / 400]
 const MOST_FINDINGS = 3
 /** How many of the states whose outcome is known are opened and read all the same. */
 const SPOT_CHECK_SHARE = 1 / 500

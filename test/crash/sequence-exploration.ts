@@ -16,7 +16,7 @@ import { DIRECTORY, type Played, play, STORE_OPTIONS, STREAMS } from './sequence
 import { isBetween, isSame, pictureOf, type StorePicture, textOf } from './store-picture.ts'
 
 /** How many of the states are recovered on a recording disk, so that crashes of the recovery are explored, too; by depth. */
-const RECOVERED_SHARES = [1 / 150, 1 / 400]
+const RECOVERED_SHARES = [1 / 400, 1 / 800]
 const MOST_FINDINGS = 3
 /** How many of the states whose outcome is known are opened and read all the same. */
 const SPOT_CHECK_SHARE = 1 / 500

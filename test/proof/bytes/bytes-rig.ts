@@ -64,7 +64,7 @@ export const bytesRig: Rig = {
     let done = 0
     const counts = await workThrough<BytesJob, CaseCounts>(WORK, jobs, {
       done: ({ kind, sample }) => {
-        if (++done % 20 === 0) progress(`${done} of ${jobs.length}: ${kind} (${sample})`)
+        if (++done % 20 === 0) progress(`${done} of ${jobs.length}: ${kind} (${sample})`, done / jobs.length)
       },
     })
     return reportOf(counts)

@@ -23,7 +23,7 @@ export const faultsRig: Rig = {
     let done = 0
     const results = await workThrough<FaultJob, readonly (CellResult | CallResult)[]>(WORK, jobs, {
       done() {
-        if (++done % 50 === 0) progress(`${done} of ${jobs.length} call sites`)
+        if (++done % 50 === 0) progress(`${done} of ${jobs.length} call sites`, done / jobs.length)
       },
     })
     return reportOf(results.flat())
