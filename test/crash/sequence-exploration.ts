@@ -88,6 +88,8 @@ export class SequenceExploration {
       // Before the first operation the store was opened, and had its first append.
       const fromMark = this.#options.isLastOnly && sequence !== '' ? sequence.length + 1 : 0
       await this.#explore(sequence, played, played.disk, [], null, { ...this.#options.crash, fromMark })
+    } catch (error) {
+      this.findings.push({ seed: sequence, path: [], message: `without a crash: ${(error as Error).message}` })
     } finally {
       Error.stackTraceLimit = stackTraceLimit
     }
@@ -146,7 +148,7 @@ export class SequenceExploration {
   async #recoverRecorded({ disk }: CrashState, expected: Expected, sectorSize: 512 | 4096): Promise<SimulatedDisk> {
     const again = new SimulatedDisk({ sectorSize, content: disk.snapshot() })
     const store = await open(impatient(again))
-    const picture = await pictureOf(store, STREAMS)
+    const picture = await pictureOf(store, STREAMS, hasErasures(expected.played))
     judge(picture, expected)
     again.mark('shown', picture)
     await settle(2)
@@ -159,7 +161,7 @@ export class SequenceExploration {
     const known = this.#opened.find(state.remains)
     const { picture } = known ?? (await this.#recover(state, expected))
     judge(picture, expected)
-    if (known !== undefined && this.#spotCheck.chance(SPOT_CHECK_SHARE)) await this.#checkKnown(state, known)
+    if (known !== undefined && this.#spotCheck.chance(SPOT_CHECK_SHARE)) await this.#checkKnown(state, known, expected)
     await this.#checkBackups(state, expected)
   }
 
@@ -172,7 +174,7 @@ export class SequenceExploration {
     const digest = digestOf(disk.snapshot())
     let recovered = this.#recovered.get(digest)
     if (recovered === undefined) {
-      const picture = await pictureOf(store, STREAMS)
+      const picture = await pictureOf(store, STREAMS, hasErasures(expected.played))
       judge(picture, expected)
       await store.close()
       const closed = digestOf(disk.snapshot())
@@ -193,9 +195,10 @@ export class SequenceExploration {
   }
 
   /** That the same came of it before is an inference: now and then it is tried. */
-  async #checkKnown({ disk }: CrashState, { picture }: Recovered): Promise<void> {
+  async #checkKnown({ disk }: CrashState, { picture }: Recovered, { played }: Expected): Promise<void> {
     const store = await open(impatient(disk))
-    if (!isSame(await pictureOf(store, STREAMS), picture)) throw new Error('the same disk opened in another way')
+    if (!isSame(await pictureOf(store, STREAMS, hasErasures(played)), picture))
+      throw new Error('the same disk opened in another way')
   }
 
   /** I7: a retry finds its first copy. I9: a second open changes nothing. I5, I11: the store goes on. */
@@ -205,7 +208,8 @@ export class SequenceExploration {
     if (!again.recovery.clean) throw new Error(`I9: after a close the store is not clean: ${JSON.stringify(again.recovery)}`)
     const diff = differenceOf(closed, disk.snapshot())
     if (diff !== null) throw new Error(`I9: a second open changed ${diff}`)
-    if (!isSame(await pictureOf(again, STREAMS), picture)) throw new Error('I9: a second open shows something else')
+    if (!isSame(await pictureOf(again, STREAMS, hasErasures(played)), picture))
+      throw new Error('I9: a second open shows something else')
     await this.#retry(again, played, done)
     const head = await again.head('later')
     const ack = await again.append('later', { type: 'later', data: new Uint8Array(1) }, { expectedRevision: 'no_stream' })
@@ -240,7 +244,7 @@ export class SequenceExploration {
   async #checkBackups({ remains }: CrashState, { played, done }: Expected): Promise<void> {
     for (const [step, directory] of played.backups) {
       if (step >= done && !remains.files.has(`${directory}/000000.chunk`)) continue
-      const picture = await this.#backupPicture(remains, directory)
+      const picture = await this.#backupPicture(remains, directory, hasErasures(played))
       if (picture === null) {
         if (step < done) throw new Error(`I1: the backup ${directory} was acknowledged, and does not open`)
         continue
@@ -252,7 +256,7 @@ export class SequenceExploration {
   }
 
   /** What a backup shows; null when it is no store. */
-  async #backupPicture(remains: DiskRemains, directory: string): Promise<StorePicture | null> {
+  async #backupPicture(remains: DiskRemains, directory: string, isErased: boolean): Promise<StorePicture | null> {
     const memo = this.#backups.get(directory) ?? new RemainsMemo<StorePicture | null>(directory)
     this.#backups.set(directory, memo)
     const known = memo.find(remains)
@@ -260,10 +264,14 @@ export class SequenceExploration {
     const files = new Map([...remains.content].filter(([path]) => path.startsWith(`${directory}/`)))
     const asked = new AskedDisk(new MemoryDisk(files), directory, files.keys())
     const copy = await openBackup(asked, directory)
-    const picture = copy === null ? null : await pictureOf(copy, STREAMS)
+    const picture = copy === null ? null : await pictureOf(copy, STREAMS, isErased)
     memo.learn(remains, asked.asked, picture)
     return picture
   }
+}
+
+function hasErasures({ letters }: Played): boolean {
+  return letters.includes('e')
 }
 
 function isIdle(letter: string | undefined): boolean {
