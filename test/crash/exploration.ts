@@ -1,25 +1,20 @@
-import { createHash } from 'node:crypto'
 import { WrongExpectedRevisionError } from '../../src/core/errors.ts'
 import type { Disk } from '../../src/disk/disk.ts'
 import type { DiskContent, MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { EventStore } from '../../src/store/event-store.ts'
 import type { StoreOptions } from '../../src/store/options.ts'
 import type { AppendLedger, Expectation, Place } from '../support/append-ledger.ts'
-import { AskedDisk } from '../support/asked-disk.ts'
 import { CrashModel, type CrashOptions, type CrashState } from '../support/crash-states.ts'
-import { impatient } from '../support/impatience.ts'
 import { judgeAppends, readAppends, Violation } from '../support/log-audit.ts'
 import { stillClock } from '../support/manual-clock.ts'
 import { Random } from '../support/random.ts'
-import { RemainsMemo } from '../support/remains-memo.ts'
+import { Recoveries } from './recoveries.ts'
 import { recover, type Scene } from './scenes.ts'
 import { DIRECTORY, Stage } from './stage.ts'
 
 /** How many of the crash states are recovered on a recording disk, so that crashes of the recovery are explored, too; by depth. */
 const RECOVERED_SHARES = [1 / 200, 1 / 400]
 const MOST_FINDINGS = 3
-/** How many of the states whose outcome is known are opened and read all the same. */
-const SPOT_CHECK_SHARE = 1 / 500
 const OF_RECOVERY: CrashOptions = { exhaustiveLimit: 5, damagedPerSubset: 2, randomCount: 24, sampleLimit: 8 }
 
 /** Which crash: of the workload, and of the recoveries that follow, each as point and ordinal. */
@@ -44,21 +39,8 @@ export interface Finding {
   readonly message: string
 }
 
-/** What came of a disk. */
-interface Recovered {
-  readonly shown: ReadonlyMap<number, Place>
-  /** Files of the disk that nobody looked into before the store was open, but afterwards. */
-  readonly askedLater: ReadonlySet<string>
-}
-
-interface Recoveries {
-  /** By what the open looked into. */
-  readonly byLook: RemainsMemo<Recovered>
-  /** By the disk that it left. */
-  readonly byDigest: Map<string, Recovered>
-  /** By the disk that it left when it was closed at once: what was looked into when the store went on. */
-  readonly byClosed: Map<string, ReadonlySet<string>>
-}
+/** The appends that a store shows, each in its place. */
+type Shown = ReadonlyMap<number, Place>
 
 /** Plays a scene, makes each crash that could have happened, opens the real engine on it, and checks every promise. */
 export class Exploration {
@@ -72,7 +54,7 @@ export class Exploration {
   #known: { readonly ledger: AppendLedger; readonly markCount: number; readonly expectation: Expectation } | null = null
   readonly #scene: Scene
   readonly #options: StoreOptions
-  readonly #recoveries = new WeakMap<AppendLedger, Recoveries>()
+  readonly #recoveries = new WeakMap<AppendLedger, Recoveries<Shown>>()
 
   constructor(scene: Scene) {
     this.#scene = scene
@@ -112,7 +94,7 @@ export class Exploration {
         })
       }
       if (!random.chance(this.#scene.share ?? 1)) continue
-      await this.#guarded(seed, here, () => this.#check(state, stage.ledger, random))
+      await this.#guarded(seed, here, () => this.#check(state, stage.ledger))
       this.states++
       if (path.length > 0) this.recoveryStates++
       this.distinct.add(state.classHash)
@@ -150,49 +132,22 @@ export class Exploration {
     return this.#replay(seed, await this.#recoverRecorded(seed, stage, state, here), OF_RECOVERY, path, depth + 1)
   }
 
-  async #check(state: CrashState, ledger: AppendLedger, random?: Random): Promise<void> {
-    const recoveries = this.#recoveriesOf(ledger)
-    const known = recoveries.byLook.find(state.remains)
-    const { shown } = known ?? (await this.#recover(state, ledger, recoveries))
+  async #check(state: CrashState, ledger: AppendLedger): Promise<void> {
+    const shown = await this.#recoveriesOf(ledger).shownAfter(state, {
+      open: disk => this.#open(disk),
+      read: store => readAppends(store, ledger),
+      goOn: (disk, memory) => this.#goOn(disk, memory),
+      isSame: (one, other) => JSON.stringify([...one]) === JSON.stringify([...other]),
+    })
     judgeAppends(shown, ledger, this.#expectation(state, ledger))
-    if (known === undefined || !random?.chance(SPOT_CHECK_SHARE)) return
-    // That the same came of it before is an inference: now and then it is tried.
-    const again = await readAppends(await this.#open(impatient(state.disk)), ledger)
-    if (JSON.stringify([...again]) !== JSON.stringify([...shown])) throw new Violation('the same disk opened in another way')
   }
 
-  /** Opens the store. What is on the disk then is read, and gone on with, once, however it came about. */
-  async #recover(state: CrashState, ledger: AppendLedger, { byLook, byDigest, byClosed }: Recoveries): Promise<Recovered> {
-    const { disk, remains } = state
-    const asked = new AskedDisk(disk, DIRECTORY, remains.files.keys())
-    const store = await this.#open(asked)
-    const opening = [...asked.asked]
-    const digest = digestOf(disk.snapshot())
-    let recovered = byDigest.get(digest)
-    if (recovered === undefined) {
-      const shown = await readAppends(store, ledger)
-      judgeAppends(shown, ledger, this.#expectation(state, ledger))
-      await store.close()
-      const closed = disk.snapshot()
-      const closedDigest = digestOf(closed)
-      let askedThen = byClosed.get(closedDigest)
-      if (askedThen === undefined) {
-        const goingOn = new AskedDisk(disk, DIRECTORY, asked.untouched)
-        await this.#checkRecovered(disk, goingOn, closed)
-        askedThen = goingOn.asked
-        byClosed.set(closedDigest, askedThen)
-      }
-      recovered = { shown, askedLater: new Set([...asked.asked, ...askedThen].filter(path => !opening.includes(path))) }
-      byDigest.set(digest, recovered)
+  #recoveriesOf(ledger: AppendLedger): Recoveries<Shown> {
+    let known = this.#recoveries.get(ledger)
+    if (known === undefined) {
+      known = new Recoveries(this.#options.chunkSizeBytes ?? 0, 'scenes')
+      this.#recoveries.set(ledger, known)
     }
-    const { askedLater } = recovered
-    byLook.learn(remains, [...opening, ...asked.untouched.filter(path => askedLater.has(path))], recovered)
-    return recovered
-  }
-
-  #recoveriesOf(ledger: AppendLedger): Recoveries {
-    const known = this.#recoveries.get(ledger) ?? { byLook: new RemainsMemo(DIRECTORY), byDigest: new Map(), byClosed: new Map() }
-    this.#recoveries.set(ledger, known)
     return known
   }
 
@@ -205,11 +160,12 @@ export class Exploration {
   }
 
   /** I9: opening again changes nothing; I5 and I11: appends go on where the log ended, and nowhere else. */
-  async #checkRecovered(disk: MemoryDisk, asked: AskedDisk, content: DiskContent): Promise<void> {
-    const second = await this.#open(asked)
+  async #goOn(disk: Disk, memory: MemoryDisk): Promise<void> {
+    const content = memory.snapshot()
+    const second = await this.#open(disk)
     const { recovery } = second
     if (!recovery.clean) throw new Violation(`I9: after a close the store is not clean: ${JSON.stringify(recovery)}`)
-    compareContents(disk.snapshot(), content)
+    compareContents(memory.snapshot(), content)
 
     const head = await second.head('orders')
     const event = { type: 'after', data: Buffer.from('all is well') }
@@ -223,7 +179,7 @@ export class Exploration {
     }
     await second.close()
 
-    const third = await this.#open(asked)
+    const third = await this.#open(disk)
     const found = third.recovery.events
     if (found !== recovery.events + 1) throw new Violation(`I11: ${found} events after an append behind ${recovery.events}`)
     await third.close()
@@ -236,12 +192,6 @@ export class Exploration {
       throw new Violation(`I11: the store does not open: ${String((error as Error).stack)}`)
     }
   }
-}
-
-function digestOf(content: DiskContent): string {
-  const hash = createHash('sha1')
-  for (const [path, bytes] of content) hash.update(`${path}\0${bytes.length}\0`).update(bytes)
-  return hash.digest('base64')
 }
 
 function compareContents(found: DiskContent, expected: DiskContent): void {

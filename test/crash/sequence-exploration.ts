@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { CorruptLogError, TailraceError } from '../../src/core/errors.ts'
 import type { Disk } from '../../src/disk/disk.ts'
 import { type DiskContent, MemoryDisk } from '../../src/disk/memory-disk.ts'
@@ -12,14 +11,13 @@ import { Random } from '../support/random.ts'
 import { RemainsMemo } from '../support/remains-memo.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { type CrashPath, type Finding, formatPath } from './exploration.ts'
+import { Recoveries } from './recoveries.ts'
 import { DIRECTORY, type Played, play, STORE_OPTIONS, STREAMS } from './sequence.ts'
 import { isBetween, isSame, pictureOf, type StorePicture, textOf } from './store-picture.ts'
 
 /** How many of the states are recovered on a recording disk, so that crashes of the recovery are explored, too; by depth. */
 const RECOVERED_SHARES = [1 / 400, 1 / 800]
 const MOST_FINDINGS = 3
-/** How many of the states whose outcome is known are opened and read all the same. */
-const SPOT_CHECK_SHARE = 1 / 500
 const OF_RECOVERY: CrashOptions = { exhaustiveLimit: 4, damagedPerSubset: 1, randomCount: 8, sampleLimit: 4 }
 
 export interface SequenceOptions {
@@ -38,13 +36,6 @@ interface Expected {
   readonly shown: StorePicture | null
 }
 
-/** What an open made of a disk, which is the same for the same disk. */
-interface Recovered {
-  readonly picture: StorePicture
-  /** Files of the disk that nobody looked into before it was open, but afterwards. */
-  readonly askedLater: ReadonlySet<string>
-}
-
 /**
  * Plays a sequence of operations, makes each crash that could have happened during it, opens the real engine on what is left, and
  * compares what it shows with what was shown before: one operation is under way at a time, so what is there must be the state
@@ -60,26 +51,18 @@ export class SequenceExploration {
   readonly findings: Finding[] = []
   readonly #options: SequenceOptions
   #classes = new Set<number>()
-  /** By the disk that an open left. */
-  #recovered = new Map<string, Recovered>()
-  /** By the disk that a close left behind that: what a second open showed, and looked into. */
-  #closed = new Map<string, { readonly picture: StorePicture; readonly asked: ReadonlySet<string> }>()
-  /** By what the open looked at. */
-  #opened = new RemainsMemo<Recovered>(DIRECTORY)
+  #recoveries: Recoveries<StorePicture>
   #backups = new Map<string, RemainsMemo<StorePicture | null>>()
-  #spotCheck = new Random('spot checks')
 
   constructor(options: SequenceOptions) {
     this.#options = options
+    this.#recoveries = new Recoveries(STORE_OPTIONS.chunkSizeBytes, options.seed)
   }
 
   async run(sequence: string): Promise<void> {
     this.#classes = new Set()
-    this.#recovered = new Map()
-    this.#closed = new Map()
-    this.#opened = new RemainsMemo(DIRECTORY)
+    this.#recoveries = new Recoveries(STORE_OPTIONS.chunkSizeBytes, `${this.#options.seed}/${sequence}`)
     this.#backups = new Map()
-    this.#spotCheck = new Random(`${this.#options.seed}/${sequence}/spot checks`)
     // Most errors here are expected ones, whose stacks would cost a tenth of the time. A replay has them.
     const { stackTraceLimit } = Error
     Error.stackTraceLimit = 0
@@ -94,7 +77,7 @@ export class SequenceExploration {
       Error.stackTraceLimit = stackTraceLimit
     }
     this.distinct += this.#classes.size
-    this.recoveredContents += this.#recovered.size
+    this.recoveredContents += this.#recoveries.leftCount
   }
 
   /** Makes the one crash that `path` names, and checks it. */
@@ -158,55 +141,24 @@ export class SequenceExploration {
 
   /** What the engine makes of the state is as it must be, and so is what it makes of the backups in it. */
   async #check(state: CrashState, expected: Expected): Promise<void> {
-    const known = this.#opened.find(state.remains)
-    const { picture } = known ?? (await this.#recover(state, expected))
+    const { played } = expected
+    const read = (store: EventStore) => pictureOf(store, STREAMS, hasErasures(played))
+    const picture = await this.#recoveries.shownAfter(state, {
+      open,
+      read,
+      goOn: (disk, memory, shown) => this.#goOn(disk, memory, shown, expected),
+      isSame,
+    })
     judge(picture, expected)
-    if (known !== undefined && this.#spotCheck.chance(SPOT_CHECK_SHARE)) await this.#checkKnown(state, known, expected)
     await this.#checkBackups(state, expected)
   }
 
-  /** Opens the store. What is on the disk then is read, judged and gone on with once, however it came about. */
-  async #recover(state: CrashState, expected: Expected): Promise<Recovered> {
-    const { disk, remains } = state
-    const asked = new AskedDisk(disk, DIRECTORY, remains.files.keys())
-    const store = await open(asked)
-    const opening = [...asked.asked]
-    const digest = digestOf(disk.snapshot())
-    let recovered = this.#recovered.get(digest)
-    if (recovered === undefined) {
-      const picture = await pictureOf(store, STREAMS, hasErasures(expected.played))
-      judge(picture, expected)
-      await store.close()
-      const closed = digestOf(disk.snapshot())
-      let after = this.#closed.get(closed)
-      if (after === undefined) {
-        const goingOn = new AskedDisk(disk, DIRECTORY, asked.untouched)
-        await this.#goOn(disk, goingOn, picture, expected)
-        after = { picture, asked: goingOn.asked }
-        this.#closed.set(closed, after)
-      }
-      if (!isSame(after.picture, picture)) throw new Error('I9: a second open shows something else')
-      recovered = { picture, askedLater: new Set([...asked.asked, ...after.asked].filter(path => !opening.includes(path))) }
-      this.#recovered.set(digest, recovered)
-    }
-    const { askedLater } = recovered
-    this.#opened.learn(remains, [...opening, ...asked.untouched.filter(path => askedLater.has(path))], recovered)
-    return recovered
-  }
-
-  /** That the same came of it before is an inference: now and then it is tried. */
-  async #checkKnown({ disk }: CrashState, { picture }: Recovered, { played }: Expected): Promise<void> {
-    const store = await open(impatient(disk))
-    if (!isSame(await pictureOf(store, STREAMS, hasErasures(played)), picture))
-      throw new Error('the same disk opened in another way')
-  }
-
   /** I7: a retry finds its first copy. I9: a second open changes nothing. I5, I11: the store goes on. */
-  async #goOn(disk: MemoryDisk, asked: AskedDisk, picture: StorePicture, { played, done }: Expected): Promise<void> {
-    const closed = disk.snapshot()
-    const again = await open(asked)
+  async #goOn(disk: Disk, memory: MemoryDisk, picture: StorePicture, { played, done }: Expected): Promise<void> {
+    const closed = memory.snapshot()
+    const again = await open(disk)
     if (!again.recovery.clean) throw new Error(`I9: after a close the store is not clean: ${JSON.stringify(again.recovery)}`)
-    const diff = differenceOf(closed, disk.snapshot())
+    const diff = differenceOf(closed, memory.snapshot())
     if (diff !== null) throw new Error(`I9: a second open changed ${diff}`)
     if (!isSame(await pictureOf(again, STREAMS, hasErasures(played)), picture))
       throw new Error('I9: a second open shows something else')
@@ -257,15 +209,15 @@ export class SequenceExploration {
 
   /** What a backup shows; null when it is no store. */
   async #backupPicture(remains: DiskRemains, directory: string, isErased: boolean): Promise<StorePicture | null> {
-    const memo = this.#backups.get(directory) ?? new RemainsMemo<StorePicture | null>(directory)
+    const memo = this.#backups.get(directory) ?? new RemainsMemo<StorePicture | null>()
     this.#backups.set(directory, memo)
-    const known = memo.find(remains)
+    const known = memo.find(remains.pathsIn(directory), remains)
     if (known !== undefined) return known
     const files = new Map([...remains.content].filter(([path]) => path.startsWith(`${directory}/`)))
     const asked = new AskedDisk(new MemoryDisk(files), directory, files.keys())
     const copy = await openBackup(asked, directory)
     const picture = copy === null ? null : await pictureOf(copy, STREAMS, isErased)
-    memo.learn(remains, asked.asked, picture)
+    memo.learn(remains.pathsIn(directory), remains, asked.asked, picture)
     return picture
   }
 }
@@ -319,15 +271,6 @@ async function open(disk: Disk): Promise<EventStore> {
     const what = error instanceof TailraceError ? `${error.code}: ${error.message}` : String((error as Error)?.stack)
     throw new Error(`I11: the store does not open: ${what}`)
   }
-}
-
-/** Of the store's files. */
-function digestOf(content: DiskContent): string {
-  const hash = createHash('sha1')
-  for (const [path, bytes] of content) {
-    if (path.startsWith(`${DIRECTORY}/`)) hash.update(`${path}\0${bytes.length}\0`).update(bytes)
-  }
-  return hash.digest('base64')
 }
 
 function differenceOf(one: DiskContent, other: DiskContent): string | null {

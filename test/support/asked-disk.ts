@@ -4,7 +4,7 @@ import type { MemoryDisk } from '../../src/disk/memory-disk.ts'
 const MOST_READS = 20_000
 
 /**
- * Notes which of the files that a disk had at the beginning are looked into, in the order in which that first happens. What is not
+ * Notes which of the files that a disk had at the beginning are looked into, or changed, in the order in which that first happens. What is not
  * looked into cannot matter to the one who works on it; the names all count, since any of them may be seen in a list.
  *
  * Outside of its directory nothing may be looked for. It is impatient, too: after more reads than any small store needs, each fails.
@@ -105,14 +105,17 @@ class AskedFile implements DiskFile {
   }
 
   write(bytes: Uint8Array, offset: number): Promise<void> {
+    this.#disk.ask(this.#origin)
     return this.#file.write(bytes, offset)
   }
 
   writeDurably(bytes: Uint8Array, offset: number): Promise<void> {
+    this.#disk.ask(this.#origin)
     return this.#file.writeDurably(bytes, offset)
   }
 
   rewriteDurably(bytes: Uint8Array, offset: number): Promise<void> {
+    this.#disk.ask(this.#origin)
     return this.#file.rewriteDurably(bytes, offset)
   }
 
@@ -121,6 +124,7 @@ class AskedFile implements DiskFile {
   }
 
   truncate(size: number): Promise<void> {
+    this.#disk.ask(this.#origin)
     return this.#file.truncate(size)
   }
 

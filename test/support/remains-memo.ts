@@ -16,30 +16,25 @@ const ABSENT = -1
  * the other files as they may. A recovery removes half-written files unread, for example.
  */
 export class RemainsMemo<Outcome> {
-  readonly #directory: string
-  /** By all names in the directory. */
   readonly #begins = new Map<string, Step<Outcome>>()
 
-  /** @param directory outside of which nobody looks. */
-  constructor(directory: string) {
-    this.#directory = directory
-  }
-
-  /** Undefined when something in it has not been seen before. */
-  find(remains: DiskRemains): Outcome | undefined {
-    let step = this.#begins.get(remains.pathsIn(this.#directory))
-    while (step !== undefined && step.path !== null) step = step.answers.get(remains.files.get(step.path)?.key ?? ABSENT)
+  /**
+   * @param begin what is known from the beginning: at least, which files there are.
+   * @returns undefined when something in it has not been seen before.
+   */
+  find(begin: string, { files }: DiskRemains): Outcome | undefined {
+    let step = this.#begins.get(begin)
+    while (step !== undefined && step.path !== null) step = step.answers.get(files.get(step.path)?.key ?? ABSENT)
     return step?.outcome
   }
 
   /** Takes note of what came of a disk when these of its files were looked into, in this order. */
-  learn(remains: DiskRemains, asked: Iterable<string>, outcome: Outcome): void {
+  learn(begin: string, { files }: DiskRemains, asked: Iterable<string>, outcome: Outcome): void {
     const left = new Set(asked)
-    const paths = remains.pathsIn(this.#directory)
-    let step = this.#begins.get(paths)
+    let step = this.#begins.get(begin)
     if (step === undefined) {
       step = newStep<Outcome>()
-      this.#begins.set(paths, step)
+      this.#begins.set(begin, step)
     }
     while (step.path !== null || left.size > 0) {
       if (step.outcome !== undefined) throw new Error(`on the same disk the engine did something else: it read ${[...left]}, too`)
@@ -47,7 +42,7 @@ export class RemainsMemo<Outcome> {
       const path: string = step.path ?? (left.values().next().value as string)
       left.delete(path)
       step.path = path
-      const answer = remains.files.get(path)?.key ?? ABSENT
+      const answer = files.get(path)?.key ?? ABSENT
       let next = step.answers.get(answer)
       if (next === undefined) {
         next = newStep<Outcome>()
