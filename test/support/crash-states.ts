@@ -154,13 +154,22 @@ export class CrashModel {
 
 /** The disk after a power cut at the end of the recording: 'none' of what was not durable is there, 'all' of it, or some. */
 export function powerCut(recording: Recording, kept: 'none' | 'all' | Random = 'none'): MemoryDisk {
-  const crashing = new CrashingDisk(recording)
-  for (let index = 0; index < recording.log.length; index++) crashing.advance(index)
+  const crashing = atTheEnd(recording)
   for (const change of crashing.changes()) {
     if (kept instanceof Random) change.fate = kept.pick(['lost', 'kept', kept.pick(fatesOf(change))])
     else change.fate = kept === 'all' ? 'kept' : 'lost'
   }
   return new MemoryDisk(crashing.afterCrash(kept instanceof Random ? kept.seed : '').content)
+}
+
+const ends = new WeakMap<Recording, { readonly crashing: CrashingDisk; done: number }>()
+
+/** The recording up to its end, which later calls go on from. */
+function atTheEnd(recording: Recording): CrashingDisk {
+  const end = ends.get(recording) ?? { crashing: new CrashingDisk(recording), done: 0 }
+  ends.set(recording, end)
+  for (; end.done < recording.log.length; end.done++) end.crashing.advance(end.done)
+  return end.crashing
 }
 
 interface MadeState {

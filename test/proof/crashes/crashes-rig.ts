@@ -11,7 +11,7 @@ const WORK = new URL('crashes-work.ts', import.meta.url).href
 /** Distinct states that are wanted. */
 const QUICK_STATES = 500_000
 const FULL_STATES = 20_000_000
-const SEQUENCES_OF_A_JOB = 6
+const SEQUENCES_OF_A_JOB = 4
 
 export const crashesRig: Rig = {
   name: 'crashes',
@@ -51,12 +51,17 @@ function* jobsFor(isQuick: boolean, seed: string, isEnough: () => boolean): Gene
     const random = new Random(`${seed}/round/${round}`)
     const jobs = [
       ...Object.keys(scenes).map(scene => ({ scene, seed, firstRun: round, runCount: 1 })),
-      ...sequenceJobs(randomSequences(60, [5, 6, 7, 8], random), `${seed}/${round}`, random.pick([512, 512, 4096]), false),
+      ...sequenceJobs(
+        randomSequences(isQuick ? 12 : 60, [5, 6, 7, 8], random),
+        `${seed}/${round}`,
+        random.pick([512, 512, 4096]),
+        false,
+      ),
     ]
     // A full run has had all of these.
     if (isQuick) {
       for (const length of [3, 4]) {
-        jobs.push(...sequenceJobs(randomSequences(60, [length], random), `${seed}/${round}`, sectorSizeFor(length), true))
+        jobs.push(...sequenceJobs(randomSequences(100, [length], random), `${seed}/${round}`, sectorSizeFor(length), true))
       }
     }
     for (const job of random.shuffle(jobs)) {
