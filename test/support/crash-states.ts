@@ -1,9 +1,10 @@
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { CrashingDisk } from './crashing-disk.ts'
 import type { DiskRemains } from './disk-remains.ts'
+import type { Fate } from './file-changes.ts'
 import { joinLanes, mix } from './hashed-image.ts'
 import type { LogEntry, Mark, Recording } from './operation-log.ts'
-import { type Change, type Fate, fatesOf } from './pending-changes.ts'
+import { type Change, fatesOf } from './pending-changes.ts'
 import { Random } from './random.ts'
 
 /** One thing that a crash could have left behind. */
@@ -246,10 +247,10 @@ function describeChange(log: readonly LogEntry[], change: Change): string {
     case 'name':
       return `${operation} ${[change.dropped, change.put?.path].filter(path => path != null).join(' -> ')}`
     case 'piece':
-      return `${operation} ${change.file.path} ${change.start}..${change.start + change.bytes.length}`
+      return `${operation} ${change.path} ${change.start}..${change.start + change.bytes.length}`
     case 'growth':
-      return `${operation} ${change.file.path} size ${change.from} -> ${change.size}`
+      return `${operation} ${change.path} size ${change.from} -> ${change.size}`
     case 'truncation':
-      return `${operation} ${change.file.path} size -> ${change.size}`
+      return `${operation} ${change.path} size -> ${change.size}`
   }
 }

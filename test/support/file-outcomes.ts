@@ -1,6 +1,6 @@
+import { endOf, type Fate, type FileChange, type Growth, type Piece } from './file-changes.ts'
 import { FileRemains, lanesOfChange, type Stretch } from './file-remains.ts'
 import type { HashedImage } from './hashed-image.ts'
-import type { Fate, FileChange, Growth, Piece } from './pending-changes.ts'
 import { Random } from './random.ts'
 
 const FATES: readonly Fate[] = ['lost', 'kept', 'zeros', 'garbage', 'torn']
@@ -208,11 +208,6 @@ class Damage {
 
 function classOf(change: FileChange): Fate {
   return change.kind === 'piece' && change.fate === 'torn' ? 'garbage' : change.fate
-}
-
-/** Where the change ends. */
-export function endOf(change: FileChange): number {
-  return change.kind === 'piece' ? change.start + change.bytes.length : change.size
 }
 
 /** Where a growth stops that did not come to its end. */

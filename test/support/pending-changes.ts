@@ -1,42 +1,7 @@
-import { endOf, FileOutcomes } from './file-outcomes.ts'
+import { endOf, type Fate, type FileChange, type PendingChange, type Piece } from './file-changes.ts'
+import { FileOutcomes } from './file-outcomes.ts'
 import type { FileRemains } from './file-remains.ts'
 import { HashedImage } from './hashed-image.ts'
-
-/** What a crash makes of a change that was not durable. Only bytes can be damaged; a growth can stop half-way ('torn'). */
-export type Fate = 'lost' | 'kept' | 'zeros' | 'garbage' | 'torn'
-
-interface PendingChange {
-  /** Index of the operation's entry in the log. */
-  readonly operation: number
-  /** The operation has returned: a sync that is called now covers it. */
-  settled: boolean
-  /** A sync failed over it. The kernel thinks it clean: no later sync makes it durable, though readers see it ("fsyncgate"). */
-  forgotten: boolean
-  /** In the crash state that is being built. */
-  fate: Fate
-}
-
-/** The part of a write within one sector. */
-export interface Piece extends PendingChange {
-  readonly kind: 'piece'
-  readonly file: CrashingFile
-  readonly start: number
-  readonly bytes: Uint8Array
-}
-
-/** A write went past the end of the file. */
-export interface Growth extends PendingChange {
-  readonly kind: 'growth'
-  readonly file: CrashingFile
-  readonly from: number
-  readonly size: number
-}
-
-export interface Truncation extends PendingChange {
-  readonly kind: 'truncation'
-  readonly file: CrashingFile
-  readonly size: number
-}
 
 /** A name that appears, disappears, or both at once (a rename). */
 export interface NameChange extends PendingChange {
@@ -46,7 +11,6 @@ export interface NameChange extends PendingChange {
   readonly put: { readonly path: string; readonly node: CrashingFile | 'directory' } | null
 }
 
-export type FileChange = Piece | Growth | Truncation
 export type Change = FileChange | NameChange
 
 const FATES: Record<Change['kind'], readonly Fate[]> = {
@@ -94,18 +58,18 @@ export class CrashingFile {
     const end = offset + bytes.length
     const size = this.#liveSize()
     this.#outcomes = null
-    if (end > size) this.#changes.push({ ...fresh, kind: 'growth', file: this, operation, from: size, size: end })
+    if (end > size) this.#changes.push({ ...fresh, kind: 'growth', path: this.path, operation, from: size, size: end })
     for (let start = offset; start < end; ) {
       const next = Math.min(end, start - (start % this.#sectorSize) + this.#sectorSize)
       const part = bytes.subarray(start - offset, next - offset)
-      this.#changes.push({ ...fresh, kind: 'piece', file: this, operation, start, bytes: part })
+      this.#changes.push({ ...fresh, kind: 'piece', path: this.path, operation, start, bytes: part })
       start = next
     }
   }
 
   truncate(operation: number, size: number): void {
     this.#outcomes = null
-    this.#changes.push({ ...fresh, kind: 'truncation', file: this, operation, size })
+    this.#changes.push({ ...fresh, kind: 'truncation', path: this.path, operation, size })
   }
 
   /** The operation has returned. Changes reach the file in the order in which they settle. */
