@@ -16,7 +16,7 @@ import { DIRECTORY, type Played, play, STORE_OPTIONS, STREAMS } from './sequence
 import { isBetween, isSame, pictureOf, type StorePicture, textOf } from './store-picture.ts'
 
 /** How many of the states are recovered on a recording disk, so that crashes of the recovery are explored, too; by depth. */
-const RECOVERED_SHARES = [1 / 400, 1 / 800]
+const RECOVERED_SHARES = [1 / 1500, 1 / 300]
 const MOST_FINDINGS = 3
 const OF_RECOVERY: CrashOptions = { exhaustiveLimit: 4, damagedPerSubset: 1, randomCount: 8, sampleLimit: 4 }
 

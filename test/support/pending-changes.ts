@@ -25,8 +25,6 @@ export function fatesOf(change: Change): readonly Fate[] {
   return FATES[change.kind]
 }
 
-const fresh = { settled: false, forgotten: false, fate: 'lost' } as const
-
 /**
  * One file as a crash would find it: what is durable, and the changes that are not, in the order in which they reached the
  * file. After a crash each change is there or not, alone; bytes that are not covered by a lost or damaged change are intact
@@ -55,21 +53,24 @@ export class CrashingFile {
   }
 
   write(operation: number, bytes: Uint8Array, offset: number): void {
+    const { path } = this
     const end = offset + bytes.length
-    const size = this.#liveSize()
+    const from = this.#liveSize()
     this.#outcomes = null
-    if (end > size) this.#changes.push({ ...fresh, kind: 'growth', path: this.path, operation, from: size, size: end })
+    if (end > from)
+      this.#changes.push({ kind: 'growth', path, operation, from, size: end, settled: false, forgotten: false, fate: 'lost' })
     for (let start = offset; start < end; ) {
       const next = Math.min(end, start - (start % this.#sectorSize) + this.#sectorSize)
       const part = bytes.subarray(start - offset, next - offset)
-      this.#changes.push({ ...fresh, kind: 'piece', path: this.path, operation, start, bytes: part })
+      // Spelled out: a large write has hundreds of them.
+      this.#changes.push({ kind: 'piece', path, operation, start, bytes: part, settled: false, forgotten: false, fate: 'lost' })
       start = next
     }
   }
 
   truncate(operation: number, size: number): void {
     this.#outcomes = null
-    this.#changes.push({ ...fresh, kind: 'truncation', path: this.path, operation, size })
+    this.#changes.push({ kind: 'truncation', path: this.path, operation, size, settled: false, forgotten: false, fate: 'lost' })
   }
 
   /** The operation has returned. Changes reach the file in the order in which they settle. */
