@@ -11,7 +11,7 @@ vi.mock('node:crypto', async original => ({
 }))
 
 const SEED = process.env['SEED'] ?? '1'
-/** STATES=1000000 explores that many, with more seeds. `npm run proof`, which `npm test` ends with, goes further. */
+/** STATES=1000000 explores that many, with more seeds. The crashes of `npm run proof`, with which `npm test` ends, go further. */
 const WANTED = Number(process.env['STATES'] ?? 10_000)
 const SCALE = WANTED / 100_000
 
