@@ -1,19 +1,19 @@
-import { createHash } from 'node:crypto'
 import { WrongExpectedRevisionError } from '../../src/core/errors.ts'
+import type { Disk } from '../../src/disk/disk.ts'
 import type { DiskContent, MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { EventStore } from '../../src/store/event-store.ts'
 import type { StoreOptions } from '../../src/store/options.ts'
 import type { AppendLedger, Expectation, Place } from '../support/append-ledger.ts'
 import { CrashModel, type CrashOptions, type CrashState } from '../support/crash-states.ts'
-import { impatient } from '../support/impatience.ts'
 import { judgeAppends, readAppends, Violation } from '../support/log-audit.ts'
 import { stillClock } from '../support/manual-clock.ts'
 import { Random } from '../support/random.ts'
+import { Recoveries } from './recoveries.ts'
 import { recover, type Scene } from './scenes.ts'
 import { DIRECTORY, Stage } from './stage.ts'
 
 /** How many of the crash states are recovered on a recording disk, so that crashes of the recovery are explored, too; by depth. */
-const RECOVERED_SHARES = [1 / 100, 1 / 300]
+const RECOVERED_SHARES = [1 / 200, 1 / 400]
 const MOST_FINDINGS = 3
 const OF_RECOVERY: CrashOptions = { exhaustiveLimit: 5, damagedPerSubset: 2, randomCount: 24, sampleLimit: 8 }
 
@@ -39,20 +39,22 @@ export interface Finding {
   readonly message: string
 }
 
+/** The appends that a store shows, each in its place. */
+type Shown = ReadonlyMap<number, Place>
+
 /** Plays a scene, makes each crash that could have happened, opens the real engine on it, and checks every promise. */
 export class Exploration {
   /** States checked; of them, crashes of a recovery. */
   states = 0
   recoveryStates = 0
-  /** Different contents of the whole disk among them. */
-  readonly contents = new Set<number>()
+  /** Different disks among them, sector for sector by class. */
+  readonly distinct = new Set<number>()
   readonly findings: Finding[] = []
   /** What could be expected of the last state: mostly the same as of the next one. */
   #known: { readonly ledger: AppendLedger; readonly markCount: number; readonly expectation: Expectation } | null = null
   readonly #scene: Scene
   readonly #options: StoreOptions
-  /** What was read behind a recovery, by the content that it left. */
-  readonly #recovered = new WeakMap<AppendLedger, Map<string, ReadonlyMap<number, Place>>>()
+  readonly #recoveries = new WeakMap<AppendLedger, Recoveries<Shown>>()
 
   constructor(scene: Scene) {
     this.#scene = scene
@@ -95,8 +97,8 @@ export class Exploration {
       await this.#guarded(seed, here, () => this.#check(state, stage.ledger))
       this.states++
       if (path.length > 0) this.recoveryStates++
-      this.contents.add(state.hash)
-      if (this.contents.size >= wanted || this.findings.length >= MOST_FINDINGS) return
+      this.distinct.add(state.classHash)
+      if (this.distinct.size >= wanted || this.findings.length >= MOST_FINDINGS) return
     }
   }
 
@@ -130,23 +132,22 @@ export class Exploration {
     return this.#replay(seed, await this.#recoverRecorded(seed, stage, state, here), OF_RECOVERY, path, depth + 1)
   }
 
-  /** The same disk opens in the same way: what a recovery makes of it is read once, and judged each time. */
   async #check(state: CrashState, ledger: AppendLedger): Promise<void> {
-    const { disk } = state
-    const store = await this.#open(disk)
-    const digest = digestOf(disk.snapshot())
-    const known = this.#recoveredWith(ledger)
-    const shown = known.get(digest) ?? (await readAppends(store, ledger))
+    const shown = await this.#recoveriesOf(ledger).shownAfter(state, {
+      open: disk => this.#open(disk),
+      read: store => readAppends(store, ledger),
+      goOn: (disk, memory) => this.#goOn(disk, memory),
+      isSame: (one, other) => JSON.stringify([...one]) === JSON.stringify([...other]),
+    })
     judgeAppends(shown, ledger, this.#expectation(state, ledger))
-    if (known.has(digest)) return
-    known.set(digest, shown)
-    await store.close()
-    await this.#checkRecovered(disk, disk.snapshot())
   }
 
-  #recoveredWith(ledger: AppendLedger): Map<string, ReadonlyMap<number, Place>> {
-    const known = this.#recovered.get(ledger) ?? new Map<string, ReadonlyMap<number, Place>>()
-    this.#recovered.set(ledger, known)
+  #recoveriesOf(ledger: AppendLedger): Recoveries<Shown> {
+    let known = this.#recoveries.get(ledger)
+    if (known === undefined) {
+      known = new Recoveries(this.#options.chunkSizeBytes ?? 0, 'scenes')
+      this.#recoveries.set(ledger, known)
+    }
     return known
   }
 
@@ -159,45 +160,38 @@ export class Exploration {
   }
 
   /** I9: opening again changes nothing; I5 and I11: appends go on where the log ended, and nowhere else. */
-  async #checkRecovered(disk: MemoryDisk, content: DiskContent): Promise<void> {
+  async #goOn(disk: Disk, memory: MemoryDisk): Promise<void> {
+    const content = memory.snapshot()
     const second = await this.#open(disk)
     const { recovery } = second
     if (!recovery.clean) throw new Violation(`I9: after a close the store is not clean: ${JSON.stringify(recovery)}`)
-    await second.close()
-    compareContents(disk.snapshot(), content)
+    compareContents(memory.snapshot(), content)
 
-    const third = await this.#open(disk)
-    const head = await third.head('orders')
+    const head = await second.head('orders')
     const event = { type: 'after', data: Buffer.from('all is well') }
-    const wrong: unknown = await third.append('orders', event, { expectedRevision: (head ?? -1) + 1 }).catch(error => error)
+    const wrong: unknown = await second.append('orders', event, { expectedRevision: (head ?? -1) + 1 }).catch(error => error)
     if (!(wrong instanceof WrongExpectedRevisionError))
       throw new Violation(`I5: a wrong expected revision led to ${String(wrong)}`)
-    const ack = await third.append('orders', event, { expectedRevision: head ?? 'no_stream' })
+    const ack = await second.append('orders', event, { expectedRevision: head ?? 'no_stream' })
     if (ack.firstRevision !== (head ?? -1) + 1) throw new Violation(`I5: revision ${ack.firstRevision} behind ${head}`)
-    for await (const last of third.readAll({ direction: 'backwards', maxCount: 1 })) {
+    for await (const last of second.readAll({ direction: 'backwards', maxCount: 1 })) {
       if (last.position !== ack.position) throw new Violation('I11: what was appended after the recovery is not read')
     }
-    await third.close()
+    await second.close()
 
-    const fourth = await this.#open(disk)
-    const found = fourth.recovery.events
+    const third = await this.#open(disk)
+    const found = third.recovery.events
     if (found !== recovery.events + 1) throw new Violation(`I11: ${found} events after an append behind ${recovery.events}`)
-    await fourth.close()
+    await third.close()
   }
 
-  async #open(disk: MemoryDisk): Promise<EventStore> {
+  async #open(disk: Disk): Promise<EventStore> {
     try {
-      return await EventStore.openOn(impatient(disk), DIRECTORY, this.#options)
+      return await EventStore.openOn(disk, DIRECTORY, this.#options)
     } catch (error) {
       throw new Violation(`I11: the store does not open: ${String((error as Error).stack)}`)
     }
   }
-}
-
-function digestOf(content: DiskContent): string {
-  const hash = createHash('sha1')
-  for (const [path, bytes] of content) hash.update(`${path}\0${bytes.length}\0`).update(bytes)
-  return hash.digest('base64')
 }
 
 function compareContents(found: DiskContent, expected: DiskContent): void {

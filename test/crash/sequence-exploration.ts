@@ -1,18 +1,22 @@
-import { createHash } from 'node:crypto'
 import { CorruptLogError, TailraceError } from '../../src/core/errors.ts'
+import type { Disk } from '../../src/disk/disk.ts'
 import { type DiskContent, MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { EventStore } from '../../src/store/event-store.ts'
+import { AskedDisk } from '../support/asked-disk.ts'
 import { CrashModel, type CrashOptions, type CrashState } from '../support/crash-states.ts'
+import type { DiskRemains } from '../support/disk-remains.ts'
 import { impatient } from '../support/impatience.ts'
 import { settle, stillClock } from '../support/manual-clock.ts'
 import { Random } from '../support/random.ts'
+import { RemainsMemo } from '../support/remains-memo.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { type CrashPath, type Finding, formatPath } from './exploration.ts'
+import { Recoveries } from './recoveries.ts'
 import { DIRECTORY, type Played, play, STORE_OPTIONS, STREAMS } from './sequence.ts'
 import { isBetween, isSame, pictureOf, type StorePicture, textOf } from './store-picture.ts'
 
 /** How many of the states are recovered on a recording disk, so that crashes of the recovery are explored, too; by depth. */
-const RECOVERED_SHARES = [1 / 150, 1 / 400]
+const RECOVERED_SHARES = [1 / 1500, 1 / 300]
 const MOST_FINDINGS = 3
 const OF_RECOVERY: CrashOptions = { exhaustiveLimit: 4, damagedPerSubset: 1, randomCount: 8, sampleLimit: 4 }
 
@@ -20,6 +24,8 @@ export interface SequenceOptions {
   readonly seed: string
   readonly sectorSize: 512 | 4096
   readonly crash: CrashOptions
+  /** Only crashes during the last operation and what follows. All others are crashes during a shorter sequence. */
+  readonly isLastOnly?: boolean
 }
 
 /** What may be there after a crash, for someone who knows these steps to be done. */
@@ -28,11 +34,6 @@ interface Expected {
   readonly done: number
   /** An earlier recovery has shown this: from then on it must stay. */
   readonly shown: StorePicture | null
-}
-
-/** What an open made of a disk, which is the same for the same disk. */
-interface Recovered {
-  readonly picture: StorePicture
 }
 
 /**
@@ -49,27 +50,34 @@ export class SequenceExploration {
   recoveredContents = 0
   readonly findings: Finding[] = []
   readonly #options: SequenceOptions
-  #contents = new Set<number>()
-  #recovered = new Map<string, Recovered>()
+  #classes = new Set<number>()
+  #recoveries: Recoveries<StorePicture>
+  #backups = new Map<string, RemainsMemo<StorePicture | null>>()
 
   constructor(options: SequenceOptions) {
     this.#options = options
+    this.#recoveries = new Recoveries(STORE_OPTIONS.chunkSizeBytes, options.seed)
   }
 
   async run(sequence: string): Promise<void> {
-    this.#contents = new Set()
-    this.#recovered = new Map()
+    this.#classes = new Set()
+    this.#recoveries = new Recoveries(STORE_OPTIONS.chunkSizeBytes, `${this.#options.seed}/${sequence}`)
+    this.#backups = new Map()
     // Most errors here are expected ones, whose stacks would cost a tenth of the time. A replay has them.
     const { stackTraceLimit } = Error
     Error.stackTraceLimit = 0
     try {
       const played = await play(sequence, this.#options.seed, this.#options.sectorSize)
-      await this.#explore(sequence, played, played.disk, [], null, this.#options.crash)
+      // Before the first operation the store was opened, and had its first append.
+      const fromMark = this.#options.isLastOnly && sequence !== '' ? sequence.length + 1 : 0
+      await this.#explore(sequence, played, played.disk, [], null, { ...this.#options.crash, fromMark })
+    } catch (error) {
+      this.findings.push({ seed: sequence, path: [], message: `without a crash: ${(error as Error).message}` })
     } finally {
       Error.stackTraceLimit = stackTraceLimit
     }
-    this.distinct += this.#contents.size
-    this.recoveredContents += this.#recovered.size
+    this.distinct += this.#classes.size
+    this.recoveredContents += this.#recoveries.leftCount
   }
 
   /** Makes the one crash that `path` names, and checks it. */
@@ -114,7 +122,7 @@ export class SequenceExploration {
       }
       this.states++
       if (path.length > 0) this.recoveryStates++
-      this.#contents.add(state.hash)
+      this.#classes.add(state.classHash)
       if (this.findings.length >= MOST_FINDINGS) return
     }
   }
@@ -123,7 +131,7 @@ export class SequenceExploration {
   async #recoverRecorded({ disk }: CrashState, expected: Expected, sectorSize: 512 | 4096): Promise<SimulatedDisk> {
     const again = new SimulatedDisk({ sectorSize, content: disk.snapshot() })
     const store = await open(impatient(again))
-    const picture = await pictureOf(store, STREAMS)
+    const picture = await pictureOf(store, STREAMS, hasErasures(expected.played))
     judge(picture, expected)
     again.mark('shown', picture)
     await settle(2)
@@ -131,37 +139,35 @@ export class SequenceExploration {
     return again
   }
 
-  async #check({ disk }: CrashState, expected: Expected): Promise<void> {
-    const store = await open(impatient(disk))
-    const content = disk.snapshot()
-    const digest = digestOf(content)
-    let recovered = this.#recovered.get(digest)
-    if (recovered === undefined) {
-      recovered = { picture: await pictureOf(store, STREAMS) }
-      judge(recovered.picture, expected)
-      this.#recovered.set(digest, recovered)
-      await this.#goOn(store, disk, recovered.picture, expected)
-    } else judge(recovered.picture, expected)
-    await checkBackups(content, expected)
+  /** What the engine makes of the state is as it must be, and so is what it makes of the backups in it. */
+  async #check(state: CrashState, expected: Expected): Promise<void> {
+    const { played } = expected
+    const read = (store: EventStore) => pictureOf(store, STREAMS, hasErasures(played))
+    const picture = await this.#recoveries.shownAfter(state, {
+      open,
+      read,
+      goOn: (disk, memory, shown) => this.#goOn(disk, memory, shown, expected),
+      isSame,
+    })
+    judge(picture, expected)
+    await this.#checkBackups(state, expected)
   }
 
   /** I7: a retry finds its first copy. I9: a second open changes nothing. I5, I11: the store goes on. */
-  async #goOn(store: EventStore, disk: MemoryDisk, picture: StorePicture, { played, done }: Expected): Promise<void> {
-    await store.close()
-    const closed = disk.snapshot()
-    const again = await open(impatient(disk))
+  async #goOn(disk: Disk, memory: MemoryDisk, picture: StorePicture, { played, done }: Expected): Promise<void> {
+    const closed = memory.snapshot()
+    const again = await open(disk)
     if (!again.recovery.clean) throw new Error(`I9: after a close the store is not clean: ${JSON.stringify(again.recovery)}`)
-    await again.close()
-    const diff = differenceOf(closed, disk.snapshot())
+    const diff = differenceOf(closed, memory.snapshot())
     if (diff !== null) throw new Error(`I9: a second open changed ${diff}`)
-    const third = await open(impatient(disk))
-    if (!isSame(await pictureOf(third, STREAMS), picture)) throw new Error('I9: a second open shows something else')
-    await this.#retry(third, played, done)
-    const head = await third.head('later')
-    const ack = await third.append('later', { type: 'later', data: new Uint8Array(1) }, { expectedRevision: 'no_stream' })
+    if (!isSame(await pictureOf(again, STREAMS, hasErasures(played)), picture))
+      throw new Error('I9: a second open shows something else')
+    await this.#retry(again, played, done)
+    const head = await again.head('later')
+    const ack = await again.append('later', { type: 'later', data: new Uint8Array(1) }, { expectedRevision: 'no_stream' })
     if (head !== null || ack.firstRevision !== 0)
       throw new Error(`I5: the first event of a stream has revision ${ack.firstRevision}`)
-    await third.close()
+    await again.close()
   }
 
   /** The last append, known to be there or not, is sent once more. */
@@ -185,6 +191,39 @@ export class SequenceExploration {
         throw new Error(`I7: sent again, the append is there ${copies.length} times, at ${copies.join(', ')}`)
     }
   }
+
+  /** A backup that was told to be there opens, and shows what was there then; one that was interrupted is no store, or whole. */
+  async #checkBackups({ remains }: CrashState, { played, done }: Expected): Promise<void> {
+    for (const [step, directory] of played.backups) {
+      if (step >= done && !remains.files.has(`${directory}/000000.chunk`)) continue
+      const picture = await this.#backupPicture(remains, directory, hasErasures(played))
+      if (picture === null) {
+        if (step < done) throw new Error(`I1: the backup ${directory} was acknowledged, and does not open`)
+        continue
+      }
+      if (!isSame(picture, played.pictures[step] as StorePicture)) {
+        throw new Error(`I1: the backup ${directory} shows something else than the store did`)
+      }
+    }
+  }
+
+  /** What a backup shows; null when it is no store. */
+  async #backupPicture(remains: DiskRemains, directory: string, isErased: boolean): Promise<StorePicture | null> {
+    const memo = this.#backups.get(directory) ?? new RemainsMemo<StorePicture | null>()
+    this.#backups.set(directory, memo)
+    const known = memo.find(remains.pathsIn(directory), remains)
+    if (known !== undefined) return known
+    const files = new Map([...remains.content].filter(([path]) => path.startsWith(`${directory}/`)))
+    const asked = new AskedDisk(new MemoryDisk(files), directory, files.keys())
+    const copy = await openBackup(asked, directory)
+    const picture = copy === null ? null : await pictureOf(copy, STREAMS, isErased)
+    memo.learn(remains.pathsIn(directory), remains, asked.asked, picture)
+    return picture
+  }
+}
+
+function hasErasures({ letters }: Played): boolean {
+  return letters.includes('e')
 }
 
 function isIdle(letter: string | undefined): boolean {
@@ -216,45 +255,22 @@ function judge(picture: StorePicture, { played: { pictures, letters }, done, sho
   throw new Error(`I1-I4: ${step} there is\n${textOf(picture)}\nneither\n${textOf(before)}\nnor\n${textOf(after)}`)
 }
 
-/** A backup that was told to be there opens, and shows what was there then; one that was interrupted is no store, or whole. */
-async function checkBackups(content: DiskContent, { played, done }: Expected): Promise<void> {
-  for (const [step, directory] of played.backups) {
-    const files = new Map([...content].filter(([path]) => path.startsWith(`${directory}/`)))
-    if (step >= done && ![...files.keys()].some(path => path.endsWith('000000.chunk'))) continue
-    const copy = await openBackup(files, directory)
-    if (copy === null) {
-      if (step < done) throw new Error(`I1: the backup ${directory} was acknowledged, and does not open`)
-      continue
-    }
-    const picture = await pictureOf(copy, STREAMS)
-    if (!isSame(picture, played.pictures[step] as StorePicture)) {
-      throw new Error(`I1: the backup ${directory} shows something else than the store did`)
-    }
-  }
-}
-
-async function openBackup(files: DiskContent, directory: string): Promise<EventStore | null> {
+async function openBackup(disk: AskedDisk, directory: string): Promise<EventStore | null> {
   try {
-    return await EventStore.openOn(impatient(new MemoryDisk(files)), directory, { ...STORE_OPTIONS, clock: stillClock })
+    return await EventStore.openOn(disk, directory, { ...STORE_OPTIONS, clock: stillClock })
   } catch (error) {
     if (error instanceof CorruptLogError) return null
     throw error
   }
 }
 
-async function open(disk: MemoryDisk | SimulatedDisk): Promise<EventStore> {
+async function open(disk: Disk): Promise<EventStore> {
   try {
     return await EventStore.openOn(disk, DIRECTORY, { ...STORE_OPTIONS, clock: stillClock })
   } catch (error) {
     const what = error instanceof TailraceError ? `${error.code}: ${error.message}` : String((error as Error)?.stack)
     throw new Error(`I11: the store does not open: ${what}`)
   }
-}
-
-function digestOf(content: DiskContent): string {
-  const hash = createHash('sha1')
-  for (const [path, bytes] of content) hash.update(`${path}\0${bytes.length}\0`).update(bytes)
-  return hash.digest('base64')
 }
 
 function differenceOf(one: DiskContent, other: DiskContent): string | null {

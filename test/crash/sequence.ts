@@ -108,7 +108,7 @@ class Player {
     await work()
     this.#retries[index] = this.#retry
     this.#disk.mark('step')
-    this.#pictures.push(await pictureOf(this.#store, STREAMS))
+    this.#pictures.push(await pictureOf(this.#store, STREAMS, this.#sequence.includes('e')))
   }
 
   async #open(): Promise<void> {

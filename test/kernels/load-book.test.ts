@@ -56,6 +56,16 @@ describe('the book of a load finds nothing', () => {
       expect(await findingsIn(made)).toEqual([])
     }
   })
+
+  test('in a stream that someone set out to delete twice, and the first time did', async () => {
+    const made = await scene()
+    await made.store.delete(`${DOOMED}0`)
+    const certainCount = made.told.length
+    made.told.push(`~ delete ${DOOMED}0 1`, `- delete ${DOOMED}0 1`)
+    await append(made, `${DOOMED}0`, 1)
+    made.told.push(`~ delete ${DOOMED}0 2`)
+    expect(await findingsIn(made, certainCount)).toEqual([])
+  })
 })
 
 const DAMAGES: readonly [string, string, (made: Scene) => unknown][] = [

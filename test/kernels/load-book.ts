@@ -16,8 +16,8 @@ class StreamBook {
   readonly known: (Known | undefined)[] = []
   /** Events below it are deleted: that was told. */
   truncatedBefore = 0
-  /** Events below it may be deleted: someone set out to. */
-  maybeTruncatedBefore = 0
+  /** Events below one of these may be deleted: someone set out to, perhaps more than once since the last look. */
+  readonly maybeTruncatedBefore = new Set<number>()
   fades: 'no' | 'maybe' | 'yes' = 'no'
   isEntombed: 'no' | 'maybe' | 'yes' = 'no'
 }
@@ -86,7 +86,7 @@ export class LoadBook {
   #changed(what: string, stream: string, value: number, isTold: boolean): void {
     const book = this.#bookOf(stream)
     if (what === 'delete') {
-      book.maybeTruncatedBefore = Math.max(book.maybeTruncatedBefore, value)
+      book.maybeTruncatedBefore.add(value)
       if (isTold) book.truncatedBefore = Math.max(book.truncatedBefore, value)
     } else if (what === 'fade') book.fades = isTold || book.fades === 'yes' ? 'yes' : 'maybe'
     else book.isEntombed = isTold || book.isEntombed === 'yes' ? 'yes' : 'maybe'
@@ -186,11 +186,12 @@ export class LoadBook {
 
   #decideTruncation(stream: string, book: StreamBook, first: number, length: number): void {
     const { truncatedBefore, maybeTruncatedBefore } = book
-    if (first !== Math.min(truncatedBefore, length) && first !== Math.min(maybeTruncatedBefore, length)) {
-      this.#fail(`I1: ${stream} begins at ${first}, not at ${truncatedBefore} or ${maybeTruncatedBefore}`)
+    const possible = [truncatedBefore, ...[...maybeTruncatedBefore].filter(revision => revision > truncatedBefore)]
+    if (!possible.some(revision => first === Math.min(revision, length))) {
+      this.#fail(`I1: ${stream} begins at ${first}, not at ${possible.join(' or ')}`)
     }
-    if (first >= maybeTruncatedBefore) book.truncatedBefore = maybeTruncatedBefore
-    book.maybeTruncatedBefore = book.truncatedBefore
+    book.truncatedBefore = Math.max(truncatedBefore, ...possible.filter(revision => revision <= first))
+    maybeTruncatedBefore.clear()
   }
 
   #compare(stream: string, revision: number, known: Known | undefined, found: Known | undefined): void {

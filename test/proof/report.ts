@@ -65,7 +65,7 @@ function inline(text: string): string {
   return text.replaceAll('\n', ' ').replaceAll('|', '\\|')
 }
 
-function durationOf(seconds: number): string {
+export function durationOf(seconds: number): string {
   if (seconds < 120) return `${seconds.toFixed(1)} s`
   return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`
 }

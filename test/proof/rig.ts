@@ -6,8 +6,11 @@ export interface Rig {
   readonly about: string
   /** Why this machine cannot run it, in one line; null when it can. */
   unavailable(): Promise<string | null>
-  run(options: RigOptions, progress: (line: string) => void): Promise<RigReport>
+  run(options: RigOptions, progress: Progress): Promise<RigReport>
 }
+
+/** Tells how it goes; `share`: how much of it is done, from 0 to 1. */
+export type Progress = (line: string, share?: number) => void
 
 export interface RigOptions {
   /** A few minutes for all rigs together, instead of as long as it takes. */

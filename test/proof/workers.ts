@@ -19,30 +19,38 @@ export interface WorkerOptions<Result> {
 export type WorkerMessage = { readonly said: string } | { readonly result: unknown } | { readonly error: string }
 
 /**
- * Works through the jobs in processes of their own, as many at a time as there are processors, in the order of the list.
+ * Works through the jobs in processes of their own, as many at a time as there are processors, in their order. A generator is asked
+ * for the next job when somebody is free to do it.
  * @param module URL of a module that exports `work`.
  * @returns the results, in the order of the jobs.
  */
 export async function workThrough<Job, Result>(
   module: string,
-  jobs: readonly Job[],
+  jobs: Iterable<Job>,
   { count = availableParallelism(), said = () => {}, done = () => {} }: WorkerOptions<Result> = {},
 ): Promise<Result[]> {
   const results: Result[] = []
-  let next = 0
+  const waiting = jobs[Symbol.iterator]()
+  let taken = 0
+  const take = () => {
+    const { done: isEnd, value } = waiting.next()
+    return isEnd ? null : { index: taken++, value }
+  }
   const worker = async () => {
+    let job = take()
+    if (job === null) return
     const child = start(module)
     try {
-      for (let index = next++; index < jobs.length; index = next++) {
-        const result = await ask<Result>(child, jobs[index], said)
-        results[index] = result
+      for (; job !== null; job = take()) {
+        const result = await ask<Result>(child, job.value, said)
+        results[job.index] = result
         done(result)
       }
     } finally {
       await end(child)
     }
   }
-  await Promise.all(Array.from({ length: Math.min(count, jobs.length) }, worker))
+  await Promise.all(Array.from({ length: count }, worker))
   return results
 }
 

@@ -1,20 +1,25 @@
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
-import { CrashingDisk, type Remains } from './crashing-disk.ts'
-import { mix } from './hashed-image.ts'
+import { CrashingDisk } from './crashing-disk.ts'
+import type { DiskRemains } from './disk-remains.ts'
+import type { Fate } from './file-changes.ts'
+import { joinLanes, mix } from './hashed-image.ts'
 import type { LogEntry, Mark, Recording } from './operation-log.ts'
-import { type Change, type Fate, fatesOf } from './pending-changes.ts'
+import { type Change, fatesOf } from './pending-changes.ts'
 import { Random } from './random.ts'
 
 /** One thing that a crash could have left behind. */
 export interface CrashState {
-  /** A disk of its own: what a recovery does to it is seen by nobody else. */
+  /** A disk of its own: what a recovery does to it is seen by nobody else. Made when it is first asked for. */
   readonly disk: MemoryDisk
+  readonly remains: DiskRemains
   /** Index of the log entry before which the crash happened; the log's length for a crash after the last one. */
   readonly point: number
   /** Number of the state within its point. `model.replay(point, ordinal)` gives this state again. */
   readonly ordinal: number
   /** 53 bits; equal for equal content of the whole disk. */
   readonly hash: number
+  /** 53 bits; equal when every sector of the disk is of the same class: old, new, zeros or garbage. */
+  readonly classHash: number
   /** The marks before the crash. */
   readonly marks: readonly Mark[]
   /** What became of each change that was not durable, for people. */
@@ -31,9 +36,11 @@ export interface CrashOptions {
   readonly randomCount?: number
   /** Beyond it, at most so many prefixes, so many changes alone, and so many missing alone. */
   readonly sampleLimit?: number
+  /** Only crashes behind so many marks. */
+  readonly fromMark?: number
 }
 
-const DEFAULTS = { seed: 1, exhaustiveLimit: 6, damagedPerSubset: 2, randomCount: 48, sampleLimit: 24 } as const
+const DEFAULTS = { seed: 1, exhaustiveLimit: 6, damagedPerSubset: 2, randomCount: 48, sampleLimit: 24, fromMark: 0 } as const
 
 /**
  * Every state that a crash can leave behind, for a crash before each entry of a log: so also in the middle of each operation,
@@ -70,7 +77,7 @@ export class CrashModel {
         if (this.#given.has(key)) continue
         this.#given.add(key)
         this.counts.given++
-        yield this.#state(point, ordinal, changes, remains, marks)
+        yield this.#state({ point, ordinal, changes, remains, marks, hash })
       }
     }
   }
@@ -80,7 +87,9 @@ export class CrashModel {
     for (const at of this.#points()) {
       if (at.point !== point) continue
       for (const { ordinal: reached, changes } of this.#choices(point, at.crashing)) {
-        if (reached === ordinal) return this.#state(point, ordinal, changes, at.crashing.afterCrash(this.#damageSeed), at.marks)
+        if (reached !== ordinal) continue
+        const remains = at.crashing.afterCrash(this.#damageSeed)
+        return this.#state({ point, ordinal, changes, remains, marks: at.marks, hash: hashOf(remains, 0) })
       }
     }
     throw new RangeError(`no crash state ${ordinal} at point ${point}`)
@@ -98,7 +107,7 @@ export class CrashModel {
     let changed = true
     for (let point = 0; point <= log.length; point++) {
       const entry = log[point]
-      if (changed && entry?.kind !== 'mark') {
+      if (changed && entry?.kind !== 'mark' && marks.length >= this.#options.fromMark) {
         yield { point, crashing, marks: marks.slice() }
         changed = false
       }
@@ -119,28 +128,58 @@ export class CrashModel {
     }
   }
 
-  #state(point: number, ordinal: number, changes: readonly Change[], remains: Remains, marks: readonly Mark[]): CrashState {
+  #state({ point, ordinal, changes, remains, marks, hash }: MadeState): CrashState {
     const { log } = this.#recording
-    // The fates are overwritten by the next state.
+    // They are overwritten by the next state.
     const fates = changes.map(change => change.fate)
-    const describe = () =>
-      [
-        `crash before ${nameOf(log, point)}:`,
-        ...changes.map((change, index) => `  ${describeChange(log, change)}: ${fates[index]}`),
-      ].join('\n')
-    return { disk: new MemoryDisk(remains.content), point, ordinal, hash: hashOf(remains, 0), marks, describe }
+    let disk: MemoryDisk | null = null
+    return {
+      get disk() {
+        disk ??= new MemoryDisk(remains.content)
+        return disk
+      },
+      remains,
+      point,
+      ordinal,
+      hash,
+      classHash: remains.classHash,
+      marks,
+      describe: () =>
+        [
+          `crash before ${nameOf(log, point)}:`,
+          ...changes.map((change, index) => `  ${describeChange(log, change)}: ${fates[index]}`),
+        ].join('\n'),
+    }
   }
 }
 
 /** The disk after a power cut at the end of the recording: 'none' of what was not durable is there, 'all' of it, or some. */
 export function powerCut(recording: Recording, kept: 'none' | 'all' | Random = 'none'): MemoryDisk {
-  const crashing = new CrashingDisk(recording)
-  for (let index = 0; index < recording.log.length; index++) crashing.advance(index)
+  const crashing = atTheEnd(recording)
   for (const change of crashing.changes()) {
     if (kept instanceof Random) change.fate = kept.pick(['lost', 'kept', kept.pick(fatesOf(change))])
     else change.fate = kept === 'all' ? 'kept' : 'lost'
   }
   return new MemoryDisk(crashing.afterCrash(kept instanceof Random ? kept.seed : '').content)
+}
+
+const ends = new WeakMap<Recording, { readonly crashing: CrashingDisk; done: number }>()
+
+/** The recording up to its end, which later calls go on from. */
+function atTheEnd(recording: Recording): CrashingDisk {
+  const end = ends.get(recording) ?? { crashing: new CrashingDisk(recording), done: 0 }
+  ends.set(recording, end)
+  for (; end.done < recording.log.length; end.done++) end.crashing.advance(end.done)
+  return end.crashing
+}
+
+interface MadeState {
+  readonly point: number
+  readonly ordinal: number
+  readonly changes: readonly Change[]
+  readonly remains: DiskRemains
+  readonly marks: readonly Mark[]
+  readonly hash: number
 }
 
 type Fates = (index: number) => Fate
@@ -192,8 +231,8 @@ function sample(count: number, limit: number, random: Random): number[] {
   return [...all.slice(0, third), ...between, ...all.slice(count - third)]
 }
 
-function hashOf({ laneA, laneB }: Remains, marks: number): number {
-  return (mix(laneA, marks) >>> 0) * 0x20_0000 + (mix(laneB, ~marks) >>> 11)
+function hashOf({ laneA, laneB }: DiskRemains, marks: number): number {
+  return joinLanes(mix(laneA, marks), mix(laneB, ~marks))
 }
 
 function nameOf(log: readonly LogEntry[], index: number): string {
@@ -208,10 +247,10 @@ function describeChange(log: readonly LogEntry[], change: Change): string {
     case 'name':
       return `${operation} ${[change.dropped, change.put?.path].filter(path => path != null).join(' -> ')}`
     case 'piece':
-      return `${operation} ${change.file.path} ${change.start}..${change.start + change.bytes.length}`
+      return `${operation} ${change.path} ${change.start}..${change.start + change.bytes.length}`
     case 'growth':
-      return `${operation} ${change.file.path} size ${change.from} -> ${change.size}`
+      return `${operation} ${change.path} size ${change.from} -> ${change.size}`
     case 'truncation':
-      return `${operation} ${change.file.path} size -> ${change.size}`
+      return `${operation} ${change.path} size -> ${change.size}`
   }
 }

@@ -1,19 +1,11 @@
 import { parentOf } from '../../src/disk/memory-disk.ts'
-import { type HashedImage, mix } from './hashed-image.ts'
+import { DiskRemains, type Layout } from './disk-remains.ts'
+import { mix } from './hashed-image.ts'
 import { filesOf, type LogEntry, type Recording } from './operation-log.ts'
 import { type Change, CrashingFile, type NameChange } from './pending-changes.ts'
 
 type NameOperation = Extract<LogEntry, { kind: 'create' | 'rename' | 'remove' | 'makeDirectory' }>
 type Node = CrashingFile | 'directory'
-
-/** What a crash left. */
-export interface Remains {
-  /** As DiskContent: a path that ends with '/' is an empty directory. */
-  readonly content: Map<string, Uint8Array>
-  /** Equal for equal content, two lanes. */
-  readonly laneA: number
-  readonly laneB: number
-}
 
 /**
  * A disk as a crash would find it, moved on entry by entry through an operation log: what is durable, and which changes are not.
@@ -30,6 +22,8 @@ export class CrashingDisk {
   /** For each sync in flight, the operations that had settled when it was called. */
   readonly #covered = new Map<number, ReadonlySet<number>>()
   readonly #log: readonly LogEntry[]
+  /** By the fates of the changes of names as they are. */
+  readonly #layouts = new Map<string, Layout<CrashingFile>>()
 
   constructor(recording: Recording) {
     this.#log = recording.log
@@ -46,6 +40,7 @@ export class CrashingDisk {
   /** Goes on by one entry. Returns whether a crash after it can leave something, or break a promise, that one before it can't. */
   advance(index: number): boolean {
     const entry = this.#log[index] as LogEntry
+    this.#layouts.clear()
     switch (entry.kind) {
       case 'mark':
         return true
@@ -85,10 +80,22 @@ export class CrashingDisk {
   }
 
   /** The disk after a crash in which each change met its fate. `seed` decides what damage looks like. */
-  afterCrash(seed: string): Remains {
+  afterCrash(seed: string): DiskRemains {
+    let kept = ''
+    for (const { fate } of this.#nameChanges) kept += fate === 'kept' ? '1' : '0'
+    let layout = this.#layouts.get(kept)
+    if (layout === undefined) {
+      layout = this.#layout()
+      this.#layouts.set(kept, layout)
+    }
+    return DiskRemains.of(layout, file => file.afterCrash(seed))
+  }
+
+  /** Which names there are. */
+  #layout(): Layout<CrashingFile> {
     const names = new Map(this.#names)
     for (const change of this.#nameChanges) if (change.fate === 'kept') apply(change, names)
-    const content = new Map<string, Uint8Array>()
+    const found = new Map<string, CrashingFile | null>()
     let [laneA, laneB] = [0, 0]
     // Shorter paths first: what is in a directory that was lost is lost with it.
     for (const [path, node] of [...names].sort(([one], [other]) => one.length - other.length)) {
@@ -97,14 +104,14 @@ export class CrashingDisk {
         names.delete(path)
         continue
       }
-      content.delete(`${parent}/`)
-      const image: HashedImage | null = node === 'directory' ? null : node.afterCrash(seed)
-      content.set(image === null ? `${path}/` : path, image?.bytes ?? NOTHING)
-      const name = hashOf(path)
-      laneA = (laneA + mix(image === null ? 1 : mix(image.laneA, image.size), name)) | 0
-      laneB = (laneB + mix(image === null ? 2 : mix(image.laneB, ~image.size), ~name)) | 0
+      found.delete(`${parent}/`)
+      found.set(node === 'directory' ? `${path}/` : path, node === 'directory' ? null : node)
+      if (node !== 'directory') continue
+      laneA = (laneA + mix(1, hashOf(path))) | 0
+      laneB = (laneB + mix(2, ~hashOf(path))) | 0
     }
-    return { content, laneA, laneB }
+    const places = [...found].map(([path, file]) => ({ path, hash: hashOf(path), file }))
+    return { places, laneA, laneB }
   }
 
   #file(inode: number): CrashingFile {
@@ -219,7 +226,6 @@ export class CrashingDisk {
   }
 }
 
-const NOTHING = new Uint8Array(0)
 const hashes = new Map<string, number>()
 
 function apply({ dropped, put }: NameChange, names: Map<string, Node>): void {

@@ -32,6 +32,13 @@ export class HashedImage {
     return image
   }
 
+  /** The words of a range of the file, as a copy; zeros where it has none. */
+  copyWords(first: number, end: number): Uint32Array {
+    const words = new Uint32Array(end - first)
+    words.set(this.#words.subarray(first, end))
+    return words
+  }
+
   /** The content, without a copy. */
   get bytes(): Uint8Array {
     return this.#bytes.subarray(0, this.size)
@@ -63,21 +70,25 @@ export class HashedImage {
   }
 
   #count(from: number, to: number, sign: 1 | -1): void {
-    const words = this.#words
-    const end = (to + 3) >>> 2
-    let laneA = this.laneA
-    let laneB = this.laneB
-    for (let index = from >>> 2; index < end; index++) {
-      const word = words[index] as number
-      if (word === 0) continue
-      laneA += sign * mix(word, Math.imul(index + 1, 0x9e3779b1))
-      laneB += sign * mix(word, Math.imul(index + 1, 0x7feb352d) ^ 0x5bd1e995)
-      laneA |= 0
-      laneB |= 0
-    }
-    this.laneA = laneA
-    this.laneB = laneB
+    const first = from >>> 2
+    const [laneA, laneB] = hashWords(this.#words.subarray(first, (to + 3) >>> 2), first)
+    this.laneA = (this.laneA + sign * laneA) | 0
+    this.laneB = (this.laneB + sign * laneB) | 0
   }
+}
+
+/** The two lanes of words that stand at `first` and behind, as a part of their file's hash: those of the parts add up. */
+export function hashWords(words: Uint32Array, first: number): [laneA: number, laneB: number] {
+  let laneA = 0
+  let laneB = 0
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index] as number
+    if (word === 0) continue
+    const place = first + index + 1
+    laneA = (laneA + mix(word, Math.imul(place, 0x9e3779b1))) | 0
+    laneB = (laneB + mix(word, Math.imul(place, 0x7feb352d) ^ 0x5bd1e995)) | 0
+  }
+  return [laneA, laneB]
 }
 
 /** A 32-bit mix of two numbers. */
@@ -85,4 +96,9 @@ export function mix(value: number, salt: number): number {
   let mixed = Math.imul(value ^ salt, 0x85ebca6b)
   mixed = Math.imul(mixed ^ (mixed >>> 15) ^ salt, 0xc2b2ae35)
   return mixed ^ (mixed >>> 13)
+}
+
+/** 53 bits of two lanes. */
+export function joinLanes(laneA: number, laneB: number): number {
+  return (laneA >>> 0) * 0x20_0000 + (laneB >>> 11)
 }

@@ -1,41 +1,7 @@
+import { endOf, type Fate, type FileChange, type PendingChange, type Piece } from './file-changes.ts'
+import { FileOutcomes } from './file-outcomes.ts'
+import type { FileRemains } from './file-remains.ts'
 import { HashedImage } from './hashed-image.ts'
-import { Random } from './random.ts'
-
-/** What a crash makes of a change that was not durable. Only bytes can be damaged; a growth can stop half-way ('torn'). */
-export type Fate = 'lost' | 'kept' | 'zeros' | 'garbage' | 'torn'
-
-interface PendingChange {
-  /** Index of the operation's entry in the log. */
-  readonly operation: number
-  /** The operation has returned: a sync that is called now covers it. */
-  settled: boolean
-  /** A sync failed over it. The kernel thinks it clean: no later sync makes it durable, though readers see it ("fsyncgate"). */
-  forgotten: boolean
-  /** In the crash state that is being built. */
-  fate: Fate
-}
-
-/** The part of a write within one sector. */
-export interface Piece extends PendingChange {
-  readonly kind: 'piece'
-  readonly file: CrashingFile
-  readonly start: number
-  readonly bytes: Uint8Array
-}
-
-/** A write went past the end of the file. */
-export interface Growth extends PendingChange {
-  readonly kind: 'growth'
-  readonly file: CrashingFile
-  readonly from: number
-  readonly size: number
-}
-
-export interface Truncation extends PendingChange {
-  readonly kind: 'truncation'
-  readonly file: CrashingFile
-  readonly size: number
-}
 
 /** A name that appears, disappears, or both at once (a rename). */
 export interface NameChange extends PendingChange {
@@ -45,7 +11,6 @@ export interface NameChange extends PendingChange {
   readonly put: { readonly path: string; readonly node: CrashingFile | 'directory' } | null
 }
 
-export type FileChange = Piece | Growth | Truncation
 export type Change = FileChange | NameChange
 
 const FATES: Record<Change['kind'], readonly Fate[]> = {
@@ -60,8 +25,6 @@ export function fatesOf(change: Change): readonly Fate[] {
   return FATES[change.kind]
 }
 
-const fresh = { settled: false, forgotten: false, fate: 'lost' } as const
-
 /**
  * One file as a crash would find it: what is durable, and the changes that are not, in the order in which they reached the
  * file. After a crash each change is there or not, alone; bytes that are not covered by a lost or damaged change are intact
@@ -69,8 +32,10 @@ const fresh = { settled: false, forgotten: false, fate: 'lost' } as const
  */
 export class CrashingFile {
   /** Never changed in place: crash states share its bytes. */
-  durable: HashedImage
-  changes: FileChange[] = []
+  #durable: HashedImage
+  #changes: FileChange[] = []
+  /** Of the durable bytes and changes as they are. */
+  #outcomes: FileOutcomes | null = null
   readonly path: string
   readonly inode: number
   readonly #sectorSize: number
@@ -78,41 +43,53 @@ export class CrashingFile {
   constructor(path: string, inode: number, bytes: Uint8Array, sectorSize: number) {
     this.path = path
     this.inode = inode
-    this.durable = HashedImage.of(bytes)
+    this.#durable = HashedImage.of(bytes)
     this.#sectorSize = sectorSize
   }
 
+  /** In the order in which they reached the file. */
+  get changes(): readonly FileChange[] {
+    return this.#changes
+  }
+
   write(operation: number, bytes: Uint8Array, offset: number): void {
+    const { path } = this
     const end = offset + bytes.length
-    const size = this.#liveSize()
-    if (end > size) this.changes.push({ ...fresh, kind: 'growth', file: this, operation, from: size, size: end })
+    const from = this.#liveSize()
+    this.#outcomes = null
+    if (end > from)
+      this.#changes.push({ kind: 'growth', path, operation, from, size: end, settled: false, forgotten: false, fate: 'lost' })
     for (let start = offset; start < end; ) {
       const next = Math.min(end, start - (start % this.#sectorSize) + this.#sectorSize)
       const part = bytes.subarray(start - offset, next - offset)
-      this.changes.push({ ...fresh, kind: 'piece', file: this, operation, start, bytes: part })
+      // Spelled out: a large write has hundreds of them.
+      this.#changes.push({ kind: 'piece', path, operation, start, bytes: part, settled: false, forgotten: false, fate: 'lost' })
       start = next
     }
   }
 
   truncate(operation: number, size: number): void {
-    this.changes.push({ ...fresh, kind: 'truncation', file: this, operation, size })
+    this.#outcomes = null
+    this.#changes.push({ kind: 'truncation', path: this.path, operation, size, settled: false, forgotten: false, fate: 'lost' })
   }
 
   /** The operation has returned. Changes reach the file in the order in which they settle. */
   settle(operation: number): void {
-    const settled = this.changes.filter(change => change.operation === operation)
+    const settled = this.#changes.filter(change => change.operation === operation)
     for (const change of settled) change.settled = true
-    this.changes = [...this.changes.filter(change => change.operation !== operation), ...settled]
+    this.#outcomes = null
+    this.#changes = [...this.#changes.filter(change => change.operation !== operation), ...settled]
   }
 
   /** The operation failed without a trace. */
   drop(operation: number): void {
-    this.changes = this.changes.filter(change => change.operation !== operation)
+    this.#outcomes = null
+    this.#changes = this.#changes.filter(change => change.operation !== operation)
   }
 
   /** The operations that a datasync covers when it is called now. */
   settledOperations(): Set<number> {
-    return new Set(this.changes.filter(change => change.settled).map(change => change.operation))
+    return new Set(this.#changes.filter(change => change.settled).map(change => change.operation))
   }
 
   /** A datasync returned, or a writeDurably: what these operations did, and was not forgotten, is durable from now on. */
@@ -122,22 +99,22 @@ export class CrashingFile {
 
   /** A writeDurably returned. If the file was cut before, the new size is proven with it: the size of a file is one field. */
   proveOwn(operation: number): void {
-    const cuts = this.changes.filter(change => change.kind === 'truncation' && change.settled)
-    const sizes = this.changes.slice(0, this.changes.lastIndexOf(cuts[cuts.length - 1] as FileChange) + 1)
+    const cuts = this.#changes.filter(change => change.kind === 'truncation' && change.settled)
+    const sizes = this.#changes.slice(0, this.#changes.lastIndexOf(cuts[cuts.length - 1] as FileChange) + 1)
     this.#prove(change => change.operation === operation || (change.kind !== 'piece' && change.settled && sizes.includes(change)))
   }
 
   /** A sync over these operations failed. Truncations stay pending: they go through the file system's journal, not the page cache. */
   forget(operations: ReadonlySet<number>): void {
-    for (const change of this.changes) {
+    for (const change of this.#changes) {
       if (operations.has(change.operation) && change.kind !== 'truncation') change.forgotten = true
     }
   }
 
   #prove(isProven: (change: FileChange) => boolean): void {
-    const image = this.durable.copy(this.#reach())
+    const image = this.#durable.copy(this.#reach())
     let rest: FileChange[] = []
-    for (const change of this.changes) {
+    for (const change of this.#changes) {
       if (change.forgotten || !isProven(change)) {
         rest.push(change)
         continue
@@ -156,71 +133,34 @@ export class CrashingFile {
         rest = rest.filter(earlier => earlier.kind !== 'growth' || earlier.size > change.size)
       }
     }
-    this.durable = image.seal()
-    this.changes = rest
+    this.#outcomes = null
+    this.#durable = image.seal()
+    this.#changes = rest
   }
 
-  /** The file after a crash in which each change met its fate. */
-  afterCrash(seed: string): HashedImage {
-    if (this.changes.every(change => change.fate === 'lost')) return this.durable
-    const image = this.durable.copy(this.#reach())
-    for (const change of this.changes) {
-      if (change.fate === 'lost') continue
-      if (change.kind === 'piece') {
-        image.put(this.#damaged(change, image, seed), change.start)
-      } else if (change.kind === 'growth') {
-        image.size = Math.max(image.size, change.fate === 'torn' ? this.#halfWay(change, seed) : change.size)
-      } else {
-        image.zeroFrom(change.size)
-        image.size = change.size
-      }
+  /** The file after a crash in which each change met its fate. `seed` decides what damage looks like. */
+  afterCrash(seed: string): FileRemains {
+    if (this.#outcomes === null || this.#outcomes.seed !== seed) {
+      this.#outcomes = new FileOutcomes(this.#durable, this.#changes, this.#sectorSize, seed)
     }
-    return image.seal()
+    return this.#outcomes.remains()
   }
 
   /** Where the file ends if all changes are kept, or later. */
   #reach(): number {
-    let reach = this.durable.size
-    for (const change of this.changes) reach = Math.max(reach, endOf(change))
+    let reach = this.#durable.size
+    for (const change of this.#changes) reach = Math.max(reach, endOf(change))
     return reach
   }
 
   #liveSize(): number {
-    let size = this.durable.size
-    for (const change of this.changes) {
+    let size = this.#durable.size
+    for (const change of this.#changes) {
       if (change.kind === 'growth') size = Math.max(size, change.size)
       else if (change.kind === 'truncation') size = change.size
     }
     return size
   }
-
-  /** The same damage each time the same piece meets the same fate, so that equal states count once. */
-  #damaged(piece: Piece, image: HashedImage, seed: string): Uint8Array {
-    const { bytes, start, fate } = piece
-    if (fate === 'kept') return bytes
-    const random = new Random(`${seed}/${piece.operation}/${start}/${fate}`)
-    const noise = fate === 'garbage' ? random.bytes(bytes.length) : new Uint8Array(bytes.length)
-    const cut = 1 + random.int(Math.max(1, bytes.length - 1))
-    const headIsNew = random.chance(0.5)
-    for (let index = 0; index < bytes.length; index++) {
-      const offset = start + index
-      const isRewrite = offset < this.durable.size && this.durable.at(offset) === bytes[index]
-      if (isRewrite) noise[index] = image.at(offset)
-      else if (fate === 'torn') noise[index] = index < cut === headIsNew ? (bytes[index] as number) : image.at(offset)
-    }
-    return noise
-  }
-
-  #halfWay({ from, size, operation }: Growth, seed: string): number {
-    const sectors = Math.ceil(size / this.#sectorSize) - Math.floor(from / this.#sectorSize)
-    const sector = Math.floor(from / this.#sectorSize) + new Random(`${seed}/${operation}/growth`).int(sectors)
-    return Math.max(from, sector * this.#sectorSize)
-  }
-}
-
-/** Where the change ends. */
-function endOf(change: FileChange): number {
-  return change.kind === 'piece' ? change.start + change.bytes.length : change.size
 }
 
 /** What remains of an earlier change when [from, to) is settled otherwise. */

@@ -11,8 +11,7 @@ const WORK = new URL('crashes-work.ts', import.meta.url).href
 /** Distinct states that are wanted. */
 const QUICK_STATES = 500_000
 const FULL_STATES = 20_000_000
-const SEQUENCES_OF_A_JOB = 6
-const RUNS_OF_A_JOB = 4
+const SEQUENCES_OF_A_JOB = 4
 
 export const crashesRig: Rig = {
   name: 'crashes',
@@ -22,49 +21,73 @@ export const crashesRig: Rig = {
 
   async run({ isQuick, seed }, progress): Promise<RigReport> {
     const wanted = isQuick ? QUICK_STATES : FULL_STATES
-    const counts: CrashCounts[] = []
     let distinct = 0
+    let isBroken = false
     const startedMs = performance.now()
     let saidMs = startedMs
-    for (const jobs of rounds(isQuick, String(seed))) {
-      await workThrough<CrashJob, CrashCounts>(WORK, jobs, {
-        done(result) {
-          counts.push(result)
-          distinct += result.distinct
-          const nowMs = performance.now()
-          if (nowMs - saidMs < 5000) return
-          saidMs = nowMs
-          const rate = Math.round(distinct / ((nowMs - startedMs) / 1000))
-          progress(`${distinct.toLocaleString('en')} distinct states, ${rate.toLocaleString('en')} a second: ${result.name}`)
-        },
-      })
-      const isBroken = counts.some(({ failures }) => failures.length > 0)
-      if (isBroken || distinct >= wanted) break
-    }
+    const jobs = jobsFor(isQuick, String(seed), () => isBroken || distinct >= wanted)
+    const counts = await workThrough<CrashJob, CrashCounts>(WORK, jobs, {
+      done(result) {
+        distinct += result.distinct
+        isBroken ||= result.failures.length > 0
+        const nowMs = performance.now()
+        if (nowMs - saidMs < (isQuick ? 5000 : 30_000)) return
+        saidMs = nowMs
+        const rate = Math.round(distinct / ((nowMs - startedMs) / 1000))
+        const states = `${distinct.toLocaleString('en')} distinct states, ${rate.toLocaleString('en')} a second`
+        progress(`${states}: ${result.name}`, distinct / wanted)
+      },
+    })
     return reportOf(counts, (performance.now() - startedMs) / 1000)
   },
 }
 
-/** What must be run, then more and more of what is random. */
-function* rounds(isQuick: boolean, seed: string): Generator<CrashJob[]> {
-  const exhaustive = isQuick ? [1, 2] : [1, 2, 3, 4]
-  yield exhaustive.flatMap(length => sequenceJobs(sequencesOf(length), seed, length % 2 === 0 ? 512 : 4096))
-  const names = Object.keys(scenes)
-  for (let round = 0; ; round++) {
+/** What must be run, and then what is random, until there are enough states. */
+function* jobsFor(isQuick: boolean, seed: string, isEnough: () => boolean): Generator<CrashJob> {
+  for (const length of isQuick ? [0, 1, 2] : [0, 1, 2, 3, 4]) {
+    yield* sequenceJobs(sequencesOf(length), seed, sectorSizeFor(length), true)
+  }
+  for (let round = 0; !isEnough(); round++) {
     const random = new Random(`${seed}/round/${round}`)
-    const longer = Array.from({ length: isQuick ? 48 : 480 }, () =>
-      Array.from({ length: 5 + random.int(4) }, () => random.pick(LETTERS)).join(''),
-    )
-    const scenesOfRound = names.map(scene => ({ scene, seed, firstRun: round * RUNS_OF_A_JOB, runCount: RUNS_OF_A_JOB }))
-    yield [...sequenceJobs(longer, `${seed}/${round}`, random.pick([512, 512, 4096])), ...scenesOfRound]
+    const jobs = [
+      ...Object.keys(scenes).map(scene => ({ scene, seed, firstRun: round, runCount: 1 })),
+      ...sequenceJobs(
+        randomSequences(isQuick ? 12 : 60, [5, 6, 7, 8], random),
+        `${seed}/${round}`,
+        random.pick([512, 512, 4096]),
+        false,
+      ),
+    ]
+    // A full run has had all of these.
+    if (isQuick) {
+      for (const length of [3, 4]) {
+        jobs.push(...sequenceJobs(randomSequences(100, [length], random), `${seed}/${round}`, sectorSizeFor(length), true))
+      }
+    }
+    for (const job of random.shuffle(jobs)) {
+      if (isEnough()) return
+      yield job
+    }
   }
 }
 
-function sequenceJobs(sequences: readonly string[], seed: string, sectorSize: 512 | 4096): CrashJob[] {
+function sectorSizeFor(length: number): 512 | 4096 {
+  return length % 2 === 0 ? 512 : 4096
+}
+
+function randomSequences(count: number, lengths: readonly number[], random: Random): string[] {
+  const sequences = new Set<string>()
+  while (sequences.size < count) {
+    sequences.add(Array.from({ length: random.pick(lengths) }, () => random.pick(LETTERS)).join(''))
+  }
+  return [...sequences]
+}
+
+function sequenceJobs(sequences: readonly string[], seed: string, sectorSize: 512 | 4096, isLastOnly: boolean): CrashJob[] {
   const jobs: CrashJob[] = []
   for (const same of groupByLength(sequences).values()) {
     for (let at = 0; at < same.length; at += SEQUENCES_OF_A_JOB) {
-      jobs.push({ sequences: same.slice(at, at + SEQUENCES_OF_A_JOB), seed, sectorSize, crash: DENSE })
+      jobs.push({ sequences: same.slice(at, at + SEQUENCES_OF_A_JOB), seed, sectorSize, crash: DENSE, isLastOnly })
     }
   }
   return jobs

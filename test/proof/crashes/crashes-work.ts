@@ -9,6 +9,8 @@ export interface SequencesJob {
   readonly seed: string
   readonly sectorSize: 512 | 4096
   readonly crash: CrashOptions
+  /** Only crashes during the last operation and what follows: those before it are those of a shorter sequence. */
+  readonly isLastOnly: boolean
 }
 
 export interface SceneJob {
@@ -18,6 +20,7 @@ export interface SceneJob {
   readonly runCount: number
 }
 
+/** A scene's seed, or a sequence and its seed, is one workload: no two jobs share any, so what each counts adds up. */
 export type CrashJob = SequencesJob | SceneJob
 
 export interface CrashCounts {
@@ -64,7 +67,7 @@ async function exploreScene(job: SceneJob): Promise<CrashCounts> {
     await exploration.run(`${seed}-${run}`, MOST_STATES_OF_A_RUN)
     counts.states += exploration.states
     counts.recoveryStates += exploration.recoveryStates
-    counts.distinct += exploration.contents.size
+    counts.distinct += exploration.distinct.size
     failures.push(...exploration.findings.map(finding => describe(finding, `--scene '${scene}' --seed ${finding.seed}`)))
   }
   return { name: scene, workloads: runCount, ...counts, failures }

@@ -23,7 +23,7 @@ export const soakRig: Rig = {
     const counts = await workThrough<SoakJob, SoakCounts>(WORK, isQuick ? jobs.slice(0, JOBS / 8) : jobs, {
       done(result) {
         simulated += result.minutes
-        progress(`${(simulated / 60).toFixed(1)} simulated hours`)
+        progress(`${(simulated / 60).toFixed(1)} simulated hours`, simulated / (isQuick ? MINUTES / 8 : MINUTES))
       },
     })
     const sum = (of: (count: SoakCounts) => number) => counts.reduce((total, count) => total + of(count), 0)
