@@ -29,6 +29,11 @@ export interface DiskFile {
   datasync(): Promise<void>
   /** Fills `target` from `offset`; resolves with how much there was (less only at the end of the file). */
   read(target: Uint8Array, offset: number): Promise<number>
+  /**
+   * Fills `target` with pieces of the file, one behind the other: `sizes[i]` bytes from `offsets[i]` on, `target.length` in all, with
+   * zeros for what lies behind the end of the file. For many small pieces: they cost one trip, where a disk has one.
+   */
+  readPieces(target: Uint8Array, offsets: readonly number[], sizes: readonly number[]): Promise<void>
   size(): Promise<number>
   /** Cuts or extends (with zeros, sparse) the file; durable after the next datasync. */
   truncate(size: number): Promise<void>
@@ -64,4 +69,21 @@ export interface Disk {
 
 export function joinPath(directory: string, name: string): string {
   return directory.endsWith('/') ? directory + name : `${directory}/${name}`
+}
+
+/** `readPieces` with a read for each piece. */
+export async function readEachPiece(
+  file: Pick<DiskFile, 'read'>,
+  target: Uint8Array,
+  offsets: readonly number[],
+  sizes: readonly number[],
+): Promise<void> {
+  let from = 0
+  await Promise.all(
+    offsets.map(async (offset, i) => {
+      const piece = target.subarray(from, from + sizes[i]!)
+      from += piece.length
+      piece.fill(0, await file.read(piece, offset))
+    }),
+  )
 }

@@ -1,5 +1,5 @@
 import { StoreLockedError } from '../core/errors.ts'
-import type { Disk, DiskFile, DiskLock, OpenMode } from './disk.ts'
+import { type Disk, type DiskFile, type DiskLock, type OpenMode, readEachPiece } from './disk.ts'
 
 /** What a disk holds: bytes by path. A path that ends with '/' is a directory with nothing in it. */
 export type DiskContent = ReadonlyMap<string, Uint8Array>
@@ -194,6 +194,10 @@ class MemoryFile implements DiskFile {
 
   async read(target: Uint8Array, offset: number): Promise<number> {
     return this.#use('read', false).read(target, offset)
+  }
+
+  readPieces(target: Uint8Array, offsets: readonly number[], sizes: readonly number[]): Promise<void> {
+    return readEachPiece(this, target, offsets, sizes)
   }
 
   async size(): Promise<number> {

@@ -2,7 +2,9 @@ import fs from 'node:fs'
 import { createRequire } from 'node:module'
 import { isDiskFull, LockUnavailableError, StoreLockedError, systemErrorCode } from '../core/errors.ts'
 import { DirectWrite } from './direct-write.ts'
-import { type Disk, type DiskFile, type DiskLock, joinPath, type OpenMode } from './disk.ts'
+import { type Disk, type DiskFile, type DiskLock, joinPath, type OpenMode, readEachPiece } from './disk.ts'
+import { SMALL_READ_SIZE } from './reading-thread.ts'
+import { SmallReads } from './small-reads.ts'
 
 const { O_CREAT, O_DIRECT, O_DIRECTORY, O_DSYNC, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } = fs.constants
 const FILE_MODE = 0o600
@@ -41,13 +43,16 @@ function open(path: string, flags: number): Promise<number> {
   })
 }
 
+/** Of all stores in the process. */
+const smallReads = new SmallReads()
+
 /** Real files. Every call goes through libuv's thread pool: nothing here waits for the disk on the caller's thread. */
 export class NodeDisk implements Disk {
   async open(path: string, mode: OpenMode): Promise<DiskFile> {
-    if (mode === 'read') return new NodeFile(path, await open(path, O_RDONLY), null)
+    if (mode === 'read') return NodeFile.opened(path, await open(path, O_RDONLY), null)
     const descriptor = await open(path, mode === 'create' ? O_RDWR | O_CREAT | O_EXCL : O_RDWR)
     try {
-      return new NodeFile(path, descriptor, await open(path, O_RDWR | O_DSYNC))
+      return NodeFile.opened(path, descriptor, await open(path, O_RDWR | O_DSYNC))
     } catch (error) {
       await call(done => fs.close(descriptor, done))
       throw error
@@ -141,6 +146,12 @@ class NodeFile implements DiskFile {
     this.#durableDescriptor = durableDescriptor
   }
 
+  /** For one who will close it. */
+  static opened(path: string, descriptor: number, durableDescriptor: number | null): NodeFile {
+    smallReads.opened()
+    return new NodeFile(path, descriptor, durableDescriptor)
+  }
+
   write(bytes: Uint8Array, offset: number): Promise<void> {
     return writeAll(this.#descriptor, bytes, offset)
   }
@@ -196,6 +207,18 @@ class NodeFile implements DiskFile {
   }
 
   async read(target: Uint8Array, offset: number): Promise<number> {
+    if (target.length <= SMALL_READ_SIZE && (await smallReads.read(this.#descriptor, target, [offset], [target.length]))) {
+      return target.length
+    }
+    return this.#readInPool(target, offset)
+  }
+
+  async readPieces(target: Uint8Array, offsets: readonly number[], sizes: readonly number[]): Promise<void> {
+    if (target.length <= SMALL_READ_SIZE && (await smallReads.read(this.#descriptor, target, offsets, sizes))) return
+    await readEachPiece({ read: (piece, offset) => this.#readInPool(piece, offset) }, target, offsets, sizes)
+  }
+
+  async #readInPool(target: Uint8Array, offset: number): Promise<number> {
     let filled = 0
     while (filled < target.length) {
       const count = await new Promise<number>((resolve, reject) => {
@@ -224,6 +247,7 @@ class NodeFile implements DiskFile {
   }
 
   async close(): Promise<void> {
+    smallReads.closed()
     await call(done => fs.close(this.#descriptor, done))
     if (this.#durableDescriptor !== null) {
       const descriptor = this.#durableDescriptor

@@ -1,8 +1,8 @@
 import { BLOCK_SIZE } from '../core/limits.ts'
 import type { ByteWindow } from '../format/byte-window.ts'
 
-/** Of the misses of a full cache, one in so many brings its block. */
-const MISSES_PER_ADMISSION = 16
+/** Of the misses of a full cache, one in so many brings its block: it costs as much as thirty records that are read alone. */
+const MISSES_PER_ADMISSION = 256
 
 export interface CachedBlock {
   readonly window: ByteWindow
@@ -10,13 +10,19 @@ export interface CachedBlock {
   readonly verified: boolean
 }
 
+interface Entry {
+  readonly block: CachedBlock
+  /** Since it was put in, or passed over. */
+  isUsed: boolean
+}
+
 /**
- * Blocks of the log that random reads came by, the least recently used one going first. Only bytes that can't change any
- * more may be put in. A block is never handed to a user: records are copied out.
+ * Blocks of the log that random reads came by. The oldest one goes first, unless it was used meanwhile: then it gets another round.
+ * Only bytes that can't change any more may be put in. A block is never handed to a user: records are copied out.
  */
 export class BlockCache {
-  /** By `ChunkFile.cacheKeyOf`; in the order of their last use. */
-  readonly #blocks = new Map<number, CachedBlock>()
+  /** By `ChunkFile.cacheKeyOf`; in the order in which they were put in, or passed over. */
+  readonly #blocks = new Map<number, Entry>()
   readonly #maxCount: number
   #refusedCount = 0
   hits = 0
@@ -30,16 +36,20 @@ export class BlockCache {
     return this.#blocks.size * BLOCK_SIZE
   }
 
+  /** Neither counts nor is a use. */
+  has(key: number): boolean {
+    return this.#blocks.has(key)
+  }
+
   get(key: number): CachedBlock | undefined {
-    const block = this.#blocks.get(key)
-    if (block === undefined) {
+    const entry = this.#blocks.get(key)
+    if (entry === undefined) {
       this.misses++
       return undefined
     }
     this.hits++
-    this.#blocks.delete(key)
-    this.#blocks.set(key, block)
-    return block
+    entry.isUsed = true
+    return entry.block
   }
 
   /**
@@ -54,7 +64,16 @@ export class BlockCache {
 
   put(key: number, block: CachedBlock): void {
     if (this.#maxCount === 0) return
-    this.#blocks.set(key, block)
-    if (this.#blocks.size > this.#maxCount) this.#blocks.delete(this.#blocks.keys().next().value as number)
+    if (!this.#blocks.has(key) && this.#blocks.size === this.#maxCount) this.#evict()
+    this.#blocks.set(key, { block, isUsed: false })
+  }
+
+  #evict(): void {
+    for (const [key, entry] of this.#blocks) {
+      this.#blocks.delete(key)
+      if (!entry.isUsed) return
+      entry.isUsed = false
+      this.#blocks.set(key, entry)
+    }
   }
 }

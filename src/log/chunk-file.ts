@@ -148,6 +148,16 @@ export class ChunkFile {
     }
   }
 
+  /** See `DiskFile.readPieces`. */
+  async readPieces(target: Uint8Array, offsets: readonly number[], sizes: readonly number[]): Promise<void> {
+    this.#readCount++
+    try {
+      await this.file.readPieces(target, offsets, sizes)
+    } finally {
+      if (--this.#readCount === 0) this.#onUnread?.()
+    }
+  }
+
   /** Keeps the file open until `release`, also when it is replaced. Only for who found it in the sequence or holds it. */
   retain(): this {
     this.#holderCount++

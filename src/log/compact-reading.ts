@@ -153,7 +153,7 @@ function findInBlock(
 
 /** A stub is what is left of an event that is gone. */
 function eventAt(window: ByteWindow, offset: number): RecordPlace | null {
-  return typeOf(window.view, offset) === RecordType.stub ? null : { window, offset }
+  return typeOf(window.view, offset) === RecordType.stub ? null : { window, offset, isOwn: false }
 }
 
 /** Whole blocks, verified, from the block that begins at `first` to the one that holds the byte before `to`. */

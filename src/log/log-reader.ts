@@ -4,8 +4,6 @@ import { LogPosition } from '../core/positions.ts'
 import { ByteWindow } from '../format/byte-window.ts'
 import { CHUNK_HEADER_SIZE } from '../format/chunk-header.ts'
 import {
-  checkFields,
-  checkFrame,
   checkRecord,
   claimedPositionAt,
   MIN_RECORD_SIZE,
@@ -15,6 +13,7 @@ import {
   sizeOf,
 } from '../format/log-record.ts'
 import type { BlockCache } from './block-cache.ts'
+import { cachedRecord, checkStored } from './cached-record.ts'
 import type { ChunkFile } from './chunk-file.ts'
 import type { ChunkSequence } from './chunk-sequence.ts'
 import { compactRecordInMemory, loadCompactRecord, readCompactBackward, readCompactForward } from './compact-reading.ts'
@@ -154,15 +153,10 @@ export class LogReader {
   /** The record at `position` if its bytes are in memory already; null also for a record that is gone. */
   recordInMemory(position: LogPosition): RecordPlace | null {
     const slab = this.#recent.find(position)
-    if (slab !== undefined) return { window: slab.window, offset: position - slab.start }
+    if (slab !== undefined) return { window: slab.window, offset: position - slab.start, isOwn: false }
     const chunk = this.#chunks.find(position)
     if (chunk.isCompact) return compactRecordInMemory(chunk, position, this.cache)
-    const offset = chunk.offsetOf(position)
-    const block = this.cache.get(chunk.cacheKeyOf(offset - (offset % BLOCK_SIZE)))
-    if (block === undefined) return null
-    const at = offset % BLOCK_SIZE
-    const size = this.#check(block.verified, block.window, at, block.window.size, position)
-    return typeof size === 'number' ? { window: block.window, offset: at } : null
+    return cachedRecord(this.cache, chunk, position, this.#seed)
   }
 
   /**
@@ -178,18 +172,24 @@ export class LogReader {
     )
   }
 
-  /**
-   * The record at `position`, read without its block and past the cache, into the slot of `slots` at `offset`.
-   * @returns null when it is larger than the slot, not what it should be, or in a compact chunk.
-   */
-  async loadAlone(position: LogPosition, limit: LogPosition, slots: ByteWindow, offset: number, slotSize: number) {
-    const chunk = this.#chunks.find(position)
-    const size = Math.min(slotSize, this.#endInFile(chunk, position, limit) - position)
-    if (chunk.isCompact || size < MIN_RECORD_SIZE) return null
-    const target = slots.bytes.subarray(offset, offset + size)
-    const filled = await chunk.held(() => this.#read(chunk, target, chunk.offsetOf(position)))
-    const result = checkRecord(slots, offset, offset + filled, position, this.#seed)
-    return typeof result === 'number' ? { window: slots, offset } : null
+  chunkOf(position: LogPosition): ChunkFile {
+    return this.#chunks.find(position)
+  }
+
+  /** Whether the block of `position` shall be read for the cache: it is not there, and there is room or one is wanted. */
+  wantsBlockOf(chunk: ChunkFile, position: LogPosition): boolean {
+    const offset = chunk.offsetOf(position)
+    return !this.cache.has(chunk.cacheKeyOf(offset - (offset % BLOCK_SIZE))) && this.cache.admits()
+  }
+
+  /** How many bytes the file of a chunk that is not compact has from `position` on, below `limit`. */
+  availableIn(chunk: ChunkFile, position: LogPosition, limit: LogPosition): number {
+    return Math.max(0, this.#endInFile(chunk, position, limit) - position)
+  }
+
+  /** What stands in the window, up to `limit`, is the whole record of `position`, or why not. */
+  check(window: ByteWindow, offset: number, limit: number, position: LogPosition): number | RecordDamage {
+    return checkRecord(window, offset, limit, position, this.#seed)
   }
 
   async #loadPlainRecord(chunk: ChunkFile, position: LogPosition, limit: LogPosition): Promise<RecordPlace> {
@@ -202,10 +202,10 @@ export class LogReader {
       this.cache.put(chunk.cacheKeyOf(blockOffset), block)
     const at = block.offset + (offset - blockOffset)
     const result = this.#check(block.verified, block.window, at, block.size, position)
-    if (typeof result === 'number') return { window: block.window, offset: at }
+    if (typeof result === 'number') return { window: block.window, offset: at, isOwn: false }
     if (result !== 'cut off' || stop === end) throw this.#corrupt(chunk, position, result)
     const { window, offsets } = (await this.#readChunkForward(chunk, position, end, 2 * BLOCK_SIZE))!
-    return { window, offset: offsets[0]! }
+    return { window, offset: offsets[0]!, isOwn: true }
   }
 
   /** The first place at or behind `position` where a record stands; `limit` when there is none below it. */
@@ -315,12 +315,8 @@ export class LogReader {
     }
   }
 
-  /** In a verified block the block's checksum has spoken for the bytes, though not for whoever wrote them. */
   #check(verified: boolean, window: ByteWindow, offset: number, limit: number, position: LogPosition): number | RecordDamage {
-    if (!verified) return checkRecord(window, offset, limit, position, this.#seed)
-    const result = checkFrame(window, offset, limit)
-    if (typeof result !== 'number') return result
-    return claimedPositionAt(window.view, offset) === position ? checkFields(window.view, offset, result) : 'wrong position'
+    return checkStored(verified, window, offset, limit, position, this.#seed)
   }
 
   #corrupt(chunk: ChunkFile, position: LogPosition, found: string): CorruptLogError {

@@ -42,6 +42,8 @@ export class RecentBytes {
 
   /** The slab that holds the byte at `position`, if it is still in memory. */
   find(position: LogPosition): Slab | undefined {
+    // Most reads of old events end here.
+    if (this.#slabs.length === 0 || position < this.#slabs[0]!.start) return undefined
     for (let i = this.#slabs.length - 1; i >= 0; i--) {
       const slab = this.#slabs[i]!
       if (position >= slab.end) return undefined

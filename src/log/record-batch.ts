@@ -10,8 +10,13 @@ export interface RecordBatch {
   readonly next: LogPosition
 }
 
-/** A verified record inside memory that others use, too: copy it before anything is awaited. */
+/** A verified record. */
 export interface RecordPlace {
   readonly window: ByteWindow
   readonly offset: number
+  /**
+   * The memory belongs to whoever asked, who may keep it and hand it on. Otherwise others use it, too: the record is to be copied
+   * before anything is awaited.
+   */
+  readonly isOwn: boolean
 }

@@ -20,17 +20,27 @@ export interface FileRun {
   readonly restPage: number
 }
 
-/** The run whose entry stands at `offset`. */
+/** The run whose entry stands at `offset`. Every field is named: spreading objects costs more than all the rest. */
 export function runAt(view: DataView, offset: number, name: Uint8Array, hash: number): FileRun {
   const hasHoles = entryHasHoles(view, offset)
   const firstRevision = firstRevisionOf(view, offset) as Revision
   const eventCount = inlineCountOf(view, offset)
   if (eventCount === 0) {
     const run = readLongRun(view, offset)
-    const lastRevision = run.lastRevision as Revision
-    const lastPosition = run.lastPosition as LogPosition
-    const inline = { inlinePositions: null, inlineRevisions: null }
-    return { ...run, ...inline, name, hash, firstRevision, lastRevision, lastPosition, hasHoles }
+    return {
+      name,
+      hash,
+      firstRevision,
+      lastRevision: run.lastRevision as Revision,
+      eventCount: run.eventCount,
+      lastPosition: run.lastPosition as LogPosition,
+      hasHoles,
+      inlinePositions: null,
+      inlineRevisions: null,
+      firstPage: run.firstPage,
+      firstCell: run.firstCell,
+      restPage: run.restPage,
+    }
   }
   const start = inlineOffsetOf(view, offset)
   const inlinePositions = new Float64Array(eventCount)

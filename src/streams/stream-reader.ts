@@ -12,7 +12,7 @@ import type { RecordPlace } from '../log/record-batch.ts'
 import { loadScattered, SCATTERED_COUNT } from '../log/scattered-records.ts'
 import type { NextBatch } from './event-reading.ts'
 import type { HeadLoader } from './head-loader.ts'
-import type { IndexPart } from './index-part.ts'
+import type { IndexPart, StreamRun } from './index-part.ts'
 import { metadataStreamOf, streamDescribedBy } from './retention.ts'
 import { StoredEvent } from './stored-event.ts'
 import { type EventPlace, prepareAt, StreamEvents } from './stream-events.ts'
@@ -28,7 +28,7 @@ export interface ReadStreamOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Records are copied out of shared memory in batches of about this size, which an event that is kept keeps with it. */
+/** Records are handed out in batches of about this size; what is copied out of shared memory, an event that is kept keeps with it. */
 const BATCH_SIZE = 64 * KIB
 /** So many places are taken from the index at once. */
 const PLACE_COUNT = 1024
@@ -118,9 +118,7 @@ export class StreamReader {
     const name = encodeStreamName(stream)
     const hash = hashOf(name, 0, name.length)
     const parts = this.#index.parts()
-    const collected = this.#index.runs(name, hash)
-    const runs = collected instanceof Promise ? await collected : collected
-    const retention = await this.#loader.retentionOf(stream)
+    const [runs, retention] = await Promise.all([this.#runsIn(parts, name, hash), this.#loader.retentionOf(stream)])
     if (retention?.isTombstoned) throw new StreamDeletedError(stream)
     const events = new StreamEvents(runs)
     const last = upTo === null ? runs.at(-1)?.lastRevision : await events.lastUpTo(upTo)
@@ -151,6 +149,13 @@ export class StreamReader {
     }
   }
 
+  /** The stream's runs, oldest first. All parts are asked at once: what is not in memory is read side by side. */
+  #runsIn(parts: readonly IndexPart[], name: Uint8Array, hash: number): StreamRun[] | Promise<StreamRun[]> {
+    const asked = parts.map(part => part.find(name, hash))
+    if (!asked.some(run => run instanceof Promise)) return (asked as (StreamRun | null)[]).filter(run => run !== null)
+    return this.#index.hold(Promise.all(asked)).then(found => found.filter(run => run !== null))
+  }
+
   /** Takes the next places from the index. @returns false at the end. */
   async #refill(reading: Reading): Promise<boolean> {
     const { backwards, next, first, last } = reading
@@ -174,8 +179,9 @@ export class StreamReader {
   async #readBatch(reading: Reading): Promise<readonly RecordedEvent[] | null> {
     const limit = this.#published.position
     const events: RecordedEvent[] = []
-    let window: ByteWindow | null = null
-    let used = 0
+    let copies: ByteWindow | null = null
+    let copiedSize = 0
+    let size = 0
     while (reading.left > 0) {
       if (reading.placeIndex === reading.places.length && (events.length > 0 || !(await this.#refill(reading)))) break
       let place = reading.loaded[reading.loadedIndex]
@@ -187,13 +193,22 @@ export class StreamReader {
         pass(reading)
         continue
       }
-      const size = sizeOf(place.window.view, place.offset)
-      const wanted = size * Math.min(reading.left, reading.places.length - reading.placeIndex)
-      if (window === null) window = ByteWindow.allocate(Math.max(size, Math.min(BATCH_SIZE, wanted)))
-      else if (used + size > window.size) break
-      place.window.bytes.copy(window.bytes, used, place.offset, place.offset + size)
-      events.push(new StoredEvent(window, used, this.#storeId, reading.stream))
-      used += size
+      let { window, offset } = place
+      const recordSize = sizeOf(window.view, offset)
+      if (events.length > 0 && size + recordSize > BATCH_SIZE) break
+      if (!place.isOwn) {
+        const wanted = recordSize * Math.min(reading.left, reading.places.length - reading.placeIndex)
+        if (copies === null || copiedSize + recordSize > copies.size) {
+          copies = ByteWindow.allocate(Math.max(recordSize, Math.min(BATCH_SIZE - size, wanted)))
+          copiedSize = 0
+        }
+        window.bytes.copy(copies.bytes, copiedSize, offset, offset + recordSize)
+        window = copies
+        offset = copiedSize
+        copiedSize += recordSize
+      }
+      events.push(new StoredEvent(window, offset, this.#storeId, reading.stream))
+      size += recordSize
       pass(reading)
       reading.left--
     }
@@ -203,12 +218,19 @@ export class StreamReader {
   /** The record at the next place, which is not in memory, and with it those of the places behind it that are not either. */
   async #load(reading: Reading, limit: LogPosition): Promise<RecordPlace | null> {
     const { places, placeIndex, left } = reading
-    const ahead = places.slice(placeIndex, placeIndex + Math.min(left, SCATTERED_COUNT))
-    const missing = ahead.filter((place, index) => index === 0 || this.#log.recordInMemory(place.position) === null)
-    const positions = missing.map(place => place.position)
+    const end = Math.min(places.length, placeIndex + Math.min(left, SCATTERED_COUNT))
+    const positions = [places[placeIndex]!.position]
+    const missing = [0]
+    for (let index = placeIndex + 1; index < end; index++) {
+      const { position } = places[index]!
+      if (this.#log.recordInMemory(position) !== null) continue
+      positions.push(position)
+      missing.push(index - placeIndex)
+    }
     const found = await loadScattered(this.#log, positions, limit)
-    let taken = 0
-    reading.loaded = ahead.map(place => (missing[taken] === place ? found[taken++] : undefined))
+    const loaded = new Array<RecordPlace | null | undefined>(missing[found.length - 1]! + 1).fill(undefined)
+    for (let index = 0; index < found.length; index++) loaded[missing[index]!] = found[index]!
+    reading.loaded = loaded
     reading.loadedIndex = 0
     return found[0]!
   }

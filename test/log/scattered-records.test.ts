@@ -75,3 +75,16 @@ test('a record that lies alone does not bring its block into a full cache', asyn
   expect([first!, second!].map(position => reader.recordInMemory(position) !== null)).toEqual([true, false])
   await close()
 })
+
+test('a record that lies across two blocks of the cache is in memory', async () => {
+  const { reader, chaser, close } = await open(32 * KIB * KIB)
+  const boundary = 64 * KIB
+  const index = log.findIndex(({ position, bytes }) => position < boundary && position + bytes.length > boundary)
+  const [before, across, behind] = log.slice(index - 1, index + 2)
+  for (const { position } of [before!, behind!]) {
+    expect(reader.recordInMemory(across!.position as LogPosition)).toBeNull()
+    await loadScattered(reader, [position as LogPosition], chaser.published.position)
+  }
+  expect(seenOf(reader.recordInMemory(across!.position as LogPosition))).toEqual(across)
+  await close()
+})

@@ -1,4 +1,4 @@
-import type { Disk, DiskFile, DiskLock, OpenMode } from '../../src/disk/disk.ts'
+import { type Disk, type DiskFile, type DiskLock, type OpenMode, readEachPiece } from '../../src/disk/disk.ts'
 import type { MemoryDisk } from '../../src/disk/memory-disk.ts'
 
 const MOST_READS = 20_000
@@ -97,6 +97,10 @@ class AskedFile implements DiskFile {
     this.#disk.ask(this.#origin)
     this.#disk.countRead(this.path)
     return this.#file.read(target, offset)
+  }
+
+  readPieces(target: Uint8Array, offsets: readonly number[], sizes: readonly number[]): Promise<void> {
+    return readEachPiece(this, target, offsets, sizes)
   }
 
   size(): Promise<number> {

@@ -1,4 +1,4 @@
-import type { Disk, DiskFile, DiskLock, OpenMode } from '../../src/disk/disk.ts'
+import { type Disk, type DiskFile, type DiskLock, type OpenMode, readEachPiece } from '../../src/disk/disk.ts'
 
 /**
  * A disk as one process sees it, and which that process loses when it is killed: the system calls that it had begun end, but
@@ -99,6 +99,10 @@ class MortalFile implements DiskFile {
 
   read(target: Uint8Array, offset: number): Promise<number> {
     return this.#disk.call(() => this.#file.read(target, offset))
+  }
+
+  readPieces(target: Uint8Array, offsets: readonly number[], sizes: readonly number[]): Promise<void> {
+    return readEachPiece(this, target, offsets, sizes)
   }
 
   size(): Promise<number> {

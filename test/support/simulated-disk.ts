@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { isDiskFull } from '../../src/core/errors.ts'
-import type { Disk, DiskFile, DiskLock, OpenMode } from '../../src/disk/disk.ts'
+import { type Disk, type DiskFile, type DiskLock, type OpenMode, readEachPiece } from '../../src/disk/disk.ts'
 import { type DiskContent, MemoryDisk, systemError, trimPath } from '../../src/disk/memory-disk.ts'
 import { type DiskOperation, type Fault, FaultPlan, type HeldCall, type PlannedFault } from './faults.ts'
 import { filesOf, type LogEntry, type Recording } from './operation-log.ts'
@@ -248,6 +248,10 @@ class SimulatedFile implements DiskFile {
 
   read(target: Uint8Array, offset: number): Promise<number> {
     return this.#disk.look('read', this.path, () => this.#file.read(target, offset))
+  }
+
+  readPieces(target: Uint8Array, offsets: readonly number[], sizes: readonly number[]): Promise<void> {
+    return readEachPiece(this, target, offsets, sizes)
   }
 
   size(): Promise<number> {
