@@ -85,6 +85,9 @@ test('no event stands where a commit record stood, though the last event reaches
   expect(await new Scavenger(log).run({ judge: judge.judge })).toMatchObject({ chunksReplaced: 1 })
   expect(log.reader.recordInMemory(position as LogPosition)).toBe(null)
   expect(await log.reader.loadRecord(position as LogPosition, log.end)).toBe(null)
+  // Nor does any record begin within the last one.
+  const end = log.chunks.all[0]!.dataEnd!
+  expect(await log.reader.boundaryFrom((end - 5) as LogPosition, end)).toBe(end)
   await log.chunks.close()
 })
 
