@@ -15,6 +15,13 @@ interface Redis {
   on(event: 'error', listener: () => void): void
 }
 
+const SOCKET = 'redis.sock'
+
+/** The client writes other arrays of bytes as text. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
 /** A redis stream per stream; commands go out without waiting for replies. There is no order across streams. */
 class RedisStreams implements Subject {
   readonly #server: ServerProcess
@@ -27,14 +34,14 @@ class RedisStreams implements Subject {
   }
 
   static async open({ directory }: OpenSpec): Promise<RedisStreams> {
-    const socket = join(directory, 'redis.sock')
     const server = new ServerProcess(commandPath('redis-server')!, [
-      ...['--port', '0', '--unixsocket', socket, '--dir', directory],
+      // It goes into its directory before it makes its socket; a whole path may be longer than a socket's may be.
+      ...['--port', '0', '--dir', directory, '--unixsocket', SOCKET],
       ...['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''],
     ])
     const redis = await server.ready(async () => {
       const Client = requirePeer('ioredis') as { Redis: new (options: object) => Redis }
-      const client = new Client.Redis({ path: socket, lazyConnect: true, retryStrategy: null })
+      const client = new Client.Redis({ path: join(directory, SOCKET), lazyConnect: true, retryStrategy: null })
       client.on('error', () => {})
       await client.connect()
       await client.ping()
@@ -49,13 +56,13 @@ class RedisStreams implements Subject {
 
   append(stream: string, data: Uint8Array): Promise<unknown> {
     this.#appends++
-    return this.#redis.xadd(stream, '*', 'd', data)
+    return this.#redis.xadd(stream, '*', 'd', asBuffer(data))
   }
 
   appendBatch(stream: string, batch: readonly Uint8Array[]): Promise<unknown> {
     this.#appends++
     const transaction = this.#redis.multi()
-    for (const data of batch) transaction.xadd(stream, '*', 'd', data)
+    for (const data of batch) transaction.xadd(stream, '*', 'd', asBuffer(data))
     return transaction.exec()
   }
 

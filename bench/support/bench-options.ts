@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { secondsOf, UsageError, usage, whole } from './options.ts'
 import { WORKLOADS, type Workload } from './subject.ts'
@@ -95,7 +96,8 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
     seconds: values.seconds === undefined ? defaults.seconds : secondsOf(values.seconds),
     scale: values.scale === undefined ? defaults.scale : scaleOf(values.scale, '--scale'),
     growth: (values.growth ?? '1,10,50').split(',').map(text => scaleOf(text, '--growth')),
-    directory: values.directory ?? 'bench/out',
+    // Servers that run elsewhere are told it, too.
+    directory: resolve(values.directory ?? 'bench/out'),
     json: values.json ?? `bench/out/${name}.json`,
     html: values.html ?? `bench/out/${name}.html`,
     docs: docs === 'none' ? null : docs,

@@ -39,6 +39,23 @@ export async function runAndKill(task: Task, handling: TaskHandling = {}): Promi
   })
   for (const pid of [child.pid!, ...pids]) kill(pid)
   await ended
+  for (const pid of pids) await gone(pid)
+}
+
+const LOOK_DELAY_MS = 10
+
+/** A server's process stays until someone takes note of its end; the next one would believe that it still runs. */
+async function gone(pid: number): Promise<void> {
+  while (isThere(pid)) await new Promise(resolve => setTimeout(resolve, LOOK_DELAY_MS))
+}
+
+function isThere(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function kill(pid: number): void {
