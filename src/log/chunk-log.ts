@@ -21,6 +21,9 @@ import { ZerosAhead } from './zeros-ahead.ts'
 /** Above this, a group is written and then synced, so that the next one can be written meanwhile. */
 const ONE_TRIP_SIZE = MIB
 
+/** As much of the last size counts for the next group. */
+const GROUP_MEMORY = 1 / 2
+
 /** What recovery knows of the log when it is opened for writing. */
 export interface LogState {
   readonly chunks: ChunkSequence
@@ -63,7 +66,7 @@ export class ChunkLog {
   #eventCount: number
   readonly #summed: SummedTail
   readonly #zerosAhead: ZerosAhead
-  /** Of the last flush. */
+  /** Of the largest group lately: large ones take turns with the few who came too late for them. */
   #groupSize = 0
 
   constructor(disk: Disk, directory: string, clock: Clock, chunkSize: number, hint: FlushedHint, state: LogState) {
@@ -188,10 +191,10 @@ export class ChunkLog {
    */
   async flush(): Promise<void> {
     const target = this.#end
-    this.#groupSize = target - this.proven
+    this.#groupSize = Math.max(target - this.proven, this.#groupSize * GROUP_MEMORY)
     await this.#writing
     this.#refuseIfInDoubt()
-    if (this.#written === this.proven && this.#groupSize <= ONE_TRIP_SIZE) await this.#writeDurablyTo(target)
+    if (this.#written === this.proven && target - this.proven <= ONE_TRIP_SIZE) await this.#writeDurablyTo(target)
     else {
       await this.#writeTo(target)
       // One sync at a time on a descriptor: the second of two could take the error that belongs to the first.
