@@ -9,7 +9,75 @@ export interface Shortfall {
   readonly needed: string
 }
 
-const SHORTFALLS: Readonly<Record<string, Shortfall>> = {}
+/** Of the main thread's time at W2, on a disk that costs nothing. */
+const MAIN_THREAD =
+  'the event loop is busy 94 % of the time at 4,096 in flight and 100 B. On a disk that costs nothing an append takes 1.0 to 1.4 µs of it, ' +
+  'floor (b) 0.4 to 0.7, and there is no one place: garbage collection 12 %, checksums of records and blocks 11, admission and ' +
+  'heads 10, encoding 9, the writer 9, promise jobs 7, acks 6, index files 5, the index in memory 4, the chaser 3, the clients 8. '
+
+const SHORTFALLS: Readonly<Record<string, Shortfall>> = {
+  W1: {
+    profile:
+      'An ack takes the disk write of its group, as in floor (a), two turns of the event loop and one trip to another thread and back. ' +
+      'The cells of this run are short: about a thousand appends, before which V8 has optimised little of the way. With longer cells ' +
+      '(npm run bench:flush -- --in-flight 1 --seconds 1.5) it is nearer to the floor. The slowest in a hundred wait ' +
+      'for zeros that are written ahead and for hints, which share the disk with them.',
+    tried:
+      'The write and the sync of a group in one call (decision 0002), zeros ahead of the tail, the hint at most every 2 ms instead of after ' +
+      'each sync.',
+    needed:
+      'A thread that writes and waits by itself would save the way through the thread pool, about 20 µs; SQLite, which blocks the ' +
+      'event loop while it waits, does not have that way either.',
+  },
+  W2: {
+    profile:
+      `With 100 B, ${MAIN_THREAD}` +
+      'With 1 KiB the disk is the limit, and the event loop idle a third of the time: there are three or four chunks a second, and for each ' +
+      'the writer waits for its footer, beside which an index file is written and synced; and appends that come back in two groups ' +
+      'of unequal size leave either the disk or the encoding idle.',
+    tried:
+      'Kept: no boxed numbers, one object for message and first event, a queue that is linked through the messages, heads in a bounded cache ' +
+      'and packed, no look-up for what nobody said, groups in one call, no zeros ahead of large groups. Dropped, for it did not pay: CRC-32 ' +
+      'in WebAssembly (108 against 136 ns for 166 bytes); checksums in another thread over shared memory (main thread 17 % less with ' +
+      '100 B, 10 % more with batches, for copying into shared memory is slower); groups cut to 192 KiB; acks in slices of 256; a flush that waits for those ' +
+      'who are just being told of the last one.',
+    needed:
+      'The writer in a thread of its own: the embedder\'s thread would check an append and pack it into shared memory, and be told of ' +
+      'acks; encoding, checksums, index and chaser would run beside it. That leaves about what floor (b) costs on each of two ' +
+      'threads.',
+  },
+  W3: {
+    profile:
+      'Of the main thread, checksums take 32 % (24 for each record, 8 for the blocks of the chunk), encoding 18, the index 8, garbage collection 6. ' +
+      'An event has 66 bytes more than its payload here, floor (b) 8.',
+    tried:
+      'zlib for records of 320 bytes and more, tables below (either takes 255 ns there: the call costs what the tables do); checksums in another ' +
+      'thread: slower for batches, see W2.',
+    needed: 'A checksum that can be had for many records in one call into native code, or the writer in a thread of its own.',
+  },
+  W5: {
+    profile:
+      'The events of a stream lie all over the log: a stream of 100 is 100 places. With the default cache, half of the time is the main ' +
+      'thread (index, checksums, promises, events), 37 % the reads of the threads that read. The cells are short: a cache of 512 MiB is not ' +
+      'filled when they end. SQLite reads the cache of the system through a memory map, without a call.',
+    tried:
+      'Kept: all small reads of one turn in one batch, in threads of their own (decision 0009); near records in one read; records of twice the ' +
+      'mean size instead of blocks; a stream\'s index files asked side by side. That is 3 to 6 times as fast as a read call for each event.',
+    needed:
+      'Events of a stream that lie together: a scavenge or merge that orders old chunks by stream, which the format does not have yet; a memory ' +
+      'map would need native code.',
+  },
+  W6: {
+    profile:
+      'After a clean close the processor is busy for half of it: the way through an open runs once in a process, and V8 compiles it on the way; the same open ' +
+      'takes 7 ms when the process has done it before. The rest is some thirty steps through the thread pool. After kill -9 the ' +
+      'index of the active chunk is made again from up to 64 MiB of records.',
+    tried:
+      'Chunks and index files are opened side by side; a hint tells how far the active chunk was seen to be whole, so that only its end is ' +
+      'checked; zeros ahead are compared a block at a time; the library of the lock is loaded with the engine.',
+    needed: 'An index of the active chunk that is written now and then while it grows; code that comes compiled (a snapshot) for the rest.',
+  },
+}
 
 /** Of the workload, if this run missed a target of it; null when there is nothing to explain. */
 export function shortfallOf(report: BenchReport, workload: string): Shortfall | null {
