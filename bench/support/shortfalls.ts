@@ -42,7 +42,7 @@ const SHORTFALLS: Readonly<Record<string, Shortfall>> = {
       '100 B, 10 % more with batches, for copying into shared memory is slower); groups cut to 192 KiB; acks in slices of 256; a flush that waits for those ' +
       'who are just being told of the last one.',
     needed:
-      'The writer in a thread of its own: the embedder\'s thread would check an append and pack it into shared memory, and be told of ' +
+      "The writer in a thread of its own: the embedder's thread would check an append and pack it into shared memory, and be told of " +
       'acks; encoding, checksums, index and chaser would run beside it. That leaves about what floor (b) costs on each of two ' +
       'threads.',
   },
@@ -62,7 +62,7 @@ const SHORTFALLS: Readonly<Record<string, Shortfall>> = {
       'filled when they end. SQLite reads the cache of the system through a memory map, without a call.',
     tried:
       'Kept: all small reads of one turn in one batch, in threads of their own (decision 0009); near records in one read; records of twice the ' +
-      'mean size instead of blocks; a stream\'s index files asked side by side. That is 3 to 6 times as fast as a read call for each event.',
+      "mean size instead of blocks; a stream's index files asked side by side. That is 3 to 6 times as fast as a read call for each event.",
     needed:
       'Events of a stream that lie together: a scavenge or merge that orders old chunks by stream, which the format does not have yet; a memory ' +
       'map would need native code.',
@@ -75,7 +75,18 @@ const SHORTFALLS: Readonly<Record<string, Shortfall>> = {
     tried:
       'Chunks and index files are opened side by side; a hint tells how far the active chunk was seen to be whole, so that only its end is ' +
       'checked; zeros ahead are compared a block at a time; the library of the lock is loaded with the engine.',
-    needed: 'An index of the active chunk that is written now and then while it grows; code that comes compiled (a snapshot) for the rest.',
+    needed:
+      'An index of the active chunk that is written now and then while it grows; code that comes compiled (a snapshot) for the rest.',
+  },
+  W7: {
+    profile:
+      'Streams at random (W5): with 10 and 50 times the data, 3 and 17 GB, they were no longer in the cache of the system, which gives its memory back to the host ' +
+      'here (1.5 of 24 GiB held cached files behind the run): each event of a stream was a read of the disk of 200 µs of processor time, where it is 10 µs from the cache. Throughput at ' +
+      '4,096 in flight: chunks are completed all the time, and when the number of those before is a power of two, index files are merged ' +
+      'on the event loop, in slices of 4 ms: the more there are, the longer.',
+    tried:
+      'Index files merged like the digits of a binary counter, names merged in order without an object for each; heads packed.',
+    needed: 'Merging in a thread of its own; events of a stream that lie together, as for W5.',
   },
 }
 
