@@ -58,8 +58,9 @@ const SHORTFALLS: Readonly<Record<string, Shortfall>> = {
   W5: {
     profile:
       'The events of a stream lie all over the log: a stream of 100 is 100 places. With the default cache, half of the time is the main ' +
-      'thread (index, checksums, promises, events), 37 % the reads of the threads that read. The cells are short: a cache of 512 MiB is not ' +
-      'filled when they end. SQLite reads the cache of the system through a memory map, without a call.',
+      'thread (index, checksums, promises, events), 37 % the reads of the threads that read. SQLite reads the cache of the system through ' +
+      'a memory map, without a call. With 512 MiB, all blocks in memory, a stream takes 180 µs of the main thread: 1.8 µs for each ' +
+      'event to be found in its block, checked, copied out and made into an object.',
     tried:
       'Kept: all small reads of one turn in one batch, in threads of their own (decision 0009); near records in one read; records of twice the ' +
       "mean size instead of blocks; a stream's index files asked side by side. That is 3 to 6 times as fast as a read call for each event.",
