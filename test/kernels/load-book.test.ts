@@ -66,6 +66,14 @@ describe('the book of a load finds nothing', () => {
     made.told.push(`~ delete ${DOOMED}0 2`)
     expect(await findingsIn(made, certainCount)).toEqual([])
   })
+
+  test('in a stream that was deleted, and of which a scavenge left nothing', async () => {
+    const made = await scene()
+    await made.store.delete(`${DOOMED}0`)
+    made.told.push(`~ delete ${DOOMED}0 1`, `- delete ${DOOMED}0 1`)
+    await made.store.scavenge()
+    expect(await findingsIn(made)).toEqual([])
+  })
 })
 
 const DAMAGES: readonly [string, string, (made: Scene) => unknown][] = [

@@ -170,8 +170,10 @@ export class LoadBook {
       return
     }
     // Now it is known to which side those fell that were under way.
-    const first = shown[0]?.revision ?? found.length
-    if (stream !== FADING) this.#decideTruncation(stream, book, first, Math.max(found.length, book.known.length))
+    // Of a stream that is empty, a scavenge may have left less than was known.
+    const length = Math.max(found.length, book.known.length)
+    const first = shown[0]?.revision ?? length
+    if (stream !== FADING) this.#decideTruncation(stream, book, first, length)
     const from = stream === FADING ? first : book.truncatedBefore
     for (let revision = from; revision < Math.max(found.length, book.known.length); revision++) {
       this.#compare(stream, revision, book.known[revision], found[revision])
