@@ -151,7 +151,9 @@ export class StorageChaser {
       const start = this.#pendingPosition
       this.#pendingCount = 0
       this.#position = start
-      const batch = (await this.#reader.readForward(start, limit, size))!
+      const batch = await this.#reader.readForward(start, limit, size)
+      // In a follower: its chunk was rewritten meanwhile, and nothing stands there any more.
+      if (batch === null) return
       this.#follow(batch.window, batch.offsets[0]!, batch.next, Number.POSITIVE_INFINITY)
       if (this.#pendingCount > 0 && batch.next >= limit) throw new Error(`the append at ${start} has no commit below ${limit}`)
     }

@@ -223,7 +223,9 @@ export class LogReader {
     // It names no record: the records are walked from the beginning of the chunk.
     let at = chunk.firstRecord
     while (at < start) {
-      const batch = (await this.readForward(at, limit, 16 * BLOCK_SIZE))!
+      const batch = await this.readForward(at, limit, 16 * BLOCK_SIZE)
+      // The chunk was rewritten meanwhile, and nothing stands there any more.
+      if (batch === null) return limit
       for (const offset of batch.next > start ? batch.offsets : []) {
         const here = claimedPositionAt(batch.window.view, offset)
         if (here >= start) return here as LogPosition
