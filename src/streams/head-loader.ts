@@ -12,6 +12,8 @@ import type { StreamIndex } from './stream-index.ts'
 
 /** Whoever says what is kept of a stream says it by an event of one of these types. */
 const RETENTION_TYPES = [Buffer.from(METADATA_TYPE), Buffer.from(TOMBSTONE_TYPE)]
+type MaybeRun = StreamRun | null | Promise<StreamRun | null>
+
 const LAST_ONE = new Retention({ maxCount: 1 }, false)
 
 /** Asks index and log where a stream ends, and what is kept of it. Answers at once when what it needs is in memory. */
@@ -35,21 +37,20 @@ export class HeadLoader {
   load(head: CachedHead): Promise<void> | null {
     if (head.loading !== null) return head.loading
     const run = this.#index.lastRun(head.nameBytes, head.hash)
-    if (!(run instanceof Promise)) {
-      if (describesAnother(head.name) || this.#nothingWasSaid() || this.#metadataRun(head.name) === null) {
-        know(head, run, null)
-        return null
-      }
+    const metadataRun = describesAnother(head.name) || this.#nothingWasSaid() ? null : this.#metadataRun(head.name)
+    if (!(run instanceof Promise) && metadataRun === null) {
+      know(head, run, null)
+      return null
     }
-    head.loading = this.#load(head, run).finally(() => {
+    head.loading = this.#load(head, run, metadataRun).finally(() => {
       head.loading = null
     })
     return head.loading
   }
 
-  async #load(head: CachedHead, run: StreamRun | null | Promise<StreamRun | null>): Promise<void> {
-    const found = await run
-    know(head, found, describesAnother(head.name) ? null : await this.#setFor(head.name))
+  async #load(head: CachedHead, run: MaybeRun, metadataRun: MaybeRun): Promise<void> {
+    const [found, said] = await Promise.all([run, metadataRun])
+    know(head, found, said === null ? null : await this.#retentionIn(said))
   }
 
   /**
@@ -89,7 +90,11 @@ export class HeadLoader {
 
   async #setFor(stream: string): Promise<Retention | null> {
     const run = await this.#metadataRun(stream)
-    if (run === null) return null
+    return run === null ? null : this.#retentionIn(run)
+  }
+
+  /** What the last event of the run says; null when it has been scavenged since. */
+  async #retentionIn(run: StreamRun): Promise<Retention | null> {
     const place = await prepareAt(this.#log, run.lastPosition, this.#published())
     if (place === null) return null
     const { view, bytes } = place.window
@@ -98,7 +103,7 @@ export class HeadLoader {
     return Retention.of(type, bytes.toString('utf8', dataOffsetOf(view, place.offset), dataEndOf(view, place.offset)))
   }
 
-  #metadataRun(stream: string): StreamRun | null | Promise<StreamRun | null> {
+  #metadataRun(stream: string): MaybeRun {
     const name = encodeStreamName(metadataStreamOf(stream))
     return this.#index.lastRun(name, hashOf(name, 0, name.length))
   }

@@ -23,10 +23,6 @@ export class PackedHeads {
     this.#maxCount = maxCount
   }
 
-  get count(): number {
-    return this.#names.length
-  }
-
   /** Remembers a head that no append holds, so that what is written of it is committed. */
   put({ name, committedRevision, committedPosition, committedRetention }: CachedHead): void {
     if (this.#maxCount === 0) return

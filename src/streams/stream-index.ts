@@ -101,30 +101,11 @@ export class StreamIndex implements CommitListener {
     return this.#lastCreatedMs
   }
 
-  /** The stream's events in each part that has some, oldest part first. */
+  /** The stream's events in each part that has some, oldest part first. All are asked at once: what is not in memory is read side by side. */
   runs(name: Uint8Array, hash: number): StreamRun[] | Promise<StreamRun[]> {
-    const runs = this.#collect(this.parts(), 0, name, hash, [])
-    return runs instanceof Promise ? this.hold(runs) : runs
-  }
-
-  #collect(
-    parts: readonly IndexPart[],
-    from: number,
-    name: Uint8Array,
-    hash: number,
-    runs: StreamRun[],
-  ): StreamRun[] | Promise<StreamRun[]> {
-    for (let i = from; i < parts.length; i++) {
-      const run = parts[i]!.find(name, hash)
-      if (run instanceof Promise) {
-        return run.then(found => {
-          if (found !== null) runs.push(found)
-          return this.#collect(parts, i + 1, name, hash, runs)
-        })
-      }
-      if (run !== null) runs.push(run)
-    }
-    return runs
+    const asked = this.parts().map(part => part.find(name, hash))
+    if (!asked.some(run => run instanceof Promise)) return (asked as (StreamRun | null)[]).filter(run => run !== null)
+    return this.hold(Promise.all(asked)).then(found => found.filter(run => run !== null))
   }
 
   /** The newest run: it tells where the stream ends. */

@@ -12,7 +12,7 @@ import type { RecordPlace } from '../log/record-batch.ts'
 import { loadScattered, SCATTERED_COUNT } from '../log/scattered-records.ts'
 import type { NextBatch } from './event-reading.ts'
 import type { HeadLoader } from './head-loader.ts'
-import type { IndexPart, StreamRun } from './index-part.ts'
+import type { IndexPart } from './index-part.ts'
 import { metadataStreamOf, streamDescribedBy } from './retention.ts'
 import { StoredEvent } from './stored-event.ts'
 import { type EventPlace, prepareAt, StreamEvents } from './stream-events.ts'
@@ -118,7 +118,7 @@ export class StreamReader {
     const name = encodeStreamName(stream)
     const hash = hashOf(name, 0, name.length)
     const parts = this.#index.parts()
-    const [runs, retention] = await Promise.all([this.#runsIn(parts, name, hash), this.#loader.retentionOf(stream)])
+    const [runs, retention] = await Promise.all([this.#index.runs(name, hash), this.#loader.retentionOf(stream)])
     if (retention?.isTombstoned) throw new StreamDeletedError(stream)
     const events = new StreamEvents(runs)
     const last = upTo === null ? runs.at(-1)?.lastRevision : await events.lastUpTo(upTo)
@@ -147,13 +147,6 @@ export class StreamReader {
       loaded: [],
       loadedIndex: 0,
     }
-  }
-
-  /** The stream's runs, oldest first. All parts are asked at once: what is not in memory is read side by side. */
-  #runsIn(parts: readonly IndexPart[], name: Uint8Array, hash: number): StreamRun[] | Promise<StreamRun[]> {
-    const asked = parts.map(part => part.find(name, hash))
-    if (!asked.some(run => run instanceof Promise)) return (asked as (StreamRun | null)[]).filter(run => run !== null)
-    return this.#index.hold(Promise.all(asked)).then(found => found.filter(run => run !== null))
   }
 
   /** Takes the next places from the index. @returns false at the end. */
