@@ -81,7 +81,8 @@ export class ReadingThread {
   #turn = 0
 
   /**
-   * @param onAnswered called when it takes a batch, again or for the first time, with whether the whole of the last one was read.
+   * @param onAnswered called when it takes a batch, again or for the first time, with whether the whole of the last one was read; and
+   *   when it ends, with false.
    * @throws when the process may not have threads
    */
   constructor(onAnswered: (isWhole: boolean) => void) {
@@ -107,10 +108,6 @@ export class ReadingThread {
 
   get isReading(): boolean {
     return this.#state === 'reading'
-  }
-
-  get hasEnded(): boolean {
-    return this.#state === 'ended'
   }
 
   /** @param batch at most BATCH_COUNT pieces and BATCH_SIZE bytes. Only when it is idle. */
@@ -164,5 +161,7 @@ export class ReadingThread {
     const batch = this.#batch
     this.#batch = []
     for (const read of batch) read.answered(false)
+    // Others may wait for it to come back.
+    this.#onAnswered(false)
   }
 }

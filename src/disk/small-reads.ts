@@ -56,6 +56,7 @@ export class SmallReads {
     this.#threads = []
     this.#refusedCount = 0
     for (const thread of threads) void thread.end()
+    this.#pausedFor = 0
   }
 
   #hand(): void {

@@ -84,11 +84,15 @@ describe('small reads', () => {
 
   test('that wait when the last file is closed are refused, and threads are started anew for the next', async () => {
     await startThreads()
-    const waiting = Array.from({ length: 40 }, () => reads.read(descriptor, Buffer.alloc(40), [1, 2, 3, 4], [10, 10, 10, 10]))
-    await Promise.resolve()
+    const some = () => Array.from({ length: 40 }, () => reads.read(descriptor, Buffer.alloc(40), [1, 2, 3, 4], [10, 10, 10, 10]))
+    const handed = some()
+    await new Promise(process.nextTick)
+    // Both threads are reading by now: these wait for one of them.
+    const waiting = some()
+    await new Promise(process.nextTick)
     reads.closed()
     reads.opened()
-    await Promise.all(waiting)
+    await Promise.all([...handed, ...waiting])
     await startThreads()
     expect((await readByThread([7], [4])).equals(content.subarray(7, 11))).toBe(true)
   })
