@@ -1,4 +1,4 @@
-import { ReadFailedError, TailraceError } from '../core/errors.ts'
+import { ReadFailedError } from '../core/errors.ts'
 import { BLOCK_SIZE, KIB } from '../core/limits.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { ByteWindow } from '../format/byte-window.ts'
@@ -179,7 +179,6 @@ async function readPieces(chunk: ChunkFile, target: Buffer, offsets: readonly nu
   try {
     await chunk.readPieces(target, offsets, sizes)
   } catch (error) {
-    if (error instanceof TailraceError) throw error
     throw new ReadFailedError(`cannot read ${sizes.length} records of ${chunk.path}: ${String(error)}`, error)
   }
 }
