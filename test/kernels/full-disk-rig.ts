@@ -96,10 +96,10 @@ class FullDisks {
         this.#note(load, book)
         load = await this.#reopenFull({ ...plan, life: life++ }, book)
       }
+      // Counted from before there is room: the load may have used it up again before anybody looks.
+      const from = load.lines.length
       truncateSync(ballast, Math.max(0, statSync(ballast).size - ROOM))
-      await this.#goesOn(load, () => new ChildProgram('load', [JSON.stringify({ ...plan, life: life++ })])).then(next => {
-        load = next
-      })
+      load = await this.#goesOn(load, from, () => new ChildProgram('load', [JSON.stringify({ ...plan, life: life++ })]))
       this.#cycles++
       const replay = ` (seed ${this.#options.seed}, cycle ${firstCycle + cycle}, ${fate}, ${JSON.stringify(plan)})`
       for (let index = before; index < this.#failures.length; index++) this.#failures[index] += replay
@@ -157,17 +157,16 @@ class FullDisks {
   }
 
   /** There is room again: an ack has to come. A process that was refused at its open is started anew. */
-  async #goesOn(load: ChildProgram, restart: () => ChildProgram): Promise<ChildProgram> {
+  async #goesOn(load: ChildProgram, from: number, restart: (() => ChildProgram) | null): Promise<ChildProgram> {
     if ((await load.said('open')) === null) {
-      if (!load.lines[0]?.startsWith('unopened DISK_FULL')) this.#failures.push(`not opened: ${load.lines[0]} ${load.complaints}`)
-      return restart()
+      if (restart !== null && load.lines[0]?.startsWith('unopened DISK_FULL')) return this.#goesOn(restart(), 0, null)
+      throw new Error(`not opened, though there is room: ${load.lines[0]} ${load.complaints}`)
     }
-    const from = load.lines.length
     for (let waitedMs = 0; waitedMs < 20_000; waitedMs += 10) {
       if (load.lines.slice(from).some(line => line.startsWith('+ '))) return load
       await pause(10)
     }
-    const { bavail, bsize } = statfsSync(this.#options.directory)
+    const { bavail, bsize } = statfsSync(join(this.#options.directory, 'tmpfs'))
     this.#failures.push(`it stays full, though there is room (${bavail * bsize}): ${load.lines.at(-1)}`)
     return load
   }
