@@ -1,5 +1,16 @@
 import { drawBars } from './bar-plot.ts'
-import { type BenchReport, guarantees, notesOf, runNotes, tableHead, tableRows, targetRows } from './bench-report.ts'
+import {
+  type BenchReport,
+  guarantees,
+  notesOf,
+  PROFILE_HEAD,
+  profileRows,
+  profileTitle,
+  runNotes,
+  tableHead,
+  tableRows,
+  targetRows,
+} from './bench-report.ts'
 import type { ContestResult } from './contest.ts'
 import { renderPage, renderTable } from './html-report.ts'
 import { shortfallLines, shortfallOf } from './shortfalls.ts'
@@ -67,5 +78,8 @@ function figuresOf(result: ContestResult): string[] {
   }))
   const notes = notesOf(result).map(note => `<p>${escapeHtml(note)}</p>`)
   const table = renderTable(tableHead(result), tableRows(result))
-  return [drawBars({ title: shape, unit: main.unit, bars }), `<div>${table}${notes.join('')}</div>`]
+  const profiles = result.profiles.map(
+    profile => `<div><p>${escapeHtml(profileTitle(profile))}</p>${renderTable(PROFILE_HEAD, profileRows(profile))}</div>`,
+  )
+  return [drawBars({ title: shape, unit: main.unit, bars }), `<div>${table}${notes.join('')}</div>`, ...profiles]
 }

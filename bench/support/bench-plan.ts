@@ -1,4 +1,4 @@
-import type { Contest, Entrant, Limit, MainFigure, Target } from './contest.ts'
+import type { Contest, Entrant, Handling, Limit, MainFigure, Target } from './contest.ts'
 import { type DataSet, eventCount } from './data-set.ts'
 import type { Figures } from './figures.ts'
 import { runAndKill, runTask } from './run-task.ts'
@@ -138,17 +138,20 @@ function appendEntrant(
   subject: SubjectDescription,
   load: { inFlight: number; payloadBytes: number; streams: number; batchEvents: number },
 ): Entrant {
-  return entrant(subject, () =>
+  return entrant(subject, (_, handling) =>
     inScratch(directory =>
-      runTask({
-        kind: 'append',
-        subject: subject.name,
-        directory,
-        durability: 'fsync',
-        ...load,
-        seconds,
-        warmupSeconds: Math.min(seconds / 2, 1),
-      }),
+      runTask(
+        {
+          kind: 'append',
+          subject: subject.name,
+          directory,
+          durability: 'fsync',
+          ...load,
+          seconds,
+          warmupSeconds: Math.min(seconds / 2, 1),
+        },
+        handling,
+      ),
     ),
   )
 }
@@ -169,7 +172,7 @@ function planScan(plan: Plan): Contest {
     shape: `${figure(limit)} events of ${PAYLOAD} B with payload, stream, revision`,
     main: RATE,
     entrants: taking('W4', [TAILRACE, FLOOR_B_READ, ...plan.peers]).map(subject =>
-      entrant(subject, () => runTask({ kind: 'scan', limit, ...dataOf(plan, subject) })),
+      entrant(subject, (_, handling) => runTask({ kind: 'scan', limit, ...dataOf(plan, subject) }, handling)),
     ),
     targets: [{ kind: 'ratio', to: [FLOOR_B_READ.name], atLeast: 1.4, words: 'at least 1.4 of the hand-written scan' }],
     limit: readLimit(PAYLOAD),
@@ -181,13 +184,16 @@ function planReads(plan: Plan, isLong: boolean, readers: number): Contest {
   const [streams, events] = isLong
     ? [dataSet.longStreams, dataSet.eventsPerLongStream]
     : [dataSet.streams, dataSet.eventsPerStream]
-  const reading = (subject: SubjectDescription, cacheBytes?: number) => (round: number) =>
-    runTask({
-      kind: 'read-streams',
-      ...dataOf(plan, subject),
-      ...{ streams, isLong, events, readers, seconds, seed: round + 1 },
-      ...(cacheBytes === undefined ? {} : { cacheBytes }),
-    })
+  const reading = (subject: SubjectDescription, cacheBytes?: number) => (round: number, handling: Handling) =>
+    runTask(
+      {
+        kind: 'read-streams',
+        ...dataOf(plan, subject),
+        ...{ streams, isLong, events, readers, seconds, seed: round + 1 },
+        ...(cacheBytes === undefined ? {} : { cacheBytes }),
+      },
+      handling,
+    )
   const roomy = entrant(TAILRACE, reading(TAILRACE, CACHE_512), ROOMY)
   const [own, ...others] = taking('W5', [TAILRACE, FLOOR_B_READ, ...plan.peers]).map(subject =>
     entrant(subject, reading(subject)),
@@ -220,9 +226,9 @@ function planOpening(plan: Plan, isKilled: boolean): Contest {
     shape: `${figure(eventCount(plan.dataSet))} events, ${isKilled ? 'after kill -9 with a full active chunk' : 'after a clean close'}`,
     main: OPENING,
     entrants: taking('W6', [TAILRACE, FLOOR_B_READ, ...plan.peers]).map(subject =>
-      entrant(subject, async round => {
+      entrant(subject, async (round, handling) => {
         if (isKilled) await runAndKill({ kind: 'append-until-killed', ...opening(subject, round), inFlight: 1024 })
-        return runTask({ kind: 'open', ...opening(subject, round) })
+        return runTask({ kind: 'open', ...opening(subject, round) }, handling)
       }),
     ),
     targets: [

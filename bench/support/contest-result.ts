@@ -26,7 +26,7 @@ export function resultOf(contest: Contest, rounds: Rounds, limits: Figures | nul
     }
   })
   const verdicts = targets.map(target => verdictOf(target, contest, rounds, lines))
-  return { workload, shape, main, lines, verdicts, limit, note: contest.note ?? null }
+  return { workload, shape, main, lines, verdicts, limit, note: contest.note ?? null, profiles: [] }
 }
 
 export function medians(rounds: readonly Figures[]): Figures {

@@ -1,5 +1,7 @@
 import type { Durability } from './cells.ts'
+import type { ProfileLine } from './cpu-profile.ts'
 import type { Figures } from './figures.ts'
+import type { TaskHandling } from './run-task.ts'
 
 /** Several do the same in turn: one table of the report. */
 export interface Contest {
@@ -28,11 +30,14 @@ export interface Limit {
   readonly of: string
 }
 
+/** What a measurement hands on to its task. */
+export type Handling = Pick<TaskHandling, 'onProfile'>
+
 export interface Entrant {
   readonly name: string
   readonly durability: Durability
   /** Measures once, in a process of its own. @param round from 0 */
-  readonly measure: (round: number) => Promise<Figures>
+  readonly measure: (round: number, handling: Handling) => Promise<Figures>
 }
 
 /** What the first entrant, Tailrace, is to reach. */
@@ -65,6 +70,13 @@ export interface ContestResult {
   readonly verdicts: readonly Verdict[]
   readonly limit: Limit | null
   readonly note: string | null
+  /** Where the time of the main thread goes, of those of Tailrace that were looked into: with a missed target, all. */
+  readonly profiles: readonly Profile[]
+}
+
+export interface Profile {
+  readonly name: string
+  readonly lines: readonly ProfileLine[]
 }
 
 export interface Line {

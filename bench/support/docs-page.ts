@@ -1,7 +1,18 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { sectionTitle } from './bench-page.ts'
-import { type BenchReport, guarantees, notesOf, runNotes, tableHead, tableRows, targetRows } from './bench-report.ts'
+import {
+  type BenchReport,
+  guarantees,
+  notesOf,
+  PROFILE_HEAD,
+  profileRows,
+  profileTitle,
+  runNotes,
+  tableHead,
+  tableRows,
+  targetRows,
+} from './bench-report.ts'
 import { shortfallLines, shortfallOf } from './shortfalls.ts'
 
 /** What a whole run measures at least. */
@@ -39,6 +50,7 @@ function workloadSection(report: BenchReport, workload: string): DocsSection {
       `### ${contest.shape}`,
       markdownTable(tableHead(contest), tableRows(contest)),
       ...notesOf(contest).map(note => `- ${note}`),
+      ...contest.profiles.flatMap(profile => [`${profileTitle(profile)}:`, markdownTable(PROFILE_HEAD, profileRows(profile))]),
     ].join('\n\n'),
   )
   const notes = runNotes(report).map(note => `> ${note}`)

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { RATE, READS } from './bench-plan.ts'
 import { type ContestRun, loadInto, type RunResult, runContests } from './bench-run.ts'
-import type { Contest, Entrant, MainFigure, Target } from './contest.ts'
+import type { Contest, Entrant, Handling, MainFigure, Target } from './contest.ts'
 import { eventCount, scaled } from './data-set.ts'
 import type { Figures } from './figures.ts'
 import { runAndKill, runTask } from './run-task.ts'
@@ -41,18 +41,27 @@ export async function runGrowth(options: GrowthOptions): Promise<RunResult> {
 
 function planGrowth(stores: readonly Grown[], seconds: number): Contest[] {
   const limit = Math.min(READ_LIMIT, ...stores.map(({ scale }) => eventCount(scaled(scale))))
-  const contest = (shape: string, main: MainFigure, measure: (store: Grown, round: number) => Promise<Figures>): Contest => ({
+  const contest = (
+    shape: string,
+    main: MainFigure,
+    measure: (store: Grown, round: number, handling: Handling) => Promise<Figures>,
+  ): Contest => ({
     workload: 'W7',
     shape,
     main,
     entrants: stores.map(
-      (store): Entrant => ({ name: store.name, durability: 'fsync', measure: round => measure(store, round) }),
+      (store): Entrant => ({
+        name: store.name,
+        durability: 'fsync',
+        measure: (round, handling) => measure(store, round, handling),
+      }),
     ),
     targets: main === OPENING ? [] : [growthTarget(stores, main)],
   })
   const appending = (inFlight: number, payloadBytes: number, batchEvents = 1) => {
     const load = { inFlight, payloadBytes, batchEvents, streams: inFlight === 1 ? 1 : 1000 }
-    return (store: Grown) => runTask({ kind: 'append', ...spec(store), ...load, seconds, warmupSeconds: seconds / 2 })
+    return (store: Grown, _round: number, handling: Handling) =>
+      runTask({ kind: 'append', ...spec(store), ...load, seconds, warmupSeconds: seconds / 2 }, handling)
   }
   const opening = (store: Grown, round: number) => ({ ...spec(store), stream: `opened-${round}` })
   return [
@@ -65,19 +74,24 @@ function planGrowth(stores: readonly Grown[], seconds: number): Contest[] {
       contest(`W2: ${figure(inFlight!)} in flight, ${bytes(payload!)}`, RATE, appending(inFlight!, payload!)),
     ),
     contest('W3: batches of 100 events of 256 B, 16 in flight', RATE, appending(16, PAYLOAD, 100)),
-    contest(`W4: the first ${figure(limit)} events`, RATE, store => runTask({ kind: 'scan', limit, ...spec(store) })),
-    contest('W5: streams of 100 events at random, among all that there are', READS, (store, round) => {
+    contest(`W4: the first ${figure(limit)} events`, RATE, (store, _, handling) =>
+      runTask({ kind: 'scan', limit, ...spec(store) }, handling),
+    ),
+    contest('W5: streams of 100 events at random, among all that there are', READS, (store, round, handling) => {
       const { streams, eventsPerStream: events } = scaled(store.scale)
-      return runTask({
-        kind: 'read-streams',
-        ...spec(store),
-        streams,
-        isLong: false,
-        events,
-        readers: 1,
-        seconds,
-        seed: round + 1,
-      })
+      return runTask(
+        {
+          kind: 'read-streams',
+          ...spec(store),
+          streams,
+          isLong: false,
+          events,
+          readers: 1,
+          seconds,
+          seed: round + 1,
+        },
+        handling,
+      )
     }),
     contest('W6: open after a clean close', OPENING, (store, round) => runTask({ kind: 'open', ...opening(store, round) })),
     contest('W6: open after kill -9 with a full active chunk', OPENING, async (store, round) => {

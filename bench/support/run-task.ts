@@ -1,9 +1,13 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import type { ProfileLine } from './cpu-profile.ts'
 import type { Figures, TaskMessage } from './figures.ts'
 import type { Task } from './task.ts'
 
 const TASK_PROGRAM = fileURLToPath(new URL('./task.ts', import.meta.url))
+
+/** The second argument of a task that is to watch itself. */
+const PROFILED = 'profiled'
 
 const DEFAULT_TIMEOUT_SECONDS = 300
 
@@ -11,6 +15,8 @@ export interface TaskHandling {
   /** Beyond this the task is ended, and that is an error; 300. */
   readonly timeoutSeconds?: number
   readonly onProgress?: (text: string) => void
+  /** Makes the task watch its main thread, which costs it something; it hears where the time went. */
+  readonly onProfile?: (lines: readonly ProfileLine[]) => void
   /** Flags of Node before the program, such as a memory limit or a profile. */
   readonly nodeFlags?: readonly string[]
 }
@@ -66,8 +72,8 @@ function kill(pid: number): void {
   }
 }
 
-function start(task: Task, { timeoutSeconds = DEFAULT_TIMEOUT_SECONDS, nodeFlags = [] }: TaskHandling): ChildProcess {
-  const child = fork(TASK_PROGRAM, [JSON.stringify(task)], {
+function start(task: Task, { timeoutSeconds = DEFAULT_TIMEOUT_SECONDS, nodeFlags = [], onProfile }: TaskHandling): ChildProcess {
+  const child = fork(TASK_PROGRAM, [JSON.stringify(task), ...(onProfile === undefined ? [] : [PROFILED])], {
     // stdout is for the tables alone, so the child's goes to stderr.
     stdio: ['ignore', 2, 2, 'ipc'],
     execArgv: [...process.execArgv, ...nodeFlags],
@@ -84,7 +90,7 @@ function start(task: Task, { timeoutSeconds = DEFAULT_TIMEOUT_SECONDS, nodeFlags
 
 function figuresOf(
   child: ChildProcess,
-  { onProgress, timeoutSeconds = DEFAULT_TIMEOUT_SECONDS }: TaskHandling,
+  { onProgress, onProfile, timeoutSeconds = DEFAULT_TIMEOUT_SECONDS }: TaskHandling,
 ): Promise<Figures> {
   return new Promise((resolve, reject) => {
     let last: TaskMessage | undefined
@@ -96,8 +102,10 @@ function figuresOf(
     child.on('error', reject)
     // Unlike 'exit', 'close' comes after the last message.
     child.on('close', (code, signal) => {
-      if (last !== undefined && 'figures' in last) resolve(last.figures)
-      else if (last !== undefined && 'error' in last) reject(new Error(last.error))
+      if (last !== undefined && 'figures' in last) {
+        if (last.profile !== undefined) onProfile?.(last.profile)
+        resolve(last.figures)
+      } else if (last !== undefined && 'error' in last) reject(new Error(last.error))
       else
         reject(
           new Error(signal ? `ended by ${signal} (it has ${timeoutSeconds} s)` : `ended with ${code} before it had a result`),

@@ -1,6 +1,7 @@
 /**
  * A process of its own for one measurement: nothing that another one compiled, allocated or left to the garbage collector
- * is in its way. The task comes as JSON in the first argument; the figures go to the parent.
+ * is in its way. The task comes as JSON in the first argument; the figures go to the parent, and with a second argument where
+ * the time of the main thread went.
  */
 import { mkdir } from 'node:fs/promises'
 import type { EverstoreSpec } from '../seeds/everstore.ts'
@@ -17,6 +18,7 @@ import type { OpeningSpec } from '../workloads/opening.ts'
 import type { ScavengingSpec } from '../workloads/scavenging.ts'
 import type { StoreFillSpec, StoreOpenSpec } from '../workloads/store-scale.ts'
 import type { StreamReadsSpec } from '../workloads/stream-reads.ts'
+import { profiled } from './cpu-profile.ts'
 import type { Figures, Tell } from './figures.ts'
 
 interface Specs {
@@ -40,41 +42,105 @@ interface Specs {
 
 export type Task = { [Kind in keyof Specs]: { readonly kind: Kind } & Specs[Kind] }[keyof Specs]
 
-/** Imports only what the task needs. */
-async function perform(task: Task, tell: Tell): Promise<Figures> {
+/** Imports what the task needs, and nothing else. @returns what performs it */
+function prepare(task: Task, tell: Tell): Promise<() => Promise<Figures>> {
   switch (task.kind) {
     case 'append':
-      return (await import('../workloads/append-load.ts')).measureAppendLoad(task)
+      return import('../workloads/append-load.ts').then(
+        ({ measureAppendLoad }) =>
+          () =>
+            measureAppendLoad(task),
+      )
     case 'load':
-      return (await import('../workloads/load-data-set.ts')).loadDataSet(task, tell)
+      return import('../workloads/load-data-set.ts').then(
+        ({ loadDataSet }) =>
+          () =>
+            loadDataSet(task, tell),
+      )
     case 'scan':
-      return (await import('../workloads/full-scan.ts')).measureFullScan(task)
+      return import('../workloads/full-scan.ts').then(
+        ({ measureFullScan }) =>
+          () =>
+            measureFullScan(task),
+      )
     case 'read-streams':
-      return (await import('../workloads/stream-reads.ts')).measureStreamReads(task)
+      return import('../workloads/stream-reads.ts').then(
+        ({ measureStreamReads }) =>
+          () =>
+            measureStreamReads(task),
+      )
     case 'open':
-      return (await import('../workloads/opening.ts')).measureOpening(task)
+      return import('../workloads/opening.ts').then(
+        ({ measureOpening }) =>
+          () =>
+            measureOpening(task),
+      )
     case 'append-until-killed':
-      return (await import('../workloads/opening.ts')).appendUntilKilled(task, tell)
+      return import('../workloads/opening.ts').then(
+        ({ appendUntilKilled }) =>
+          () =>
+            appendUntilKilled(task, tell),
+      )
     case 'limits':
-      return (await import('../workloads/machine-limits.ts')).measureMachineLimits(task)
+      return import('../workloads/machine-limits.ts').then(
+        ({ measureMachineLimits }) =>
+          () =>
+            measureMachineLimits(task),
+      )
     case 'fill-store':
-      return (await import('../workloads/store-scale.ts')).measureStoreFill(task, tell)
+      return import('../workloads/store-scale.ts').then(
+        ({ measureStoreFill }) =>
+          () =>
+            measureStoreFill(task, tell),
+      )
     case 'open-store':
-      return (await import('../workloads/store-scale.ts')).measureStoreOpen(task, tell)
+      return import('../workloads/store-scale.ts').then(
+        ({ measureStoreOpen }) =>
+          () =>
+            measureStoreOpen(task, tell),
+      )
     case 'cold-appends':
-      return (await import('../workloads/cold-appends.ts')).measureColdAppends(task)
+      return import('../workloads/cold-appends.ts').then(
+        ({ measureColdAppends }) =>
+          () =>
+            measureColdAppends(task),
+      )
     case 'scavenge':
-      return (await import('../workloads/scavenging.ts')).measureScavenging(task, tell)
+      return import('../workloads/scavenging.ts').then(
+        ({ measureScavenging }) =>
+          () =>
+            measureScavenging(task, tell),
+      )
     case 'backups':
-      return (await import('../workloads/backups.ts')).measureBackups(task, tell)
+      return import('../workloads/backups.ts').then(
+        ({ measureBackups }) =>
+          () =>
+            measureBackups(task, tell),
+      )
     case 'everstore':
-      return (await import('../seeds/everstore.ts')).measureEverstore(task)
+      return import('../seeds/everstore.ts').then(
+        ({ measureEverstore }) =>
+          () =>
+            measureEverstore(task),
+      )
     case 'exdaas':
-      return (await import('../seeds/exdaas.ts')).measureExdaas(task)
+      return import('../seeds/exdaas.ts').then(
+        ({ measureExdaas }) =>
+          () =>
+            measureExdaas(task),
+      )
     case 'memstate':
-      return (await import('../seeds/memstate.ts')).measureMemstate(task)
+      return import('../seeds/memstate.ts').then(
+        ({ measureMemstate }) =>
+          () =>
+            measureMemstate(task),
+      )
     case 'voik':
-      return (await import('../seeds/voik.ts')).measureVoik(task, tell)
+      return import('../seeds/voik.ts').then(
+        ({ measureVoik }) =>
+          () =>
+            measureVoik(task, tell),
+      )
   }
 }
 
@@ -91,7 +157,12 @@ process.once('SIGTERM', () => process.exit(143))
 const task = JSON.parse(process.argv[2] ?? '') as Task
 try {
   await mkdir(task.directory, { recursive: true })
-  tell({ figures: await perform(task, tell) })
+  const perform = await prepare(task, tell)
+  if (process.argv[3] === undefined) tell({ figures: await perform() })
+  else {
+    const { result: figures, lines: profile } = await profiled(perform)
+    tell({ figures, profile })
+  }
 } catch (error) {
   process.exitCode = 1
   tell({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) })

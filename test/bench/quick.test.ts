@@ -2,9 +2,10 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { BenchReport } from '../../bench/support/bench-report.ts'
+import { type BenchReport, profileTitle } from '../../bench/support/bench-report.ts'
 import { withSection } from '../../bench/support/docs-page.ts'
 import { WORKLOADS } from '../../bench/support/subject.ts'
+import { escapeHtml } from '../../bench/support/svg-plot.ts'
 import { type Ended, ROOT, runBench } from './run-bench.ts'
 
 /** Hundredths of the data, twentieths of a second: enough to see that every part does what it is there for. */
@@ -51,6 +52,24 @@ describe.each([
         for (const [name, value] of Object.entries(line.figures))
           expect(Number.isFinite(value), `${line.name} ${name}`).toBe(true)
         expect(line.figures[main.name], `${workload} ${line.name}`).toBeGreaterThan(0)
+      }
+    }
+  })
+
+  it('looks where the time of Tailrace goes wherever a target was missed', () => {
+    for (const { shape, verdicts, lines, profiles } of outcome.report.contests) {
+      const isMissed = verdicts.some(({ isMet }) => isMet === false)
+      const own = lines.map(({ name }) => name).filter(name => name.startsWith('tailrace'))
+      expect(
+        profiles.map(({ name }) => name),
+        shape,
+      ).toEqual(isMissed ? own : [])
+      for (const profile of profiles) {
+        expect(
+          profile.lines.reduce((sum, { share }) => sum + share, 0),
+          shape,
+        ).toBeGreaterThan(0.5)
+        for (const text of [outcome.page, outcome.docs]) expect(text).toContain(escapeHtml(profileTitle(profile)))
       }
     }
   })
