@@ -100,6 +100,8 @@ export class ChunkFile {
       await disk.syncDirectory(directory)
     } catch (error) {
       await file.close().catch(() => {})
+      // On a full disk it would keep room from what is tried next.
+      await disk.remove(temporaryPath).catch(() => {})
       throw error
     }
     return new ChunkFile(header, path, file, null, first.length)

@@ -93,11 +93,17 @@ describe('a chunk that is made', () => {
     expect(await disk.list('/data')).toEqual(['000002.chunk'])
   })
 
-  test.each(['write', 'datasync', 'rename', 'syncDirectory'] as const)('and fails in its %s closes its file', async op => {
+  test.each([
+    'write',
+    'datasync',
+    'rename',
+    'syncDirectory',
+  ] as const)('and fails in its %s closes its file, and leaves none half made', async op => {
     const disk = new SimulatedDisk()
     disk.failNext({ op, error: 'EIO' })
     await expect(newChunk(disk)).rejects.toMatchObject({ code: 'EIO' })
     expect(disk.callCount('close')).toBe(disk.callCount('open'))
+    expect(await disk.list('/data')).toEqual(op === 'syncDirectory' ? ['000002.chunk'] : [])
   })
 
   test('is not, when what an interrupted creation left can not be removed', async () => {
