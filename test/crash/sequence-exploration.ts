@@ -12,7 +12,7 @@ import { RemainsMemo } from '../support/remains-memo.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { type CrashPath, type Finding, formatPath } from './exploration.ts'
 import { Recoveries } from './recoveries.ts'
-import { DIRECTORY, type Played, play, STORE_OPTIONS, STREAMS } from './sequence.ts'
+import { DIRECTORY, type Played, play, STORE_OPTIONS, STREAMS, type Step } from './sequence.ts'
 import { isBetween, isSame, pictureOf, type StorePicture, textOf } from './store-picture.ts'
 
 /** How many of the states are recovered on a recording disk, so that crashes of the recovery are explored, too; by depth. */
@@ -48,6 +48,8 @@ export class SequenceExploration {
   distinct = 0
   /** Different disks after recovery: each was read in every way, appended to, closed and opened again. */
   recoveredContents = 0
+  /** States of the workload by the step that was cut off, if one was. */
+  readonly cutOff: Partial<Record<Step, number>> = {}
   readonly findings: Finding[] = []
   readonly #options: SequenceOptions
   #classes = new Set<number>()
@@ -121,7 +123,9 @@ export class SequenceExploration {
         this.findings.push({ seed: sequence, path: here, message: String((error as Error)?.message ?? error) })
       }
       this.states++
+      const step = played.letters[expected.done]
       if (path.length > 0) this.recoveryStates++
+      else if (step !== undefined) this.cutOff[step] = (this.cutOff[step] ?? 0) + 1
       this.#classes.add(state.classHash)
       if (this.findings.length >= MOST_FINDINGS) return
     }

@@ -26,6 +26,8 @@ export const OPERATIONS = {
   o: 'close and open again',
 } as const
 export type Letter = keyof typeof OPERATIONS
+/** The first of all is the open that makes the store. */
+export type Step = Letter | 'open'
 export const LETTERS = Object.keys(OPERATIONS) as Letter[]
 
 /** All sequences of so many operations. */
@@ -48,7 +50,7 @@ export interface Played {
   readonly disk: SimulatedDisk
   /** What readers saw after each step; the first is before any. */
   readonly pictures: readonly StorePicture[]
-  readonly letters: readonly (Letter | 'open')[]
+  readonly letters: readonly Step[]
   /** The append that each step was, if it was one with ids. */
   readonly retries: readonly (Retry | null)[]
   /** Directories that backups were made into, by step. */

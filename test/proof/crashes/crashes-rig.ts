@@ -126,8 +126,12 @@ function reportOf(counts: readonly CrashCounts[], seconds: number): RigReport {
       },
       {
         title: 'Operations of the sequences',
-        head: ['letter', 'operation'],
-        rows: Object.entries(OPERATIONS),
+        head: ['letter', 'operation', 'crashes in the midst of it'],
+        rows: LETTERS.map(letter => [
+          letter,
+          OPERATIONS[letter],
+          total(({ cutOff }) => cutOff[letter] ?? 0).toLocaleString('en'),
+        ]),
       },
     ],
   }

@@ -1,5 +1,6 @@
 import { Exploration, type Finding, formatPath } from '../../crash/exploration.ts'
 import { scenes } from '../../crash/scenes.ts'
+import type { Step } from '../../crash/sequence.ts'
 import { SequenceExploration } from '../../crash/sequence-exploration.ts'
 import type { CrashOptions } from '../../support/crash-states.ts'
 import { seedStoreIds } from '../../support/store-ids.ts'
@@ -29,6 +30,8 @@ export interface CrashCounts {
   readonly states: number
   readonly distinct: number
   readonly recoveryStates: number
+  /** States of sequences by the step that was cut off. */
+  readonly cutOff: Partial<Record<Step, number>>
   readonly failures: readonly string[]
 }
 
@@ -45,7 +48,7 @@ async function exploreSequences(job: SequencesJob): Promise<CrashCounts> {
     await exploration.run(sequence)
     if (exploration.findings.length > 0) break
   }
-  const { states, distinct, recoveryStates, findings } = exploration
+  const { states, distinct, recoveryStates, cutOff, findings } = exploration
   const length = sequences[0]!.length
   return {
     name: `${length <= 4 ? 'all sequences' : 'random sequences'} of ${length} operations, sectors of ${sectorSize} bytes`,
@@ -53,6 +56,7 @@ async function exploreSequences(job: SequencesJob): Promise<CrashCounts> {
     states,
     distinct,
     recoveryStates,
+    cutOff,
     failures: findings.map(finding => describe(finding, `--sequence ${finding.seed} --sector ${sectorSize} --seed ${job.seed}`)),
   }
 }
@@ -70,7 +74,7 @@ async function exploreScene(job: SceneJob): Promise<CrashCounts> {
     counts.distinct += exploration.distinct.size
     failures.push(...exploration.findings.map(finding => describe(finding, `--scene '${scene}' --seed ${finding.seed}`)))
   }
-  return { name: scene, workloads: runCount, ...counts, failures }
+  return { name: scene, workloads: runCount, ...counts, cutOff: {}, failures }
 }
 
 function describe({ path, message }: Finding, which: string): string {
