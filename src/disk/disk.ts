@@ -37,6 +37,13 @@ export interface DiskFile {
   size(): Promise<number>
   /** Cuts or extends (with zeros, sparse) the file; durable after the next datasync. */
   truncate(size: number): Promise<void>
+  /**
+   * Nobody writes it any more, and all that was written is durable. From here on it may be closed between two reads, and opened
+   * again as `path`, its name by now: a store may have more files than a process may have descriptors.
+   */
+  rest(path: string): void
+  /** Resolves when it is open and stays so until `close`: its name is about to be that of another file. */
+  keepOpen(): Promise<void>
   close(): Promise<void>
 }
 

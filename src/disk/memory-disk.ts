@@ -208,6 +208,11 @@ class MemoryFile implements DiskFile {
     this.#use('ftruncate', true).truncate(size)
   }
 
+  // A disk in memory has room for all.
+  rest(): void {}
+
+  async keepOpen(): Promise<void> {}
+
   async close(): Promise<void> {
     this.#closed = true
   }

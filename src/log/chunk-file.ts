@@ -292,6 +292,17 @@ export class ChunkFile {
   /** The footer that was written is durable: from here on the chunk never changes. */
   complete(footer: ChunkFooter): void {
     this.#footer = footer
+    this.rest()
+  }
+
+  /** A completed chunk's file need not be open all the time, until `keepOpen`. For a store that alone replaces its chunks. */
+  rest(): void {
+    if (this.isComplete) this.file.rest(this.path)
+  }
+
+  /** The file stays open until it is closed: another one is about to get its name. */
+  keepOpen(): Promise<void> {
+    return this.file.keepOpen()
   }
 
   /** Takes note of a footer that another process has written meanwhile. */

@@ -24,6 +24,7 @@ export class ChunkReplacement {
   readonly #file: DiskFile
   readonly #temporaryPath: string
   readonly #header: ChunkHeader
+  readonly #old: ChunkFile
   readonly #checksums = new BlockChecksums()
   readonly #blockOffsets: number[] = []
   readonly #blockDistances: number[] = []
@@ -35,12 +36,13 @@ export class ChunkReplacement {
   #endDistance = CHUNK_HEADER_SIZE
   #isInPlace = false
 
-  private constructor(files: LogFiles, file: DiskFile, temporaryPath: string, header: ChunkHeader) {
+  private constructor(files: LogFiles, file: DiskFile, temporaryPath: string, old: ChunkFile) {
     this.#files = files
     this.#file = file
     this.#temporaryPath = temporaryPath
-    this.#header = header
-    this.#window.bytes.set(encodeChunkHeader(header))
+    this.#old = old
+    this.#header = { ...old.header, generation: old.header.generation + 1 }
+    this.#window.bytes.set(encodeChunkHeader(this.#header))
     this.#filled = CHUNK_HEADER_SIZE
   }
 
@@ -49,7 +51,7 @@ export class ChunkReplacement {
     const path = joinPath(files.directory, chunkFileName(old.header.number) + TEMPORARY_SUFFIX)
     await removeIfThere(files, path)
     const file = await files.disk.open(path, 'create')
-    return new ChunkReplacement(files, file, path, { ...old.header, generation: old.header.generation + 1 })
+    return new ChunkReplacement(files, file, path, old)
   }
 
   /** Where `place` puts records. Another one after each `write`. */
@@ -101,11 +103,13 @@ export class ChunkReplacement {
     await this.#file.datasync()
     const { disk, directory, chunks } = this.#files
     const path = joinPath(directory, chunkFileName(this.#header.number))
+    await this.#old.keepOpen()
     await disk.rename(this.#temporaryPath, path)
     const chunk = ChunkFile.compact(this.#header, path, this.#file, footer, footer.dataSize + bytes.length)
     chunks.replace(chunk)
     this.#isInPlace = true
     await disk.syncDirectory(directory)
+    chunk.rest()
     return chunk
   }
 

@@ -122,9 +122,12 @@ async function openEach(disk: Disk, directory: string, numbers: ChunkNumber[], m
   const results: OpenResult[] = []
   for (let from = 0; from < numbers.length; from += OPEN_COUNT) {
     const some = numbers.slice(from, from + OPEN_COUNT)
-    const opening = some.map((number, i) => {
-      const isWritten = from + i >= numbers.length - WRITTEN_COUNT
-      return ChunkFile.open(disk, directory, number, isWritten ? mode : 'read')
+    const opening = some.map(async (number, i) => {
+      const isWritten = mode === 'write' && from + i >= numbers.length - WRITTEN_COUNT
+      const chunk = await ChunkFile.open(disk, directory, number, isWritten ? 'write' : 'read')
+      // For a reader, another process may replace it meanwhile.
+      if (mode === 'write' && !isWritten && typeof chunk !== 'string') chunk.rest()
+      return chunk
     })
     results.push(...(await Promise.allSettled(opening)))
   }

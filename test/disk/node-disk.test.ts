@@ -1,8 +1,9 @@
-import fs, { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import fs, { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { MIB } from '../../src/core/limits.ts'
+import type { DiskFile } from '../../src/disk/disk.ts'
 import { NodeDisk } from '../../src/disk/node-disk.ts'
 import { Random } from '../support/random.ts'
 
@@ -51,4 +52,83 @@ test('a lock whose owner could not be written is free again', async () => {
   const lock = await disk.lock(path)
   await lock.release()
   write.mockRestore()
+})
+
+describe.runIf(process.platform === 'linux')('files that nobody writes any more', () => {
+  const COUNT = 700
+  const MOST_OPEN = 512
+  let place: string
+  let files: DiskFile[]
+
+  const nameOf = (index: number) => join(place, `file-${index}`)
+  const descriptorsHere = () =>
+    readdirSync('/proc/self/fd').flatMap(fd => {
+      try {
+        const target = fs.readlinkSync(`/proc/self/fd/${fd}`)
+        return target.startsWith(place) ? [target] : []
+      } catch {
+        return []
+      }
+    })
+  const readNumber = async (file: DiskFile) => {
+    const target = Buffer.alloc(4)
+    expect(await file.read(target, 0)).toBe(4)
+    return target.readUInt32LE()
+  }
+
+  beforeAll(async () => {
+    place = join(directory, 'resting')
+    mkdirSync(place)
+    const disk = new NodeDisk()
+    files = []
+    for (let index = 0; index < COUNT; index++) {
+      const file = await disk.open(`${nameOf(index)}.tmp`, 'create')
+      const bytes = Buffer.alloc(4)
+      bytes.writeUInt32LE(index)
+      await file.writeDurably(bytes, 0)
+      await disk.rename(`${nameOf(index)}.tmp`, nameOf(index))
+      file.rest(nameOf(index))
+      files.push(file)
+    }
+  })
+  afterAll(() => Promise.all(files.map(file => file.close())))
+
+  test('have a bounded number of descriptors', async () => {
+    // What was closed was told to the system, not awaited.
+    await expect.poll(() => descriptorsHere().length).toBeLessThanOrEqual(MOST_OPEN)
+  })
+
+  test('are read as if they were open, one by one and all at once', async () => {
+    for (const [index, file] of files.entries()) expect(await readNumber(file)).toBe(index)
+    expect(await Promise.all(files.map(readNumber))).toEqual(files.map((_, index) => index))
+    const twice = files.flatMap(file => [file, file])
+    expect(await Promise.all(twice.map(readNumber))).toEqual(twice.map((_, at) => at >> 1))
+    expect(await readNumber(files[7]!)).toBe(7)
+    await expect.poll(() => descriptorsHere().length).toBeLessThanOrEqual(MOST_OPEN)
+  })
+
+  test('are read in pieces, too', async () => {
+    const target = Buffer.alloc(4)
+    await files[3]!.readPieces(target, [0, 2], [2, 2])
+    expect(target.readUInt32LE()).toBe(3)
+  })
+
+  test('stay what they are when their name becomes that of another, if they were to stay open', async () => {
+    const file = files[11]!
+    await Promise.all(files.filter(other => other !== file).map(readNumber))
+    await file.keepOpen()
+    writeFileSync(`${nameOf(11)}.new`, Buffer.alloc(4, 255))
+    renameSync(`${nameOf(11)}.new`, nameOf(11))
+    for (const other of files) if (other !== file) await readNumber(other)
+    expect(await readNumber(file)).toBe(11)
+  })
+
+  test('say why when they can not be opened again', async () => {
+    const gone = files[20]!
+    for (const [index, file] of files.entries()) if (index > 20) await readNumber(file)
+    renameSync(nameOf(20), `${nameOf(20)}.moved`)
+    await expect(readNumber(gone)).rejects.toMatchObject({ code: 'ENOENT' })
+    renameSync(`${nameOf(20)}.moved`, nameOf(20))
+    expect(await readNumber(gone)).toBe(20)
+  })
 })

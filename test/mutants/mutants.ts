@@ -293,23 +293,23 @@ export const MUTANTS: readonly Mutant[] = [
   one(
     'a short write is taken for a whole one',
     'calls',
-    'disk/node-disk.ts',
+    'disk/node-file.ts',
     '        if (progress.written === bytes.length) return resolve()',
     '        return resolve()',
   ),
   one(
     'a write that takes nothing is tried for ever',
     'calls',
-    'disk/node-disk.ts',
+    'disk/node-file.ts',
     "        if (count === 0 && empty) return reject(Object.assign(new Error('EIO: the disk takes no bytes, write'), { code: 'EIO' }))\n",
     '',
   ),
   one(
     'a short read is taken for the end of the file',
     'calls',
-    'disk/node-disk.ts',
-    '      if (count === 0) break\n      filled += count',
-    '      filled += count\n      break',
+    'disk/node-file.ts',
+    '    if (count === 0) break\n    filled += count',
+    '    filled += count\n    break',
   ),
   one(
     'the lock file is removed when the store is closed',

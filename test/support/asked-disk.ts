@@ -132,6 +132,14 @@ class AskedFile implements DiskFile {
     return this.#file.truncate(size)
   }
 
+  rest(path: string): void {
+    this.#file.rest(path)
+  }
+
+  keepOpen(): Promise<void> {
+    return this.#file.keepOpen()
+  }
+
   close(): Promise<void> {
     return this.#file.close()
   }

@@ -113,6 +113,14 @@ class MortalFile implements DiskFile {
     return this.#disk.call(() => this.#file.truncate(size))
   }
 
+  rest(path: string): void {
+    this.#file.rest(path)
+  }
+
+  keepOpen(): Promise<void> {
+    return this.#file.keepOpen()
+  }
+
   close(): Promise<void> {
     return this.#disk.call(() => this.#file.close())
   }

@@ -262,6 +262,14 @@ class SimulatedFile implements DiskFile {
     return this.#disk.truncate(this.#file, this.#inode, size)
   }
 
+  rest(path: string): void {
+    this.#file.rest(path)
+  }
+
+  keepOpen(): Promise<void> {
+    return this.#file.keepOpen()
+  }
+
   close(): Promise<void> {
     return this.#disk.look('close', this.path, () => {
       this.#disk.closed(this)

@@ -75,6 +75,14 @@ class CountedFile implements DiskFile {
     return this.#file.truncate(size)
   }
 
+  rest(path: string): void {
+    this.#file.rest(path)
+  }
+
+  keepOpen(): Promise<void> {
+    return this.#file.keepOpen()
+  }
+
   close(): Promise<void> {
     return this.#file.close()
   }

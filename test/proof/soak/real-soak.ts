@@ -1,5 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { EventStore } from '../../../src/store/event-store.ts'
 
 export interface RealSoak {
@@ -12,11 +14,14 @@ export interface RealSoak {
 }
 
 const SAMPLE_MS = 1000
+/** So small that it is full within the first half. */
+const CACHE_BYTES = 4 * 1024 * 1024
 const STREAMS = 64
 
 /** Appends and reads on real files for a while, and looks at what the process holds. */
 export async function soakOnRealFiles(directory: string, seconds: number, said: (line: string) => void): Promise<RealSoak> {
-  const store = await EventStore.open(join(directory, 'soak'), { chunkSizeBytes: 4 * 1024 * 1024 })
+  const store = await EventStore.open(join(directory, 'soak'), { chunkSizeBytes: 4 * 1024 * 1024, cacheBytes: CACHE_BYTES })
+  const collect = garbageCollection()
   const samples: { readonly minutes: number; readonly mib: number; readonly descriptors: number }[] = []
   const startedMs = performance.now()
   const elapsed = () => performance.now() - startedMs
@@ -34,7 +39,7 @@ export async function soakOnRealFiles(directory: string, seconds: number, said: 
     if (round % 2000 === 1999) await store.scavenge()
     if (elapsed() < nextSampleMs) continue
     nextSampleMs += SAMPLE_MS
-    globalThis.gc?.()
+    collect()
     const mib = Number(/VmRSS:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? 0) / 1024
     samples.push({ minutes: elapsed() / 60_000, mib, descriptors: readdirSync('/proc/self/fd').length })
     if (samples.length % 30 === 0) said(`${samples.length} s of real files: ${mib.toFixed(0)} MiB, ${appends} appends`)
@@ -48,6 +53,12 @@ export async function soakOnRealFiles(directory: string, seconds: number, said: 
     descriptorSlopePerMinute: slopeOf(settled.map(({ minutes, descriptors }) => [minutes, descriptors])),
     descriptors: samples.at(-1)?.descriptors ?? 0,
   }
+}
+
+/** What is garbage is not held. */
+function garbageCollection(): () => void {
+  setFlagsFromString('--expose-gc')
+  return runInNewContext('gc') as () => void
 }
 
 function slopeOf(points: readonly (readonly [number, number])[]): number {

@@ -1,0 +1,252 @@
+import assert from 'node:assert'
+import fs from 'node:fs'
+import { isDiskFull, systemErrorCode } from '../core/errors.ts'
+import { DirectWrite } from './direct-write.ts'
+import { type DiskFile, readEachPiece } from './disk.ts'
+import { call, open } from './node-calls.ts'
+import { OpenFiles, type RestingFile } from './open-files.ts'
+import { SMALL_READ_SIZE } from './reading-thread.ts'
+import { SmallReads } from './small-reads.ts'
+
+const { O_DIRECT, O_DSYNC, O_RDONLY, O_RDWR } = fs.constants
+
+/** Descriptors of files that are only read, and that nobody reads just now. */
+const RESTING_LIMIT = 512
+
+/** Of all stores in the process. */
+const smallReads = new SmallReads()
+const openFiles = new OpenFiles(RESTING_LIMIT)
+
+/** A real file. */
+export class NodeFile implements DiskFile, RestingFile {
+  readonly path: string
+  /** Null while it is closed for now. */
+  #descriptor: number | null
+  /**
+   * The same file opened O_DSYNC, for writes that are durable when they return; null for a file open for reading. The kernel
+   * reports a writeback error once to each descriptor, so both stay open from the first write to the last sync.
+   */
+  #durableDescriptor: number | null
+  /** What it is opened again as; null while it must stay open. */
+  #restingPath: string | null = null
+  /** Reads under way, and one for whoever wants it to stay open. */
+  #useCount = 0
+  #opening: Promise<number> | null = null
+
+  constructor(path: string, descriptor: number, durableDescriptor: number | null) {
+    this.path = path
+    this.#descriptor = descriptor
+    this.#durableDescriptor = durableDescriptor
+  }
+
+  /** For one who will close it. */
+  static opened(path: string, descriptor: number, durableDescriptor: number | null): NodeFile {
+    smallReads.opened()
+    return new NodeFile(path, descriptor, durableDescriptor)
+  }
+
+  write(bytes: Uint8Array, offset: number): Promise<void> {
+    return writeAll(this.#writable, bytes, offset)
+  }
+
+  async writeDurably(bytes: Uint8Array, offset: number): Promise<void> {
+    if (this.#durableDescriptor === null) throw new Error(`${this.path} is open for reading`)
+    const progress: WriteProgress = { written: 0 }
+    try {
+      await writeAll(this.#durableDescriptor, bytes, offset, progress)
+    } catch (error) {
+      // A full disk shows itself in the write, which then took nothing more, or in the sync behind it. Only a write that was
+      // taken has made the file longer.
+      if (isDiskFull(error) && (await this.size()) > offset + progress.written) {
+        throw Object.assign(new Error(`EIO: the sync of a write failed: ${String(error)}`, { cause: error }), { code: 'EIO' })
+      }
+      throw error
+    }
+  }
+
+  async rewriteDurably(bytes: Uint8Array, offset: number): Promise<void> {
+    const direct = await this.#openDirect()
+    if (direct !== null) {
+      try {
+        const way = await DirectWrite.prepare(direct, this.#writable)
+        if (way !== null) {
+          const size = await this.size()
+          await way.write(bytes, offset)
+          // The last block may have made the file longer.
+          if ((await this.size()) > size) await this.truncate(size)
+          return
+        }
+      } finally {
+        await call(done => fs.close(direct, done))
+      }
+    }
+    await this.write(bytes, offset)
+    await this.datasync()
+  }
+
+  /** Null where the system or the file system knows of no such thing. */
+  async #openDirect(): Promise<number | null> {
+    if (O_DIRECT === undefined) return null
+    try {
+      return await open(this.path, O_RDWR | O_DIRECT | O_DSYNC)
+    } catch (error) {
+      if (systemErrorCode(error) === 'EINVAL') return null
+      throw error
+    }
+  }
+
+  datasync(): Promise<void> {
+    return call(done => fs.fdatasync(this.#writable, done))
+  }
+
+  async read(target: Uint8Array, offset: number): Promise<number> {
+    const descriptor = this.#use() ?? (await this.#open())
+    try {
+      if (target.length <= SMALL_READ_SIZE && (await smallReads.read(descriptor, target, [offset], [target.length]))) {
+        return target.length
+      }
+      return await readInPool(descriptor, target, offset)
+    } finally {
+      this.#useCount--
+    }
+  }
+
+  async readPieces(target: Uint8Array, offsets: readonly number[], sizes: readonly number[]): Promise<void> {
+    const descriptor = this.#use() ?? (await this.#open())
+    try {
+      if (target.length <= SMALL_READ_SIZE && (await smallReads.read(descriptor, target, offsets, sizes))) return
+      await readEachPiece({ read: (piece, offset) => readInPool(descriptor, piece, offset) }, target, offsets, sizes)
+    } finally {
+      this.#useCount--
+    }
+  }
+
+  size(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      fs.fstat(this.#writable, (error, stats) => {
+        if (error) reject(error)
+        else resolve(stats.size)
+      })
+    })
+  }
+
+  truncate(size: number): Promise<void> {
+    return call(done => fs.ftruncate(this.#writable, size, done))
+  }
+
+  rest(path: string): void {
+    if (this.#restingPath !== null) return
+    this.#restingPath = path
+    const durable = this.#durableDescriptor
+    this.#durableDescriptor = null
+    if (durable !== null) closeUnheard(durable)
+    openFiles.used(this)
+  }
+
+  async keepOpen(): Promise<void> {
+    if (this.#use() === null) await this.#open()
+  }
+
+  get isIdle(): boolean {
+    return this.#useCount === 0
+  }
+
+  closeForNow(): void {
+    const descriptor = this.#descriptor!
+    this.#descriptor = null
+    closeUnheard(descriptor)
+  }
+
+  /** Of a file that does not rest, or was not closed for now. */
+  get #writable(): number {
+    assert(this.#descriptor !== null)
+    return this.#descriptor
+  }
+
+  /** Keeps it open until the use count goes down again. @returns null when it has to be opened first. */
+  #use(): number | null {
+    this.#useCount++
+    if (this.#restingPath !== null && this.#descriptor !== null) openFiles.used(this)
+    return this.#descriptor
+  }
+
+  /** Opens it again for one who uses it. */
+  async #open(): Promise<number> {
+    assert(this.#restingPath !== null)
+    this.#opening ??= open(this.#restingPath, O_RDONLY)
+      .then(descriptor => {
+        this.#descriptor = descriptor
+        openFiles.used(this)
+        return descriptor
+      })
+      .finally(() => {
+        this.#opening = null
+      })
+    try {
+      return await this.#opening
+    } catch (error) {
+      this.#useCount--
+      throw error
+    }
+  }
+
+  async close(): Promise<void> {
+    smallReads.closed()
+    openFiles.closed(this)
+    for (const descriptor of [this.#descriptor, this.#durableDescriptor]) {
+      if (descriptor !== null) await call(done => fs.close(descriptor, done))
+    }
+  }
+}
+
+/** Of a file that is not written any more: an error of that concerns nobody. */
+function closeUnheard(descriptor: number): void {
+  fs.close(descriptor, () => {})
+}
+
+async function readInPool(descriptor: number, target: Uint8Array, offset: number): Promise<number> {
+  let filled = 0
+  while (filled < target.length) {
+    const count = await new Promise<number>((resolve, reject) => {
+      fs.read(descriptor, target, filled, target.length - filled, offset + filled, (error, bytesRead) => {
+        if (error) reject(error)
+        else resolve(bytesRead)
+      })
+    })
+    if (count === 0) break
+    filled += count
+  }
+  return filled
+}
+
+/**
+ * Writes until nothing is left. libuv hides the error behind a short write, it comes with the next call; a second write of
+ * nothing is an error of its own.
+ */
+export function writeAll(
+  descriptor: number,
+  bytes: Uint8Array,
+  offset: number,
+  progress: WriteProgress = { written: 0 },
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let empty = false
+    const next = (): void => {
+      const { written } = progress
+      fs.write(descriptor, bytes, written, bytes.length - written, offset + written, (error, count) => {
+        if (error) return reject(error)
+        progress.written += count
+        if (progress.written === bytes.length) return resolve()
+        if (count === 0 && empty) return reject(Object.assign(new Error('EIO: the disk takes no bytes, write'), { code: 'EIO' }))
+        empty = count === 0
+        next()
+      })
+    }
+    next()
+  })
+}
+
+/** How much of a write the kernel has taken. */
+interface WriteProgress {
+  written: number
+}
