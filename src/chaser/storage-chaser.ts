@@ -127,22 +127,33 @@ export class StorageChaser {
   }
 
   async #chaseFiles(limit: LogPosition): Promise<void> {
+    let ahead: Promise<RecordBatch | null> | null = null
     while (this.#position < limit && !this.#isStopped) {
-      const batch = await this.#reader.readForward(this.#position, limit, READ_SIZE)
+      const batch: RecordBatch | null = await (ahead ?? this.#reader.readForward(this.#position, limit, READ_SIZE))
+      ahead = null
       if (batch === null) this.#position = limit
       else if (hasGaps(batch)) this.#followEach(batch)
       else {
         this.#position = positionOf(batch.window.view, batch.offsets[0]!)
+        if (batch.next < limit) ahead = this.#readAhead(batch.next, limit)
         // A batch may end amid an append, whose prepares must stand one behind the other: such an append is read again.
         this.#follow(batch.window, batch.offsets[0]!, batch.next, Number.POSITIVE_INFINITY)
         if (this.#pendingCount > 0) {
           // The index knows what came before: readers may, too.
           this.published.advance(this.#pendingPosition)
           await this.#chaseAppend(limit)
+          ahead = null
         }
       }
       this.#published()
     }
+  }
+
+  /** What is to be gone through next comes from the disk meanwhile. Its failure is heard by whoever waits for it, or by nobody. */
+  #readAhead(from: LogPosition, limit: LogPosition): Promise<RecordBatch | null> {
+    const reading = this.#reader.readForward(from, limit, READ_SIZE)
+    reading.catch(() => {})
+    return reading
   }
 
   /** Reads the append that begins at the first pending prepare as a whole. */
