@@ -1,4 +1,4 @@
-import { ACK_SLICE_COUNT, MIB } from '../core/limits.ts'
+import { ACK_SLICE_COUNT, ACK_SLICE_SIZE, MIB } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
 import { unreachable } from '../core/unreachable.ts'
 import { ByteWindow } from '../format/byte-window.ts'
@@ -90,12 +90,12 @@ export class StorageChaser {
     if (!this.#isRunning) this.#run()
   }
 
-  /** One slice: at most ACK_SLICE_COUNT acks, so that a burst of them leaves the event loop its turns. */
+  /** One slice: at most ACK_SLICE_COUNT acks, and no more after ACK_SLICE_SIZE, so that a burst of them leaves the event loop its turns. */
   readonly #run = (): void => {
     this.#isRunning = false
     if (this.#isStopped) return
     try {
-      this.#chaseSlice(this.ackCount + ACK_SLICE_COUNT)
+      this.#chaseSlice(this.ackCount + ACK_SLICE_COUNT, this.#position + ACK_SLICE_SIZE)
     } catch (error) {
       this.#fail(error)
       return
@@ -112,12 +112,16 @@ export class StorageChaser {
     if (this.#waiting.length > 0) this.#release(this.#position)
   }
 
-  #chaseSlice(until: number): void {
-    while (this.#position < this.#flushed.position && this.ackCount < until) {
+  #chaseSlice(until: number, sliceEnd: number): void {
+    while (
+      this.#position < this.#flushed.position &&
+      this.ackCount < until &&
+      (this.#position < sliceEnd || this.#pendingCount > 0)
+    ) {
       const slab = this.#reader.recentSlab(this.#position)
       if (slab !== undefined) {
         const end = Math.min(slab.end, this.#flushed.position) as LogPosition
-        this.#follow(slab.window, this.#position - slab.start, end, until)
+        this.#follow(slab.window, this.#position - slab.start, end, until, sliceEnd)
       } else {
         const next = this.#reader.skipGap(this.#position)
         if (next === this.#position) return
@@ -137,7 +141,7 @@ export class StorageChaser {
         this.#position = positionOf(batch.window.view, batch.offsets[0]!)
         if (batch.next < limit) ahead = this.#readAhead(batch.next, limit)
         // A batch may end amid an append, whose prepares must stand one behind the other: such an append is read again.
-        this.#follow(batch.window, batch.offsets[0]!, batch.next, Number.POSITIVE_INFINITY)
+        this.#follow(batch.window, batch.offsets[0]!, batch.next)
         if (this.#pendingCount > 0) {
           // The index knows what came before: readers may, too.
           this.published.advance(this.#pendingPosition)
@@ -165,17 +169,23 @@ export class StorageChaser {
       const batch = await this.#reader.readForward(start, limit, size)
       // In a follower: its chunk was rewritten meanwhile, and nothing stands there any more.
       if (batch === null) return
-      this.#follow(batch.window, batch.offsets[0]!, batch.next, Number.POSITIVE_INFINITY)
+      this.#follow(batch.window, batch.offsets[0]!, batch.next)
       if (this.#pendingCount > 0 && batch.next >= limit) throw new Error(`the append at ${start} has no commit below ${limit}`)
     }
   }
 
-  /** Goes through the records from `offset` of the window up to the position `end`, or until `until` acks are published. */
-  #follow(window: ByteWindow, offset: number, end: LogPosition, until: number): void {
+  /** Goes through the records from `offset` of the window up to the position `end`, until `until` acks are published, or to the end of the append at `sliceEnd`. */
+  #follow(
+    window: ByteWindow,
+    offset: number,
+    end: LogPosition,
+    until = Number.POSITIVE_INFINITY,
+    sliceEnd = Number.POSITIVE_INFINITY,
+  ): void {
     const { view } = window
     let position: number = this.#position
     let at = offset
-    while (position < end && this.ackCount < until) {
+    while (position < end && this.ackCount < until && (position < sliceEnd || this.#pendingCount > 0)) {
       const size = sizeOf(view, at)
       const type = typeOf(view, at)
       switch (type) {
@@ -206,7 +216,7 @@ export class StorageChaser {
     for (const offset of offsets) {
       this.#position = positionOf(window.view, offset)
       const end = LogPosition.plus(this.#position, sizeOf(window.view, offset))
-      this.#follow(window, offset, end, Number.POSITIVE_INFINITY)
+      this.#follow(window, offset, end)
     }
   }
 

@@ -31,6 +31,8 @@ export const WRITE_AHEAD_SIZE = MIB / 4
 export const OS_SYNC_DELAY_MS = 1000
 /** Acks published before the event loop gets a turn. */
 export const ACK_SLICE_COUNT = 1024
+/** And bytes of log: the disk gets what comes after these acks while the next ones are told. */
+export const ACK_SLICE_SIZE = MIB / 2
 
 /** Zeros ahead of the tail: what a new or quiet chunk gets. */
 export const ZERO_RUN_MIN_SIZE = 256 * KIB

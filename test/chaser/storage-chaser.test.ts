@@ -287,6 +287,29 @@ describe('a burst of acks', () => {
     await store.close()
   })
 
+  test('goes in slices of 512 KiB: the disk gets what comes after them while the others are told', async () => {
+    const store = await openStore(new MemoryDisk())
+    const size = 100 * 1024
+    let acked = 0
+    const appends = Array.from({ length: 8 }, (_, number) =>
+      store.append('s', { type: 'Large', data: new Uint8Array(size).fill(number) }).then(() => {
+        acked++
+      }),
+    )
+    const seen: number[] = []
+    const look = (): void => {
+      seen.push(acked)
+      if (acked < appends.length) setImmediate(look)
+    }
+    setImmediate(look)
+    await Promise.all(appends)
+    await settle(2)
+    const steps = seen.map((now, index) => now - (seen[index - 1] ?? 0))
+    // The one that reaches beyond is the last.
+    expect(Math.max(...steps)).toBe(6)
+    await store.close()
+  })
+
   test('published in slices settles in order all the same', async () => {
     const store = await openStore(new MemoryDisk(), {})
     const settled: number[] = []
