@@ -14,13 +14,15 @@ export interface RealSoak {
 }
 
 const SAMPLE_MS = 1000
+/** So small that the store has more of them than descriptors within the first half. */
+const CHUNK_BYTES = 2 * 1024 * 1024
 /** So small that it is full within the first half. */
 const CACHE_BYTES = 4 * 1024 * 1024
 const STREAMS = 64
 
 /** Appends and reads on real files for a while, and looks at what the process holds. */
 export async function soakOnRealFiles(directory: string, seconds: number, said: (line: string) => void): Promise<RealSoak> {
-  const store = await EventStore.open(join(directory, 'soak'), { chunkSizeBytes: 4 * 1024 * 1024, cacheBytes: CACHE_BYTES })
+  const store = await EventStore.open(join(directory, 'soak'), { chunkSizeBytes: CHUNK_BYTES, cacheBytes: CACHE_BYTES })
   const collect = garbageCollection()
   const samples: { readonly minutes: number; readonly mib: number; readonly descriptors: number }[] = []
   const startedMs = performance.now()
