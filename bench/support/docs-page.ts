@@ -24,18 +24,19 @@ export interface DocsSection {
   readonly text: string
 }
 
-/** The sections that a run of the bench measured: all targets in one table after a whole run, and one for each workload. */
+/** The sections that a run of the bench measured: all targets in one table after a whole run, those of W7 after one of that, and one for each workload. */
 export function benchSections(report: BenchReport): DocsSection[] {
   const workloads = [...new Set(report.contests.map(contest => contest.workload))]
   const isWhole = WHOLE.every(workload => workloads.includes(workload))
-  const targets = isWhole ? [{ name: 'targets', text: targetsText(report) }] : []
+  const tables = isWhole ? ['targets'] : workloads.includes('W7') ? ['targets of W7'] : []
+  const targets = tables.map(name => ({ name, text: targetsText(report, name) }))
   return [...targets, ...workloads.map(workload => workloadSection(report, workload))]
 }
 
-function targetsText(report: BenchReport): string {
+function targetsText(report: BenchReport, name: string): string {
   const table = markdownTable(['workload', 'target', 'measured', ''], targetRows(report))
   return [
-    '## Targets',
+    `## ${name[0]!.toUpperCase()}${name.slice(1)}`,
     ...runNotes(report)
       .slice(0, 1)
       .map(note => `> ${note}`),
