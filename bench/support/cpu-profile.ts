@@ -40,7 +40,7 @@ export async function profiled<Result>(perform: () => Promise<Result>): Promise<
   }
 }
 
-/** What each place took by itself, the largest first. */
+/** What each place took by itself, the largest first. What loads code is left out: it is no part of the work. */
 export function sumByPlace({ nodes, samples = [], timeDeltas = [] }: Profiler.Profile): ProfileLine[] {
   const frames = new Map(nodes.map(node => [node.id, node.callFrame]))
   const places = new Map<string, Map<string, number>>()
@@ -48,6 +48,7 @@ export function sumByPlace({ nodes, samples = [], timeDeltas = [] }: Profiler.Pr
   samples.forEach((id, index) => {
     const frame = frames.get(id)!
     const place = placeOf(frame)
+    if (place === null) return
     const names = places.get(place) ?? new Map<string, number>()
     places.set(place, names)
     const name = frame.functionName || '(anonymous)'
@@ -69,9 +70,9 @@ function mostOf(names: Map<string, number>, whole: number): ProfileLine['most'] 
     .slice(0, NAMES_IN_LINE)
 }
 
-function placeOf({ functionName, url }: { readonly functionName: string; readonly url: string }): string {
+function placeOf({ functionName, url }: { readonly functionName: string; readonly url: string }): string | null {
   if (url === '') return OWN_PLACES[functionName] ?? 'native code'
-  if (url.startsWith('node:')) return /^node:internal\/(modules|bootstrap|main)/.test(url) ? 'loading' : 'Node.js'
+  if (url.startsWith('node:')) return /^node:internal\/(modules|bootstrap|main)/.test(url) ? null : 'Node.js'
   const library = /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url)?.[1]
   if (library !== undefined) return library
   if (url.includes('/bench/')) return 'the bench'
