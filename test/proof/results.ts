@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { availableParallelism, release, totalmem } from 'node:os'
+import { availableParallelism, release, tmpdir, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { RigReport } from './rig.ts'
 
@@ -39,9 +39,9 @@ export function writeResults(results: Results): void {
   writeFileSync(RESULTS_FILE, `${withoutRoot(JSON.stringify(results, null, 1))}\n`)
 }
 
-/** Where the repository is on this machine is nobody's business: stacks of failures name it. */
+/** Where the repository and the data are on this machine is nobody's business: stacks of failures name it. */
 export function withoutRoot(text: string): string {
-  return text.replaceAll(ROOT, '')
+  return text.replaceAll(ROOT, '').replaceAll(`${tmpdir()}/`, '')
 }
 
 /** The commit that is checked out, with a '+' if files differ from it. */
