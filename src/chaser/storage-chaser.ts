@@ -90,7 +90,10 @@ export class StorageChaser {
     if (!this.#isRunning) this.#run()
   }
 
-  /** One slice: at most ACK_SLICE_COUNT acks, and no more after ACK_SLICE_SIZE, so that a burst of them leaves the event loop its turns. */
+  /**
+   * One slice: at most ACK_SLICE_COUNT acks, and none behind ACK_SLICE_SIZE, so that a burst of them leaves the event loop its
+   * turns.
+   */
   readonly #run = (): void => {
     this.#isRunning = false
     if (this.#isStopped) return
@@ -113,11 +116,8 @@ export class StorageChaser {
   }
 
   #chaseSlice(until: number, sliceEnd: number): void {
-    while (
-      this.#position < this.#flushed.position &&
-      this.ackCount < until &&
-      (this.#position < sliceEnd || this.#pendingCount > 0)
-    ) {
+    // An append lies in one slab: none is pending here.
+    while (this.#position < this.#flushed.position && this.ackCount < until && this.#position < sliceEnd) {
       const slab = this.#reader.recentSlab(this.#position)
       if (slab !== undefined) {
         const end = Math.min(slab.end, this.#flushed.position) as LogPosition
@@ -174,7 +174,10 @@ export class StorageChaser {
     }
   }
 
-  /** Goes through the records from `offset` of the window up to the position `end`, until `until` acks are published, or to the end of the append at `sliceEnd`. */
+  /**
+   * Goes through the records from `offset` of the window up to the position `end`, until `until` acks are published, or to the end
+   * of the append at `sliceEnd`.
+   */
   #follow(
     window: ByteWindow,
     offset: number,

@@ -31,7 +31,7 @@ export const WRITE_AHEAD_SIZE = MIB / 4
 export const OS_SYNC_DELAY_MS = 1000
 /** Acks published before the event loop gets a turn. */
 export const ACK_SLICE_COUNT = 1024
-/** And bytes of log: the disk gets what comes after these acks while the next ones are told. */
+/** Bytes of log whose acks are published before the event loop gets a turn: the disk gets what follows them meanwhile. */
 export const ACK_SLICE_SIZE = MIB / 2
 
 /** Zeros ahead of the tail: what a new or quiet chunk gets. */

@@ -121,13 +121,18 @@ export class NodeFile implements DiskFile, RestingFile {
     }
   }
 
-  size(): Promise<number> {
-    return new Promise((resolve, reject) => {
-      fs.fstat(this.#writable, (error, stats) => {
-        if (error) reject(error)
-        else resolve(stats.size)
+  async size(): Promise<number> {
+    const descriptor = this.#use() ?? (await this.#open())
+    try {
+      return await new Promise<number>((resolve, reject) => {
+        fs.fstat(descriptor, (error, stats) => {
+          if (error) reject(error)
+          else resolve(stats.size)
+        })
       })
-    })
+    } finally {
+      this.#useCount--
+    }
   }
 
   truncate(size: number): Promise<void> {
@@ -157,7 +162,7 @@ export class NodeFile implements DiskFile, RestingFile {
     closeUnheard(descriptor)
   }
 
-  /** Of a file that does not rest, or was not closed for now. */
+  /** Of a file that does not rest: it is open all the time. */
   get #writable(): number {
     assert(this.#descriptor !== null)
     return this.#descriptor

@@ -113,6 +113,10 @@ describe.runIf(process.platform === 'linux')('files that nobody writes any more'
     expect(target.readUInt32LE()).toBe(3)
   })
 
+  test('have a size', async () => {
+    for (const file of files) expect(await file.size()).toBe(4)
+  })
+
   test('stay what they are when their name becomes that of another, if they were to stay open', async () => {
     const file = files[11]!
     await Promise.all(files.filter(other => other !== file).map(readNumber))
