@@ -8,16 +8,7 @@ import { dirname } from 'node:path'
 import { planSeeds } from './seeds/seed-contests.ts'
 import { BENCH_HELP, type BenchOptions, commandText, parseBenchOptions } from './support/bench-options.ts'
 import { renderBenchPage, sectionTitle } from './support/bench-page.ts'
-import {
-  type BenchReport,
-  notesOf,
-  PROFILE_HEAD,
-  profileRows,
-  profileTitle,
-  runNotes,
-  tableHead,
-  tableRows,
-} from './support/bench-report.ts'
+import { type BenchReport, notesOf, profileTables, runNotes, tableHead, tableRows } from './support/bench-report.ts'
 import { type RunResult, runBench, runContests } from './support/bench-run.ts'
 import { scaled } from './support/data-set.ts'
 import { benchSections, updateDocs } from './support/docs-page.ts'
@@ -86,8 +77,7 @@ function print(report: BenchReport): void {
   for (const result of report.contests) {
     console.log(`\n${sectionTitle(result.workload)} · ${result.shape}\n${layOut(tableHead(result), tableRows(result))}`)
     for (const note of notesOf(result)) console.log(note)
-    for (const profile of result.profiles)
-      console.log(`\n${profileTitle(profile)}\n${layOut(PROFILE_HEAD, profileRows(profile))}`)
+    for (const { title, head, rows } of profileTables(result)) console.log(`\n${title}\n${layOut(head, rows)}`)
   }
 }
 

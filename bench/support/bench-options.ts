@@ -44,7 +44,8 @@ and the floors, in less than 10 minutes.
   --against LIST     of ${PEER_NAMES.join(',')}, or all; npm run bench:peers installs what npm can
   --seeds            instead, the programmes of the projects that Tailrace takes after (12 GB of disk)
   --rounds N         (${FULL.rounds}; quick ${QUICK.rounds})
-  --seconds S        measured in each cell of W1, W2, W3, W5, after a warm-up of half of it (${FULL.seconds}, W5 2.5; quick ${QUICK.seconds})
+  --seconds S        measured in each cell of W1, W2, W3, W5, after a warm-up of half of it (${FULL.seconds}, W5 at
+                     least 2.5; quick ${QUICK.seconds})
   --scale X          of the data of W4 to W6 and of the seeds (${FULL.scale}; quick ${QUICK.scale}; seeds 1)
   --growth LIST      scales of W7 (1,10,50)
   --directory DIR    where the data is written and removed again: a real disk (bench/out)

@@ -3,9 +3,7 @@ import {
   type BenchReport,
   guarantees,
   notesOf,
-  PROFILE_HEAD,
-  profileRows,
-  profileTitle,
+  profileTables,
   runNotes,
   tableHead,
   tableRows,
@@ -78,8 +76,8 @@ function figuresOf(result: ContestResult): string[] {
   }))
   const notes = notesOf(result).map(note => `<p>${escapeHtml(note)}</p>`)
   const table = renderTable(tableHead(result), tableRows(result))
-  const profiles = result.profiles.map(
-    profile => `<div><p>${escapeHtml(profileTitle(profile))}</p>${renderTable(PROFILE_HEAD, profileRows(profile))}</div>`,
+  const profiles = profileTables(result).map(
+    ({ title, head, rows }) => `<div><p>${escapeHtml(title)}</p>${renderTable(head, rows)}</div>`,
   )
   return [drawBars({ title: shape, unit: main.unit, bars }), `<div>${table}${notes.join('')}</div>`, ...profiles]
 }

@@ -31,7 +31,7 @@ const W2_LOADS = [100, 1024].flatMap(payloadBytes => [64, 1024, 4096].map(inFlig
 const LEAST_OF_FLOOR_B: Readonly<Record<string, number>> = { '100/64': 1.3, '100/4096': 1.15, '1024/1024': 1.2, '1024/4096': 1.5 }
 const PAYLOAD = 256
 const BATCH_EVENTS = 100
-/** Reads are measured for so long at least: with 512 MiB, the cache is filled in the warm-up. */
+/** Reads are measured for so long at least: in less, a cache of 512 MiB is still being filled. */
 const READ_SECONDS = 2.5
 const ROOMY = 'tailrace, cache of 512 MiB'
 const CACHE_512 = 512 * 1024 * 1024

@@ -1,4 +1,4 @@
-import type { ContestResult, Line, Profile, Verdict } from './contest.ts'
+import type { ContestResult, Line, Verdict } from './contest.ts'
 import type { Figures } from './figures.ts'
 import { describeMachine, type Machine } from './machine.ts'
 import { subjectNamed } from './subjects.ts'
@@ -74,19 +74,18 @@ export function targetRows({ contests }: BenchReport): string[][] {
   )
 }
 
-export const PROFILE_HEAD = ['place', 'of the time', 'most of it in']
-
-export function profileTitle({ name }: Profile): string {
-  return `Where the time of the main thread goes: ${name}, one more round under V8's sampling profiler`
-}
-
-export function profileRows({ lines }: Profile): string[][] {
+/** A table for each of Tailrace that was looked into. */
+export function profileTables({ profiles }: ContestResult): { title: string; head: string[]; rows: string[][] }[] {
   const percent = (share: number) => `${figure(share * 100, 1)}%`
-  return lines.map(({ place, share, most }) => [
-    place,
-    percent(share),
-    most.map(part => `${part.name} ${percent(part.share)}`).join(', ') || '-',
-  ])
+  return profiles.map(({ name, lines }) => ({
+    title: `Where the time of the main thread goes: ${name}, one more round under V8's sampling profiler`,
+    head: ['place', 'of the time', 'most of it in'],
+    rows: lines.map(({ place, share, most }) => [
+      place,
+      percent(share),
+      most.map(part => `${part.name} ${percent(part.share)}`).join(', ') || '-',
+    ]),
+  }))
 }
 
 /** What must stand beside the numbers for them to mean something. */

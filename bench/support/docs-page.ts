@@ -5,9 +5,7 @@ import {
   type BenchReport,
   guarantees,
   notesOf,
-  PROFILE_HEAD,
-  profileRows,
-  profileTitle,
+  profileTables,
   runNotes,
   tableHead,
   tableRows,
@@ -24,7 +22,10 @@ export interface DocsSection {
   readonly text: string
 }
 
-/** The sections that a run of the bench measured: all targets in one table after a whole run, those of W7 after one of that, and one for each workload. */
+/**
+ * The sections that a run of the bench measured: one for each workload, and before them all targets in one table after a whole run,
+ * those of W7 after a run of that.
+ */
 export function benchSections(report: BenchReport): DocsSection[] {
   const workloads = [...new Set(report.contests.map(contest => contest.workload))]
   const isWhole = WHOLE.every(workload => workloads.includes(workload))
@@ -51,7 +52,7 @@ function workloadSection(report: BenchReport, workload: string): DocsSection {
       `### ${contest.shape}`,
       markdownTable(tableHead(contest), tableRows(contest)),
       ...notesOf(contest).map(note => `- ${note}`),
-      ...contest.profiles.flatMap(profile => [`${profileTitle(profile)}:`, markdownTable(PROFILE_HEAD, profileRows(profile))]),
+      ...profileTables(contest).flatMap(({ title, head, rows }) => [`${title}:`, markdownTable(head, rows)]),
     ].join('\n\n'),
   )
   const notes = runNotes(report).map(note => `> ${note}`)

@@ -42,105 +42,41 @@ interface Specs {
 
 export type Task = { [Kind in keyof Specs]: { readonly kind: Kind } & Specs[Kind] }[keyof Specs]
 
-/** Imports what the task needs, and nothing else. @returns what performs it */
-function prepare(task: Task, tell: Tell): Promise<() => Promise<Figures>> {
+/** Imports only what the task needs. */
+async function perform(task: Task, tell: Tell): Promise<Figures> {
   switch (task.kind) {
     case 'append':
-      return import('../workloads/append-load.ts').then(
-        ({ measureAppendLoad }) =>
-          () =>
-            measureAppendLoad(task),
-      )
+      return (await import('../workloads/append-load.ts')).measureAppendLoad(task)
     case 'load':
-      return import('../workloads/load-data-set.ts').then(
-        ({ loadDataSet }) =>
-          () =>
-            loadDataSet(task, tell),
-      )
+      return (await import('../workloads/load-data-set.ts')).loadDataSet(task, tell)
     case 'scan':
-      return import('../workloads/full-scan.ts').then(
-        ({ measureFullScan }) =>
-          () =>
-            measureFullScan(task),
-      )
+      return (await import('../workloads/full-scan.ts')).measureFullScan(task)
     case 'read-streams':
-      return import('../workloads/stream-reads.ts').then(
-        ({ measureStreamReads }) =>
-          () =>
-            measureStreamReads(task),
-      )
+      return (await import('../workloads/stream-reads.ts')).measureStreamReads(task)
     case 'open':
-      return import('../workloads/opening.ts').then(
-        ({ measureOpening }) =>
-          () =>
-            measureOpening(task),
-      )
+      return (await import('../workloads/opening.ts')).measureOpening(task)
     case 'append-until-killed':
-      return import('../workloads/opening.ts').then(
-        ({ appendUntilKilled }) =>
-          () =>
-            appendUntilKilled(task, tell),
-      )
+      return (await import('../workloads/opening.ts')).appendUntilKilled(task, tell)
     case 'limits':
-      return import('../workloads/machine-limits.ts').then(
-        ({ measureMachineLimits }) =>
-          () =>
-            measureMachineLimits(task),
-      )
+      return (await import('../workloads/machine-limits.ts')).measureMachineLimits(task)
     case 'fill-store':
-      return import('../workloads/store-scale.ts').then(
-        ({ measureStoreFill }) =>
-          () =>
-            measureStoreFill(task, tell),
-      )
+      return (await import('../workloads/store-scale.ts')).measureStoreFill(task, tell)
     case 'open-store':
-      return import('../workloads/store-scale.ts').then(
-        ({ measureStoreOpen }) =>
-          () =>
-            measureStoreOpen(task, tell),
-      )
+      return (await import('../workloads/store-scale.ts')).measureStoreOpen(task, tell)
     case 'cold-appends':
-      return import('../workloads/cold-appends.ts').then(
-        ({ measureColdAppends }) =>
-          () =>
-            measureColdAppends(task),
-      )
+      return (await import('../workloads/cold-appends.ts')).measureColdAppends(task)
     case 'scavenge':
-      return import('../workloads/scavenging.ts').then(
-        ({ measureScavenging }) =>
-          () =>
-            measureScavenging(task, tell),
-      )
+      return (await import('../workloads/scavenging.ts')).measureScavenging(task, tell)
     case 'backups':
-      return import('../workloads/backups.ts').then(
-        ({ measureBackups }) =>
-          () =>
-            measureBackups(task, tell),
-      )
+      return (await import('../workloads/backups.ts')).measureBackups(task, tell)
     case 'everstore':
-      return import('../seeds/everstore.ts').then(
-        ({ measureEverstore }) =>
-          () =>
-            measureEverstore(task),
-      )
+      return (await import('../seeds/everstore.ts')).measureEverstore(task)
     case 'exdaas':
-      return import('../seeds/exdaas.ts').then(
-        ({ measureExdaas }) =>
-          () =>
-            measureExdaas(task),
-      )
+      return (await import('../seeds/exdaas.ts')).measureExdaas(task)
     case 'memstate':
-      return import('../seeds/memstate.ts').then(
-        ({ measureMemstate }) =>
-          () =>
-            measureMemstate(task),
-      )
+      return (await import('../seeds/memstate.ts')).measureMemstate(task)
     case 'voik':
-      return import('../seeds/voik.ts').then(
-        ({ measureVoik }) =>
-          () =>
-            measureVoik(task, tell),
-      )
+      return (await import('../seeds/voik.ts')).measureVoik(task, tell)
   }
 }
 
@@ -157,10 +93,9 @@ process.once('SIGTERM', () => process.exit(143))
 const task = JSON.parse(process.argv[2] ?? '') as Task
 try {
   await mkdir(task.directory, { recursive: true })
-  const perform = await prepare(task, tell)
-  if (process.argv[3] === undefined) tell({ figures: await perform() })
+  if (process.argv[3] === undefined) tell({ figures: await perform(task, tell) })
   else {
-    const { result: figures, lines: profile } = await profiled(perform)
+    const { result: figures, lines: profile } = await profiled(() => perform(task, tell))
     tell({ figures, profile })
   }
 } catch (error) {
