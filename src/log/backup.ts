@@ -1,9 +1,10 @@
-import { CorruptLogError, InvalidArgumentError, ReadFailedError, systemErrorCode } from '../core/errors.ts'
+import { CorruptLogError, InvalidArgumentError, systemErrorCode } from '../core/errors.ts'
 import { BLOCK_SIZE, MIB } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
 import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
 import { encodeChunkFooter } from '../format/chunk-footer.ts'
 import { CHUNK_HEADER_SIZE } from '../format/chunk-header.ts'
+import { readBytes, verifyBlocks } from './chunk-bytes.ts'
 import { type ChunkFile, chunkFileName, TEMPORARY_SUFFIX } from './chunk-file.ts'
 import { scanChunk } from './chunk-scan.ts'
 import type { ChunkSequence } from './chunk-sequence.ts'
@@ -152,15 +153,7 @@ class Backup {
 
   async #read(chunk: ChunkFile, target: Uint8Array, offset: number): Promise<void> {
     this.#options.signal?.throwIfAborted()
-    let filled: number
-    try {
-      filled = await chunk.read(target, offset)
-    } catch (error) {
-      throw new ReadFailedError(`cannot read ${target.length} bytes at ${offset} of ${chunk.path}: ${String(error)}`, error)
-    }
-    if (filled < target.length) {
-      throw new CorruptLogError(chunk.path, chunk.start + offset + filled, `the file ends ${target.length - filled} bytes early`)
-    }
+    await readBytes(chunk, target, offset)
   }
 
   async #write(file: DiskFile, bytes: Uint8Array, offset: number): Promise<void> {
@@ -169,11 +162,5 @@ class Backup {
     this.#options.onProgress?.({ bytesCopied: this.#bytesCopied, bytesTotal: this.#bytesTotal })
     // Files in memory never wait.
     await new Promise(resolve => setImmediate(resolve))
-  }
-}
-
-function verifyBlocks(chunk: ChunkFile, bytes: Uint8Array, offset: number): void {
-  for (let at = 0; at < bytes.length; at += BLOCK_SIZE) {
-    chunk.verifyBlock((offset + at) / BLOCK_SIZE, bytes.subarray(at, at + BLOCK_SIZE))
   }
 }

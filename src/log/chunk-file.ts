@@ -1,8 +1,7 @@
-import { CorruptLogError, isDiskFull, UnsupportedFormatError } from '../core/errors.ts'
-import { BLOCK_SIZE, MAX_CHUNK_SIZE, ZERO_RUN_MIN_SIZE } from '../core/limits.ts'
+import { isDiskFull, UnsupportedFormatError } from '../core/errors.ts'
+import { MAX_CHUNK_SIZE, ZERO_RUN_MIN_SIZE } from '../core/limits.ts'
 import { ChunkNumber, LogPosition } from '../core/positions.ts'
 import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
-import { checksumBytes } from '../format/checksum.ts'
 import {
   CHUNK_FOOTER_SIZE,
   type ChunkFooter,
@@ -311,17 +310,6 @@ export class ChunkFile {
     const size = await this.file.size()
     this.#filledSize = size
     this.#footer = await readFooter(this.file, size, this.header)
-  }
-
-  /** @throws CorruptLogError unless `block`, as read from a completed chunk, is what was written. */
-  verifyBlock(blockIndex: number, block: Uint8Array): void {
-    if (checksumBytes(block) !== this.#footer!.blockChecksums[blockIndex]) {
-      throw new CorruptLogError(
-        this.path,
-        this.start + blockIndex * BLOCK_SIZE,
-        `a block of ${block.length} bytes with a wrong checksum`,
-      )
-    }
   }
 
   /** Waits for reads under way: a descriptor that is closed under a read may be another file by then. */

@@ -2,7 +2,7 @@
  * Reading completed chunks by file offset, and compact ones by position: there a position may name no record any more, which is
  * never damage. Blocks are verified before any field is believed.
  */
-import { CorruptLogError, ReadFailedError } from '../core/errors.ts'
+import { CorruptLogError } from '../core/errors.ts'
 import { BLOCK_SIZE } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
 import type { BlockDirectory } from '../format/block-directory.ts'
@@ -10,6 +10,7 @@ import { ByteWindow } from '../format/byte-window.ts'
 import { CHUNK_HEADER_SIZE } from '../format/chunk-header.ts'
 import { checkCompactFrame, MIN_RECORD_SIZE, positionOf, RecordType, sizeOf, typeOf } from '../format/log-record.ts'
 import type { BlockCache } from './block-cache.ts'
+import { readBytes, verifyBlocks } from './chunk-bytes.ts'
 import type { ChunkFile } from './chunk-file.ts'
 import type { RecordBatch, RecordPlace } from './record-batch.ts'
 
@@ -161,18 +162,8 @@ async function readBlocks(chunk: ChunkFile, first: number, to: number): Promise<
   const last = Math.min(chunk.footer!.dataSize, Math.ceil(to / BLOCK_SIZE) * BLOCK_SIZE)
   const window = ByteWindow.allocate(Math.max(MIN_RECORD_SIZE, last - first))
   const bytes = window.bytes.subarray(0, last - first)
-  let filled: number
-  try {
-    filled = await chunk.read(bytes, first)
-  } catch (error) {
-    throw new ReadFailedError(`cannot read ${bytes.length} bytes at ${first} of ${chunk.path}: ${String(error)}`, error)
-  }
-  if (filled < bytes.length) {
-    throw new CorruptLogError(chunk.path, chunk.start + first + filled, `the file ends ${bytes.length - filled} bytes early`)
-  }
-  for (let at = 0; at < bytes.length; at += BLOCK_SIZE) {
-    chunk.verifyBlock((first + at) / BLOCK_SIZE, bytes.subarray(at, at + BLOCK_SIZE))
-  }
+  await readBytes(chunk, bytes, first)
+  verifyBlocks(chunk, bytes, first)
   return window
 }
 

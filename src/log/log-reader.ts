@@ -1,4 +1,4 @@
-import { CorruptLogError, ReadFailedError } from '../core/errors.ts'
+import { CorruptLogError } from '../core/errors.ts'
 import { BLOCK_SIZE, MAX_APPEND_SIZE } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
 import { ByteWindow } from '../format/byte-window.ts'
@@ -14,6 +14,7 @@ import {
 } from '../format/log-record.ts'
 import type { BlockCache } from './block-cache.ts'
 import { cachedRecord, checkStored } from './cached-record.ts'
+import { readBytes, verifyBlocks } from './chunk-bytes.ts'
 import type { ChunkFile } from './chunk-file.ts'
 import type { ChunkSequence } from './chunk-sequence.ts'
 import { compactRecordInMemory, loadCompactRecord, readCompactBackward, readCompactForward } from './compact-reading.ts'
@@ -291,30 +292,16 @@ export class LogReader {
 
   /** Bytes of one chunk from the file: of a completed chunk whole blocks, verified. `offset` is that of `start`. */
   async #readRange(chunk: ChunkFile, start: LogPosition, end: LogPosition): Promise<Range> {
-    const footer = chunk.footer
+    const { footer } = chunk
     const from = chunk.offsetOf(start)
     const to = Math.min(chunk.offsetOf(end), footer?.dataSize ?? chunk.offsetOf(end))
     const first = footer === null ? from : from - (from % BLOCK_SIZE)
     const last = footer === null ? to : Math.min(footer.dataSize, Math.ceil(to / BLOCK_SIZE) * BLOCK_SIZE)
     const window = ByteWindow.allocate(Math.max(MIN_RECORD_SIZE, last - first))
-    const filled = await this.#read(chunk, window.bytes.subarray(0, last - first), first)
-    if (filled < last - first) {
-      throw new CorruptLogError(chunk.path, chunk.start + first + filled, `the file ends ${last - first - filled} bytes early`)
-    }
-    if (footer !== null) {
-      for (let at = first; at < last; at += BLOCK_SIZE) {
-        chunk.verifyBlock(at / BLOCK_SIZE, window.bytes.subarray(at - first, Math.min(at + BLOCK_SIZE, last) - first))
-      }
-    }
+    const bytes = window.bytes.subarray(0, last - first)
+    await readBytes(chunk, bytes, first)
+    if (footer !== null) verifyBlocks(chunk, bytes, first)
     return { window, offset: from - first, size: to - first, verified: footer !== null }
-  }
-
-  async #read(chunk: ChunkFile, target: Uint8Array, offset: number): Promise<number> {
-    try {
-      return await chunk.read(target, offset)
-    } catch (error) {
-      throw new ReadFailedError(`cannot read ${target.length} bytes at ${offset} of ${chunk.path}: ${String(error)}`, error)
-    }
   }
 
   #check(verified: boolean, window: ByteWindow, offset: number, limit: number, position: LogPosition): number | RecordDamage {

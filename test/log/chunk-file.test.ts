@@ -3,6 +3,7 @@ import { ChunkNumber, LogPosition } from '../../src/core/positions.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { encodeChunkHeader } from '../../src/format/chunk-header.ts'
 import { BlockChecksums } from '../../src/log/block-checksums.ts'
+import { verifyBlocks } from '../../src/log/chunk-bytes.ts'
 import { ChunkFile, chunkCapacity, chunkFileName, chunkNumberOf, isUnfinishedChunk } from '../../src/log/chunk-file.ts'
 import { STORE_ID } from '../format/records.ts'
 import { Random } from '../support/random.ts'
@@ -155,10 +156,10 @@ describe('a chunk that is completed', () => {
     const chunk = await completed(new MemoryDisk())
     const block = Buffer.alloc(1128)
     await chunk.read(block, 0)
-    chunk.verifyBlock(0, block)
+    verifyBlocks(chunk, block, 0)
     for (const bit of [0, 1000, 1128 * 8 - 1]) {
       block[bit >> 3]! ^= 1 << (bit & 7)
-      expect(() => chunk.verifyBlock(0, block)).toThrow(/000002\.chunk.*: position 8192: .*wrong checksum/)
+      expect(() => verifyBlocks(chunk, block, 0)).toThrow(/000002\.chunk.*: position 8192: .*wrong checksum/)
       block[bit >> 3]! ^= 1 << (bit & 7)
     }
   })
@@ -175,7 +176,7 @@ describe('a chunk that is completed', () => {
       if (typeof opened === 'string' || !opened.isComplete) continue
       const block = Buffer.alloc(428)
       await opened.read(block, 0)
-      expect(() => opened.verifyBlock(0, block), `byte ${offset}`).toThrow(/wrong checksum/)
+      expect(() => verifyBlocks(opened, block, 0), `byte ${offset}`).toThrow(/wrong checksum/)
     }
   })
 
