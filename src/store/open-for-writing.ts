@@ -139,6 +139,8 @@ async function wireFound(
     erasures: () => erasuresOf(streams),
   })
   await chaser.start()
+  // Only in this mode is what was published durable.
+  if (options.durability === 'fsync') chaser.published.follow(() => index.saveBelow(chaser.published.position))
   writer.continueFrom(index.lastCreatedMs)
 
   const truncatedBytes = found === null ? 0 : found.tailEnd - found.end

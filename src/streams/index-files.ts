@@ -132,7 +132,7 @@ export class IndexFiles {
   /**
    * Takes an index that lies behind all parts and to which nobody adds any more: it answers from memory until its file is written.
    * 'complete': with it, the chunk that was unfinished is covered up to its end, `end`. 'partial': it goes on behind `end`, which
-   * must be durable; for the clean close.
+   * must be durable.
    * Resolves when the file is durable. Rejects when it could not be written; the part stays in memory, and the next call tries
    * again.
    */

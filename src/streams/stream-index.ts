@@ -9,6 +9,9 @@ import { ActiveIndex } from './active-index.ts'
 import type { CachedHead } from './cached-head.ts'
 import type { IndexPart, StreamRun } from './index-part.ts'
 
+/** An open goes through fewer events than this sooner than a file of them is written. */
+const MIN_SAVED_EVENT_COUNT = 16_384
+
 /** Says where chunks end, so that every part of the index covers whole ones. */
 export interface ChunkBounds {
   /** The chunk that holds `position`. */
@@ -19,8 +22,11 @@ export interface ChunkBounds {
 export interface PartKeeper {
   /** Oldest first, without a gap; another array whenever one of them changes. */
   readonly parts: readonly IndexPart[]
-  /** `part` covers its chunk up to its end, and everything in it is durable: `parts` has it from now on. */
-  add(part: ActiveIndex, end: LogPosition, kind: 'complete'): Promise<void>
+  /**
+   * `part` goes on where the others end and covers everything below `end`, which is durable: `parts` has it from now on.
+   * 'complete': its chunk ends there.
+   */
+  add(part: ActiveIndex, end: LogPosition, kind: 'complete' | 'partial'): Promise<void>
   /** The parts as they are now; they can be asked until they are released. */
   retain(): readonly IndexPart[]
   release(parts: readonly IndexPart[]): void
@@ -36,6 +42,8 @@ export class StreamIndex implements CommitListener {
   #active: ActiveIndex
   /** Where the active chunk ends. */
   #cutAt: LogPosition
+  /** Half of the active chunk. */
+  #halfAt: number
   #lastPosition = LogPosition.start
   #lastCreatedMs = 0
   /** What `parts` answered last, and for which parts of the keeper. */
@@ -47,7 +55,9 @@ export class StreamIndex implements CommitListener {
     this.#chunks = chunks
     this.#keeper = keeper
     this.#active = new ActiveIndex(start)
-    this.#cutAt = chunks.find(start).end
+    const chunk = chunks.find(start)
+    this.#cutAt = chunk.end
+    this.#halfAt = halfOf(chunk)
     for (const part of keeper.parts) {
       if (part.eventCount === 0) continue
       this.#lastPosition = part.lastPosition
@@ -214,16 +224,36 @@ export class StreamIndex implements CommitListener {
     if (position >= this.#cutAt) this.#cut(position)
   }
 
+  /**
+   * Everything below `position` has been committed and is durable. When that is half of a chunk, a file is made of it, so that an
+   * open after a kill has only the rest to go through: at most half of a chunk, for half as much again to write.
+   */
+  saveBelow(position: LogPosition): void {
+    const done = this.#active
+    if (position < this.#halfAt || done.start >= this.#halfAt || done.eventCount < MIN_SAVED_EVENT_COUNT) return
+    // The next event cuts.
+    if (position >= this.#cutAt) return
+    this.#active = new ActiveIndex(position)
+    this.#keeper.add(done, position, 'partial').catch(() => {})
+    this.#kept = null
+  }
+
   /** The chunk of the active part is complete: the next event is at `position`, in a later one. A chunk may hold no event. */
   #cut(position: number): void {
     while (position >= this.#cutAt) {
       const done = this.#active
       const end = this.#cutAt
       this.#active = new ActiveIndex(end)
-      this.#cutAt = this.#chunks.find(end).end
+      const chunk = this.#chunks.find(end)
+      this.#cutAt = chunk.end
+      this.#halfAt = halfOf(chunk)
       // A failure is told where files are kept; the part stays in memory.
       this.#keeper.add(done, end, 'complete').catch(() => {})
       this.#kept = null
     }
   }
+}
+
+function halfOf({ start, end }: { readonly start: LogPosition; readonly end: LogPosition }): number {
+  return start + (end - start) / 2
 }
