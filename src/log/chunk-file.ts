@@ -294,9 +294,9 @@ export class ChunkFile {
     this.rest()
   }
 
-  /** A completed chunk's file need not be open all the time, until `keepOpen`. For a store that alone replaces its chunks. */
+  /** A file that is not written any more need not be open all the time, until `keepOpen`. For a store that alone replaces its chunks. */
   rest(): void {
-    if (this.isComplete) this.file.rest(this.path)
+    this.file.rest(this.path)
   }
 
   /** The file stays open until it is closed: another one is about to get its name. */

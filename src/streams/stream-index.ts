@@ -12,7 +12,7 @@ import type { IndexPart, StreamRun } from './index-part.ts'
 /** An open goes through fewer events than this sooner than a file of them is written. */
 const MIN_SAVED_EVENT_COUNT = 16_384
 
-/** Says where chunks end, so that every part of the index covers whole ones. */
+/** Says where chunks end: no part of the index goes on behind the end of one. */
 export interface ChunkBounds {
   /** The chunk that holds `position`. */
   find(position: LogPosition): { readonly start: LogPosition; readonly end: LogPosition }
@@ -34,7 +34,7 @@ export interface PartKeeper {
 
 /**
  * Which events each stream has, and where. Fed by the chaser, so it knows exactly what is committed. The log is covered by
- * parts: those of completed chunks, oldest first, then what is being filled.
+ * parts: those of completed chunks, oldest first, that of half a chunk if there is one, then what is being filled.
  */
 export class StreamIndex implements CommitListener {
   readonly #chunks: ChunkBounds
@@ -229,10 +229,10 @@ export class StreamIndex implements CommitListener {
    * open after a kill has only the rest to go through: at most half of a chunk, for half as much again to write.
    */
   saveBelow(position: LogPosition): void {
+    // Behind the end of the chunk, the next event cuts.
+    if (position < this.#halfAt || position >= this.#cutAt) return
     const done = this.#active
-    if (position < this.#halfAt || done.start >= this.#halfAt || done.eventCount < MIN_SAVED_EVENT_COUNT) return
-    // The next event cuts.
-    if (position >= this.#cutAt) return
+    if (done.start >= this.#halfAt || done.eventCount < MIN_SAVED_EVENT_COUNT) return
     this.#active = new ActiveIndex(position)
     this.#keeper.add(done, position, 'partial').catch(() => {})
     this.#kept = null
