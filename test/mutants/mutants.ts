@@ -136,9 +136,9 @@ export const MUTANTS: readonly Mutant[] = [
   one(
     'blocks of a completed chunk are not verified',
     'bytes',
-    'log/chunk-file.ts',
-    '    if (checksumBytes(block) !== this.#footer!.blockChecksums[blockIndex]) {',
-    '    if (blockIndex < 0) {',
+    'log/chunk-bytes.ts',
+    '    if (checksumBytes(block) === blockChecksums[(offset + at) / BLOCK_SIZE]) continue',
+    '    if (checksumBytes(block) === blockChecksums[(offset + at) / BLOCK_SIZE] || at >= 0) continue',
   ),
   one(
     'pages of an index file are not verified',
