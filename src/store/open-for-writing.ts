@@ -139,7 +139,7 @@ async function wireFound(
     erasures: () => erasuresOf(streams),
   })
   await chaser.start()
-  // Only in this mode is what was published durable.
+  // In the other modes what was published is not durable: an index that knew of it would be evidence of loss after a crash.
   if (options.durability === 'fsync') chaser.published.follow(() => index.saveBelow(chaser.published.position))
   writer.continueFrom(index.lastCreatedMs)
 

@@ -9,7 +9,7 @@ import { ActiveIndex } from './active-index.ts'
 import type { CachedHead } from './cached-head.ts'
 import type { IndexPart, StreamRun } from './index-part.ts'
 
-/** An open goes through fewer events than this sooner than a file of them is written. */
+/** Fewer events are not worth the syncs of a file. */
 const MIN_SAVED_EVENT_COUNT = 16_384
 
 /** Says where chunks end: no part of the index goes on behind the end of one. */
@@ -225,8 +225,8 @@ export class StreamIndex implements CommitListener {
   }
 
   /**
-   * Everything below `position` has been committed and is durable. When that is half of a chunk, a file is made of it, so that an
-   * open after a kill has only the rest to go through: at most half of a chunk, for half as much again to write.
+   * Everything below `position` has been committed and is durable. When that is half of a chunk, and many events, a file is made of
+   * it beside the appends, so that an open after a kill has only the rest to take in. Why half: decision 0006.
    */
   saveBelow(position: LogPosition): void {
     // Behind the end of the chunk, the next event cuts.
@@ -234,6 +234,7 @@ export class StreamIndex implements CommitListener {
     const done = this.#active
     if (done.start >= this.#halfAt || done.eventCount < MIN_SAVED_EVENT_COUNT) return
     this.#active = new ActiveIndex(position)
+    // A failure costs an open after a kill some time, and nothing else: the part stays in memory.
     this.#keeper.add(done, position, 'partial').catch(() => {})
     this.#kept = null
   }
