@@ -59,7 +59,7 @@ const SHORTFALLS: Readonly<Record<string, Shortfall>> = {
     profile:
       'The events of a stream lie all over the log: a stream of 100 is 100 places. With the default cache, half of the time is the main ' +
       'thread (index, checksums, promises, events), 37 % the reads of the threads that read. SQLite reads the cache of the system through ' +
-      'a memory map, without a call. With 512 MiB, all blocks in memory, a stream takes 180 µs (p50), one reader: 1.8 µs for each ' +
+      'a memory map, without a call. With 512 MiB, all blocks in memory, a stream took 180 µs (p50, one reader) in an hour in which the machine was fast: 1.8 µs for each ' +
       'event to be found in its block, checked, copied out and made into an object.',
     tried:
       'Kept: all small reads of one turn in one batch, in threads of their own (decision 0009); near records in one read; records of twice the ' +
@@ -72,20 +72,21 @@ const SHORTFALLS: Readonly<Record<string, Shortfall>> = {
     profile:
       'After a clean close the processor is busy for half of it: the way through an open runs once in a process, and V8 compiles it on the way; the same open ' +
       'takes 7 ms when the process has done it before. The rest is some thirty steps through the thread pool. After kill -9 the ' +
-      'index of the active chunk is made again from up to 64 MiB of records.',
+      'index of the second half of the active chunk is made again, from 32 MiB of records, by code that V8 has hardly optimised by then.',
     tried:
       'Chunks and index files are opened side by side; a hint tells how far the active chunk was seen to be whole, so that only its end is ' +
       'checked; zeros ahead are compared a block at a time; the library of the lock is loaded with the engine; while records are taken into the ' +
-      'index, the next ones are read.',
+      'index, the next ones are read; an index file of the first half of a chunk (decision 0006). Dropped, for it did not pay: records of the ' +
+      'active chunk verified by the checksums of blocks in its hint (5 % of the processor time); buffers used again; smaller reads.',
     needed:
-      'An index of the active chunk that is written now and then while it grows; code that comes compiled (a snapshot) for the rest.',
+      'Code that comes compiled (a snapshot). A file for each quarter of a chunk would save half of what is left of the index.',
   },
   W7: {
     profile:
       'Streams at random (W5): with 10 and 50 times the data, 3 and 17 GB, we take it that they were no longer in the cache of the system, which gives its memory back to the host ' +
-      'here (1.5 of 24 GiB held cached files behind the run): each event of a stream was a read of the disk of 200 µs of processor time, where it is 10 µs from the cache. Throughput at ' +
-      '4,096 in flight: chunks are completed all the time, and index files are merged ' +
-      'on the event loop, in slices of 4 ms; that this is the reason was not measured.',
+      'here (1.5 of 24 GiB held cached files behind an earlier run): each event of a stream was a read of the disk of 200 µs of processor time, where it is 10 µs from the cache. What limits ' +
+      'appends: chunks are completed all the time, and index files are written and merged ' +
+      'on the event loop, in slices of 4 ms. How much of the difference that makes was not measured.',
     tried:
       'Index files merged like the digits of a binary counter, names merged in order without an object for each; heads packed.',
     needed: 'Merging in a thread of its own; events of a stream that lie together, as for W5.',
