@@ -41,7 +41,7 @@ describe('crash states', () => {
     expect(states.map(state => state.point)).toEqual([0, 1])
   })
 
-  test('of two writes without a sync: any of them, in any order', async () => {
+  test('of two writes without a sync: none, either or both', async () => {
     const states = await statesOf('----', async disk => {
       const file = await disk.open('log', 'write')
       await file.write(bytes('AA'), 0)
