@@ -6,8 +6,8 @@ const THREAD_COUNT = 2
 const WORTH_A_START = 1024
 /** Fewer reads are not divided among threads. */
 const WORTH_A_THREAD = 32
-/** After a batch that had to wait for the disk, so many batches go through the thread pool at once. */
-const BATCHES_AFTER_WAIT = 32
+/** After batches that had to wait for the disk, so many go through the thread pool at once: one, then twice as many each time. */
+const MAX_BATCHES_AFTER_WAIT = 32
 
 /**
  * Gathers the small reads of one turn of the event loop, of all files, and has them read batch by batch in threads of their own. A
@@ -27,6 +27,8 @@ export class SmallReads {
   #fileCount = 0
   /** Batches that shall go another way. */
   #pausedFor = 0
+  /** So many will, when the next batch has to wait for the disk. */
+  #nextPause = 1
 
   /**
    * See `DiskFile.readPieces`; the target has at most SMALL_READ_SIZE bytes.
@@ -107,7 +109,11 @@ export class SmallReads {
   }
 
   #answered(isWhole: boolean): void {
-    if (!isWhole) this.#pausedFor = BATCHES_AFTER_WAIT
+    if (isWhole) this.#nextPause = 1
+    else {
+      this.#pausedFor = this.#nextPause
+      this.#nextPause = Math.min(MAX_BATCHES_AFTER_WAIT, 2 * this.#nextPause)
+    }
     this.#hand()
   }
 

@@ -2,7 +2,7 @@ import { BLOCK_SIZE } from '../core/limits.ts'
 import type { ByteWindow } from '../format/byte-window.ts'
 
 /** Of the misses of a full cache, one in so many brings its block: it costs as much as thirty records that are read alone. */
-const MISSES_PER_ADMISSION = 256
+const MISSES_PER_ADMISSION = 1024
 
 export interface CachedBlock {
   readonly window: ByteWindow

@@ -1,3 +1,4 @@
+import assert from 'node:assert'
 import { ReadFailedError } from '../core/errors.ts'
 import { BLOCK_SIZE, KIB } from '../core/limits.ts'
 import type { LogPosition } from '../core/positions.ts'
@@ -17,6 +18,11 @@ const EXTENT_SIZE = 16 * KIB
 const LOAD_SIZE = 128 * KIB
 /** So many extents of one file are asked for at once: two of these may be read by two. */
 const GROUP_COUNT = 32
+
+/** Memory that is read into, used again: so many of them are kept. */
+const SCRATCH_COUNT = 16
+const SCRATCH_SIZE = LOAD_SIZE + EXTENT_SIZE + 4
+const scratches: ByteWindow[] = []
 
 /** What is read of a record that is read alone: twice the mean of its chunk, within these bounds. */
 const MIN_USUAL_SIZE = 512
@@ -73,17 +79,51 @@ export async function loadScattered(
     if (extent.chunk.isCompact || log.wantsBlockOf(extent.chunk, extent.start)) loads.push(loadByBlock(extent))
     else size += join(groups, extent, size)
   }
-  const window = ByteWindow.allocate(size)
+  // Half of what is read is no record that was asked for: whoever keeps an event shall not keep that, too.
+  const scratch = scratches.pop() ?? ByteWindow.allocate(SCRATCH_SIZE)
+  assert(size <= scratch.size)
   for (const group of groups) {
     const load = async (): Promise<void> => {
-      const target = window.bytes.subarray(group.from, group.from + group.size)
+      const target = scratch.bytes.subarray(group.from, group.from + group.size)
       await readPieces(group.chunk, target, group.offsets, group.sizes)
-      await takeRecords(log, positions, group, window, found, loadOne)
+      await takeRecords(log, positions, group, scratch, found, loadOne)
     }
     loads.push(group.chunk.held(load))
   }
   await Promise.all(loads)
+  moveOut(found, scratch)
+  // Not after an error: others may still be read into it.
+  if (scratches.length < SCRATCH_COUNT) scratches.push(scratch)
   return found
+}
+
+/** Copies the records that stand in `scratch` into a window that is no larger than they are. */
+function moveOut(found: (RecordPlace | null)[], scratch: ByteWindow): void {
+  let size = 0
+  for (const place of found) if (place?.window === scratch) size += (sizeOf(scratch.view, place.offset) + 3) & ~3
+  if (size === 0) return
+  const window = ByteWindow.allocate(size)
+  let end = 0
+  for (let index = 0; index < found.length; index++) {
+    const place = found[index]
+    if (place?.window !== scratch) continue
+    const recordSize = sizeOf(scratch.view, place.offset)
+    copyRecord(scratch, place.offset, window, end, recordSize)
+    found[index] = { window, offset: end, isOwn: true }
+    end += (recordSize + 3) & ~3
+  }
+}
+
+/** Word by word where that can be: a call of `copy` costs as much as a record of some hundred bytes. */
+function copyRecord(from: ByteWindow, offset: number, to: ByteWindow, toOffset: number, size: number): void {
+  if (offset % 4 !== 0 || size > KIB) {
+    from.bytes.copy(to.bytes, toOffset, offset, offset + size)
+    return
+  }
+  const { words } = from
+  const { words: toWords } = to
+  const end = (offset + size + 3) >> 2
+  for (let word = offset >> 2, toWord = toOffset >> 2; word < end; word++, toWord++) toWords[toWord] = words[word]!
 }
 
 /** The extent of the position at `first` and those behind it that lie near. */

@@ -89,6 +89,7 @@ export class HeadLoader {
   }
 
   async #setFor(stream: string): Promise<Retention | null> {
+    if (this.#nothingWasSaid()) return null
     const run = await this.#metadataRun(stream)
     return run === null ? null : this.#retentionIn(run)
   }

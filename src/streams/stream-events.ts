@@ -23,33 +23,48 @@ export class StreamEvents {
 
   /** Up to `count` events from `revision` on, in order; some may be missing between. */
   async forwards(revision: number, count: number): Promise<EventPlace[]> {
-    const places: EventPlace[] = []
-    for (const run of this.#runs) {
-      if (run.lastRevision < revision || places.length >= count) continue
-      const { from, list } = await steadily(run, async () => {
-        const from = await run.part.indexOf(run, revision)
-        return { from, list: await run.part.events(run, from, count - places.length) }
-      })
-      collect(places, run, from, list)
-    }
-    return places
+    const runs = this.#runs.filter(run => run.lastRevision >= revision)
+    const spanOf = (run: StreamRun) => run.lastRevision - Math.max(revision, run.firstRevision) + 1
+    return this.#collect(runs, count, spanOf, async (run, wanted) => {
+      const from = await run.part.indexOf(run, revision)
+      return placesOf(run, from, await run.part.events(run, from, wanted))
+    })
   }
 
   /** Up to `count` events down from `revision`, newest first. */
   async backwards(revision: number, count: number): Promise<EventPlace[]> {
-    const places: EventPlace[] = []
-    for (const run of [...this.#runs].reverse()) {
-      if (run.firstRevision > revision || places.length >= count) continue
-      const { from, list } = await steadily(run, async () => {
-        const to = revision >= run.lastRevision ? run.eventCount : await run.part.indexOf(run, revision + 1)
-        const from = Math.max(0, to - (count - places.length))
-        return { from, list: await run.part.events(run, from, to - from) }
-      })
-      const found: EventPlace[] = []
-      collect(found, run, from, list)
-      places.push(...found.reverse())
+    const runs = this.#runs.filter(run => run.firstRevision <= revision).reverse()
+    const spanOf = (run: StreamRun) => Math.min(revision, run.lastRevision) - run.firstRevision + 1
+    return this.#collect(runs, count, spanOf, async (run, wanted) => {
+      const to = revision >= run.lastRevision ? run.eventCount : await run.part.indexOf(run, revision + 1)
+      const from = Math.max(0, to - wanted)
+      return placesOf(run, from, await run.part.events(run, from, to - from)).reverse()
+    })
+  }
+
+  /**
+   * The first `count` places of these runs. As many runs as may be enough are asked at once, so that what is not in memory is read
+   * side by side; the next ones when events were missing.
+   * @param spanOf how many events of a run may be meant.
+   */
+  async #collect(
+    runs: readonly StreamRun[],
+    count: number,
+    spanOf: (run: StreamRun) => number,
+    ask: (run: StreamRun, wanted: number) => Promise<EventPlace[]>,
+  ): Promise<EventPlace[]> {
+    let places: EventPlace[] = []
+    for (let next = 0; next < runs.length && places.length < count; ) {
+      const asked: Promise<EventPlace[]>[] = []
+      for (let wanted = count - places.length; next < runs.length && wanted > 0; next++) {
+        const run = runs[next]!
+        const share = wanted
+        asked.push(steadily(run, () => ask(run, share)))
+        wanted -= Math.min(run.eventCount, spanOf(run))
+      }
+      for (const found of await Promise.all(asked)) places = places.length === 0 ? found : places.concat(found)
     }
-    return places
+    return places.length > count ? places.slice(0, count) : places
   }
 
   /** The revision of the last event at or before `position`. */
@@ -91,11 +106,13 @@ async function steadily<Answer>(run: StreamRun, ask: () => Promise<Answer>): Pro
   }
 }
 
-function collect(places: EventPlace[], run: StreamRun, from: number, { positions, revisions }: EventList): void {
+function placesOf(run: StreamRun, from: number, { positions, revisions }: EventList): EventPlace[] {
+  const places: EventPlace[] = []
   for (let i = 0; i < positions.length; i++) {
     const revision = revisions === null ? run.firstRevision + from + i : revisions[i]!
     places.push({ revision: revision as Revision, position: positions[i]! as LogPosition })
   }
+  return places
 }
 
 /**

@@ -53,6 +53,19 @@ describe.each(CACHES)('records read side by side, with a cache of %d bytes,', ca
     await close()
   })
 
+  test(`stay as they were read, whatever is read after them (seed ${SEED})`, async () => {
+    const random = new Random(SEED)
+    const { reader, chaser, close } = await open(cacheBytes)
+    const kept: { readonly wanted: Seen[]; readonly found: (RecordPlace | null)[] }[] = []
+    for (let turn = 0; turn < 10; turn++) {
+      const wanted = log.filter(() => random.chance(0.1))
+      const positions = wanted.map(({ position }) => position as LogPosition)
+      kept.push({ wanted, found: await loadScattered(reader, positions, chaser.published.position) })
+    }
+    for (const { wanted, found } of kept) expect(found.map(seenOf)).toEqual(wanted)
+    await close()
+  })
+
   test('are refused when one of them is damaged', async () => {
     const victim = log[20]!
     const name = [...files.keys()].find(path => path.startsWith(DIRECTORY) && path.endsWith(chunkFileName(0 as ChunkNumber)))!
