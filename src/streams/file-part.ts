@@ -124,21 +124,10 @@ export class FilePart implements IndexPart {
     const file = this.#file
     const found = file.find(name, hash)
     if (!(found instanceof Promise)) return found === null ? null : new PartRun(this, file, found)
-    return this.#findSlowly(file, found, name, hash)
-  }
-
-  async #findSlowly(
-    file: IndexFile,
-    finding: Promise<FileRun | null>,
-    name: Uint8Array,
-    hash: number,
-  ): Promise<StreamRun | null> {
-    try {
-      const found = await finding
-      return found === null ? null : new PartRun(this, file, found)
-    } catch (error) {
-      return this.#askAgain<StreamRun | null>(file, error, () => this.find(name, hash))
-    }
+    return found.then(
+      run => (run === null ? null : new PartRun(this, file, run)),
+      (error: unknown) => this.#askAgain<StreamRun | null>(file, error, () => this.find(name, hash)),
+    )
   }
 
   events(run: StreamRun, from: number, count: number): EventList | Promise<EventList> {

@@ -13,8 +13,8 @@ export interface FileRun {
   readonly lastPosition: LogPosition
   readonly hasHoles: boolean
   /** Null: the events stand in pages of events. */
-  readonly inlinePositions: Float64Array | null
-  readonly inlineRevisions: Float64Array | null
+  readonly inlinePositions: readonly number[] | null
+  readonly inlineRevisions: readonly number[] | null
   readonly firstPage: number
   readonly firstCell: number
   readonly restPage: number
@@ -43,13 +43,11 @@ export function runAt(view: DataView, offset: number, name: Uint8Array, hash: nu
     }
   }
   const start = inlineOffsetOf(view, offset)
-  const inlinePositions = new Float64Array(eventCount)
-  for (let i = 0; i < eventCount; i++) inlinePositions[i] = readU48(view, start + i * CELL_SIZE)
-  let inlineRevisions: Float64Array | null = null
+  const inlinePositions = cellsAt(view, start, eventCount)
+  let inlineRevisions: readonly number[] | null = null
   let lastRevision = firstRevision + eventCount - 1
   if (hasHoles) {
-    inlineRevisions = new Float64Array(eventCount)
-    for (let i = 0; i < eventCount; i++) inlineRevisions[i] = readU48(view, start + (eventCount + i) * CELL_SIZE)
+    inlineRevisions = cellsAt(view, start + eventCount * CELL_SIZE, eventCount)
     lastRevision = inlineRevisions[eventCount - 1]!
   }
   return {
@@ -66,6 +64,13 @@ export function runAt(view: DataView, offset: number, name: Uint8Array, hash: nu
     firstCell: 0,
     restPage: 0,
   }
+}
+
+/** A plain array: a typed one costs ten times as much to make as the few numbers that it holds. */
+function cellsAt(view: DataView, offset: number, count: number): readonly number[] {
+  const cells: number[] = []
+  for (let i = 0; i < count; i++) cells.push(readU48(view, offset + i * CELL_SIZE))
+  return cells
 }
 
 /** Where pages come from; null: it is not in memory. */

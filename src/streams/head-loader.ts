@@ -1,3 +1,4 @@
+import Denque from 'denque'
 import { encodeStreamName } from '../core/names.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { Revision } from '../core/positions.ts'
@@ -14,6 +15,9 @@ import type { StreamIndex } from './stream-index.ts'
 const RETENTION_TYPES = [Buffer.from(METADATA_TYPE), Buffer.from(TOMBSTONE_TYPE)]
 type MaybeRun = StreamRun | null | Promise<StreamRun | null>
 
+/** Heads that are loaded at once: enough to keep the threads that read busy, and no more garbage than dies young. */
+const LOADING_COUNT = 512
+
 const LAST_ONE = new Retention({ maxCount: 1 }, false)
 
 /** Asks index and log where a stream ends, and what is kept of it. Answers at once when what it needs is in memory. */
@@ -23,6 +27,9 @@ export class HeadLoader {
   readonly #published: () => LogPosition
   /** Parts, as far as they were asked, that hold nothing said of any stream, or something. */
   readonly #isSilent = new WeakMap<IndexPart, boolean>()
+  #loadingCount = 0
+  /** Who waits for one of the others to be loaded. */
+  readonly #turns = new Denque<() => void>()
 
   constructor(index: StreamIndex, log: LogReader, published: () => LogPosition) {
     this.#index = index
@@ -36,21 +43,43 @@ export class HeadLoader {
    */
   load(head: CachedHead): Promise<void> | null {
     if (head.loading !== null) return head.loading
-    const run = this.#index.lastRun(head.nameBytes, head.hash)
-    const metadataRun = describesAnother(head.name) || this.#nothingWasSaid() ? null : this.#metadataRun(head.name)
-    if (!(run instanceof Promise) && metadataRun === null) {
+    if (this.#loadingCount === LOADING_COUNT) {
+      head.loading = new Promise<void>(resolve => this.#turns.push(resolve)).then(() =>
+        this.#load(head, this.#lastRun(head), this.#said(head)),
+      )
+      return head.loading
+    }
+    const run = this.#lastRun(head)
+    const said = this.#said(head)
+    if (!(run instanceof Promise) && said === null) {
       know(head, run, null)
       return null
     }
-    head.loading = this.#load(head, run, metadataRun).finally(() => {
-      head.loading = null
-    })
+    this.#loadingCount++
+    head.loading = this.#load(head, run, said)
     return head.loading
   }
 
-  async #load(head: CachedHead, run: MaybeRun, metadataRun: MaybeRun): Promise<void> {
-    const [found, said] = await Promise.all([run, metadataRun])
-    know(head, found, said === null ? null : await this.#retentionIn(said))
+  /** For one who has a turn, which goes to the next one. */
+  async #load(head: CachedHead, run: MaybeRun, said: MaybeRun): Promise<void> {
+    try {
+      const [lastRun, lastSaid] = said === null ? [await run, null] : await Promise.all([run, said])
+      know(head, lastRun, lastSaid === null ? null : await this.#retentionIn(lastSaid))
+    } finally {
+      head.loading = null
+      const next = this.#turns.shift()
+      if (next === undefined) this.#loadingCount--
+      else next()
+    }
+  }
+
+  #lastRun(head: CachedHead): MaybeRun {
+    return this.#index.lastRun(head.nameBytes, head.hash)
+  }
+
+  /** Where it was said last what is kept of the stream. */
+  #said(head: CachedHead): MaybeRun {
+    return describesAnother(head.name) || this.#nothingWasSaid() ? null : this.#metadataRun(head.name)
   }
 
   /**

@@ -29,7 +29,7 @@ import {
 } from '../format/index-pages.ts'
 import { type FileRun, RunCells, runAt } from './file-run.ts'
 import { compareNames } from './hash-order.ts'
-import { FilePages, type IndexPageCache } from './index-page-cache.ts'
+import { FilePages, type IndexPage, type IndexPageCache } from './index-page-cache.ts'
 import type { EventList, SuppliedIdList } from './index-part.ts'
 import { PageView } from './page-view.ts'
 import { hashOf } from './stream-hash.ts'
@@ -43,6 +43,12 @@ export class DamagedIndexError extends Error {
     this.name = 'DamagedIndexError'
     this.path = path
   }
+}
+
+/** A page that is being read, and how many wait for it: each holds it then. */
+interface PageLoad {
+  readonly page: Promise<IndexPage>
+  waiterCount: number
 }
 
 /**
@@ -59,7 +65,7 @@ export class IndexFile {
   /** For first attempts, one after the other. */
   readonly #inMemory: PageView
   /** Pages that are being read: whoever needs one waits for the same. */
-  readonly #loads = new Map<number, Promise<ByteWindow>>()
+  readonly #loads = new Map<number, PageLoad>()
   #answering = 0
   #onIdle: (() => void) | null = null
 
@@ -84,8 +90,8 @@ export class IndexFile {
     const positions = new Float64Array(size)
     const revisions = run.hasHoles ? new Float64Array(size) : null
     if (run.inlinePositions !== null) {
-      positions.set(run.inlinePositions.subarray(from, from + size))
-      revisions?.set(run.inlineRevisions!.subarray(from, from + size))
+      positions.set(run.inlinePositions.slice(from, from + size))
+      revisions?.set(run.inlineRevisions!.slice(from, from + size))
       return { positions, revisions }
     }
     return this.#answer(view => {
@@ -184,48 +190,57 @@ export class IndexFile {
   }
 
   async #answerSlowly<T>(attempt: (view: PageView) => T | null, firstMissing: readonly number[]): Promise<T | null> {
-    const held = new Map<number, ByteWindow>()
+    const held = new Map<number, IndexPage>()
+    const view = new PageView(this.#pages, held)
     this.#answering++
     try {
-      for (let missing = firstMissing; ; ) {
-        const loads = await Promise.allSettled(missing.map(pageNumber => this.#load(pageNumber)))
-        for (const [i, load] of loads.entries()) {
-          if (load.status === 'rejected') throw load.reason
-          held.set(missing[i]!, load.value)
-        }
-        const view = new PageView(this.#pages, held)
+      for (let missing = firstMissing; ; missing = view.takeMissing()) {
+        if (missing.length === 1) held.set(missing[0]!, await this.#load(missing[0]!))
+        else await this.#loadInto(held, missing)
         const answer = attempt(view)
         if (view.isWhole) return answer
-        missing = view.takeMissing()
       }
     } finally {
+      for (const page of held.values()) this.#pages.release(page)
       this.#answered()
     }
+  }
+
+  async #loadInto(held: Map<number, IndexPage>, missing: readonly number[]): Promise<void> {
+    const pageNumbers = [...new Set(missing)]
+    const loads = await Promise.allSettled(pageNumbers.map(pageNumber => this.#load(pageNumber)))
+    for (const [i, load] of loads.entries()) if (load.status === 'fulfilled') held.set(pageNumbers[i]!, load.value)
+    for (const load of loads) if (load.status === 'rejected') throw load.reason
   }
 
   #answered(): void {
     if (--this.#answering === 0) this.#onIdle?.()
   }
 
-  #load(pageNumber: number): Promise<ByteWindow> {
+  /** Whoever gets the page releases it. */
+  #load(pageNumber: number): Promise<IndexPage> {
     let load = this.#loads.get(pageNumber)
     if (load === undefined) {
-      load = this.#loadOnce(pageNumber)
+      load = { page: this.#loadOnce(pageNumber), waiterCount: 0 }
       this.#loads.set(pageNumber, load)
     }
-    return load
+    load.waiterCount++
+    return load.page
   }
 
-  async #loadOnce(pageNumber: number): Promise<ByteWindow> {
+  async #loadOnce(pageNumber: number): Promise<IndexPage> {
+    const page = this.#pages.take()
+    let waiterCount = 0
     try {
-      const page = ByteWindow.allocate(INDEX_PAGE_SIZE)
       await this.#read(page, pageNumber)
       this.verify(page, pageNumber)
-      this.#pages.put(pageNumber, page)
-      return page
     } finally {
+      waiterCount = this.#loads.get(pageNumber)!.waiterCount
       this.#loads.delete(pageNumber)
     }
+    page.holderCount = waiterCount
+    this.#pages.put(pageNumber, page)
+    return page
   }
 
   async #read(target: ByteWindow, pageNumber: number): Promise<void> {

@@ -1,19 +1,27 @@
-import type { ByteWindow } from '../format/byte-window.ts'
+import { ByteWindow } from '../format/byte-window.ts'
 import { INDEX_PAGE_SIZE } from '../format/index-pages.ts'
 
-interface CachedPage {
-  readonly owner: FilePages
-  readonly pageNumber: number
-  readonly page: ByteWindow
-  usedLately: boolean
+/** Pages that nobody needs, kept for the next ones that are read. */
+const FREE_COUNT = 256
+
+/** A verified page of an index file. Its memory is used again when it is in no cache and nobody holds it any more. */
+export class IndexPage extends ByteWindow {
+  /** Answers under way that may still look at it. */
+  holderCount = 0
+  /** In whose cache it is. */
+  owner: FilePages | null = null
+  pageNumber = 0
+  usedLately = false
 }
 
 /**
- * Verified pages of index files, shared by all of them. The hand goes round and drops what was not used since it came by last.
- * A page that was dropped stays good for whoever still holds it: its memory is not used again.
+ * Pages of index files, shared by all of them. The hand goes round and drops those that were not used since it came by last.
+ * Where heads and streams are asked for at random, each answer brings pages and drops others: memory for each anew would keep
+ * the garbage collector busier than all the rest.
  */
 export class IndexPageCache {
-  readonly #ring: CachedPage[] = []
+  readonly #ring: IndexPage[] = []
+  readonly #free: IndexPage[] = []
   readonly #maxCount: number
   #hand = 0
 
@@ -25,43 +33,71 @@ export class IndexPageCache {
     return this.#ring.length * INDEX_PAGE_SIZE
   }
 
-  put(entry: CachedPage): boolean {
+  /** A page to read into; its bytes are not cleared. Whoever takes it holds it. */
+  take(): IndexPage {
+    const page = this.#free.pop() ?? new IndexPage(Buffer.allocUnsafeSlow(INDEX_PAGE_SIZE))
+    page.holderCount = 1
+    return page
+  }
+
+  release(page: IndexPage): void {
+    if (--page.holderCount === 0 && page.owner === null) this.#keep(page)
+  }
+
+  put(page: IndexPage, owner: FilePages, pageNumber: number): boolean {
     const ring = this.#ring
     if (this.#maxCount === 0) return false
+    page.owner = owner
+    page.pageNumber = pageNumber
+    page.usedLately = false
     if (ring.length < this.#maxCount) {
-      ring.push(entry)
+      ring.push(page)
       return true
     }
     for (; ring[this.#hand]!.usedLately; this.#hand = (this.#hand + 1) % ring.length) ring[this.#hand]!.usedLately = false
     const old = ring[this.#hand]!
-    old.owner.drop(old.pageNumber)
-    ring[this.#hand] = entry
+    old.owner!.drop(old.pageNumber)
+    old.owner = null
+    if (old.holderCount === 0) this.#keep(old)
+    ring[this.#hand] = page
     this.#hand = (this.#hand + 1) % ring.length
     return true
+  }
+
+  #keep(page: IndexPage): void {
+    if (this.#free.length < FREE_COUNT) this.#free.push(page)
   }
 }
 
 /** The cached pages of one file. */
 export class FilePages {
   readonly #cache: IndexPageCache
-  readonly #pages = new Map<number, CachedPage>()
+  readonly #pages = new Map<number, IndexPage>()
   #isClosed = false
 
   constructor(cache: IndexPageCache) {
     this.#cache = cache
   }
 
-  get(pageNumber: number): ByteWindow | undefined {
-    const entry = this.#pages.get(pageNumber)
-    if (entry === undefined) return undefined
-    entry.usedLately = true
-    return entry.page
+  /** Good until the next `put`, unless it is held. */
+  get(pageNumber: number): IndexPage | undefined {
+    const page = this.#pages.get(pageNumber)
+    if (page !== undefined) page.usedLately = true
+    return page
   }
 
-  put(pageNumber: number, page: ByteWindow): void {
+  /** See `IndexPageCache.take`. */
+  take(): IndexPage {
+    return this.#cache.take()
+  }
+
+  put(pageNumber: number, page: IndexPage): void {
     if (this.#isClosed || this.#pages.has(pageNumber)) return
-    const entry: CachedPage = { owner: this, pageNumber, page, usedLately: false }
-    if (this.#cache.put(entry)) this.#pages.set(pageNumber, entry)
+    if (this.#cache.put(page, this, pageNumber)) this.#pages.set(pageNumber, page)
+  }
+
+  release(page: IndexPage): void {
+    this.#cache.release(page)
   }
 
   drop(pageNumber: number): void {
@@ -71,7 +107,7 @@ export class FilePages {
   /** The hand finds nobody using these pages any more. */
   close(): void {
     this.#isClosed = true
-    for (const entry of this.#pages.values()) entry.usedLately = false
+    for (const page of this.#pages.values()) page.usedLately = false
     this.#pages.clear()
   }
 }

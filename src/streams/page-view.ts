@@ -1,13 +1,13 @@
 import type { ByteWindow } from '../format/byte-window.ts'
-import type { FilePages } from './index-page-cache.ts'
+import type { FilePages, IndexPage } from './index-page-cache.ts'
 
 /** The pages that an attempt at an answer may look at, and those that it found missing in memory. */
 export class PageView {
   #missing: number[] = []
   readonly #pages: FilePages
-  readonly #held: ReadonlyMap<number, ByteWindow> | null
+  readonly #held: ReadonlyMap<number, IndexPage> | null
 
-  constructor(pages: FilePages, held: ReadonlyMap<number, ByteWindow> | null) {
+  constructor(pages: FilePages, held: ReadonlyMap<number, IndexPage> | null) {
     this.#pages = pages
     this.#held = held
   }

@@ -80,9 +80,13 @@ export class StreamIndex implements CommitListener {
   }
 
   /** Whoever asks parts by and by holds them meanwhile: a merge may replace them. */
-  hold<T>(asking: Promise<T>): Promise<T> {
+  async hold<T>(asking: Promise<T>): Promise<T> {
     const held = this.#keeper.retain()
-    return asking.finally(() => this.#keeper.release(held))
+    try {
+      return await asking
+    } finally {
+      this.#keeper.release(held)
+    }
   }
 
   /** The parts as they are now, for whoever walks through them. */

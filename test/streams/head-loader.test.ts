@@ -108,6 +108,21 @@ describe('the loader of heads', () => {
     })
   })
 
+  test('has many wait for their turn, which also comes when those in front of them fail', async () => {
+    await withRooms(await disk(), async ({ loader, chunks }) => {
+      const file = chunks.all[0]!
+      const read = file.read
+      let readCount = 0
+      file.read = (...args) => (++readCount <= 1000 ? Promise.reject(new Error('EIO')) : read.apply(file, args))
+      const heads = Array.from({ length: 3000 }, () => headOf('s'))
+      const outcomes = await Promise.allSettled(heads.map(head => loader.load(head)))
+      expect(outcomes.filter(({ status }) => status === 'rejected').length).toBe(1000)
+      expect(heads.every(({ loading }) => loading === null)).toBe(true)
+      expect(heads.filter(({ isKnown, revision }) => isKnown && revision === 2).length).toBe(2000)
+      expect((await known(loader, 's')).revision).toBe(2)
+    })
+  })
+
   test('of a stream that describes another keeps the last event, as long as the other is there', async () => {
     await withRooms(await disk(), async ({ loader }) => {
       expect((await loader.retentionOf('$$s'))?.metadata).toEqual({ maxCount: 1 })

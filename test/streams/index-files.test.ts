@@ -3,6 +3,7 @@ import { CorruptLogError } from '../../src/core/errors.ts'
 import type { LogPosition } from '../../src/core/positions.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { FilePart } from '../../src/streams/file-part.ts'
+import type { IndexPart } from '../../src/streams/index-part.ts'
 import { CrashModel } from '../support/crash-states.ts'
 import { Random } from '../support/random.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
@@ -17,6 +18,15 @@ async function directoryOnDisk(): Promise<MemoryDisk> {
   const disk = new MemoryDisk()
   await disk.makeDirectory(DIRECTORY)
   return disk
+}
+
+async function placesOf(parts: readonly IndexPart[], name: string): Promise<number[]> {
+  const places: number[] = []
+  for (const part of parts) {
+    const run = await part.find(Buffer.from(name), hashOfName(name))
+    if (run !== null) places.push(...(await part.events(run, 0, run.eventCount)).positions)
+  }
+  return places
 }
 
 describe('index files', () => {
@@ -79,6 +89,26 @@ describe('index files', () => {
       for (let i = 0; i < 1000; i++) expect(await part.find(Buffer.from(`absent-${i}`), hashOfName(`absent-${i}`))).toBeNull()
     }
     expect(await files.parts[0]!.lastOfType(Buffer.from('type-2999'))).toBe(128 + 59_999)
+    await files.close()
+  })
+
+  test(`answer all who ask at once, whatever pages their questions push out (seed ${SEED})`, async () => {
+    const disk = await directoryOnDisk()
+    const stage = new IndexStage()
+    const random = new Random(SEED)
+    const names = Array.from({ length: 3000 }, (_, i) => `stream-${i}`)
+    for (let chunk = 0; chunk < 8; chunk++) stage.growChunk(random, 400, names)
+    const files = await stage.open(disk, { cacheBytes: 3 * 4096, chunkCount: 0 })
+    await stage.addChunks(files)
+    await files.settled()
+    for (let turn = 0; turn < 10; turn++) {
+      const asked = Array.from({ length: 1000 }, () => names[random.int(names.length)]!)
+      const found = await Promise.all(asked.map(name => placesOf(files.parts, name)))
+      for (const [i, name] of asked.entries()) {
+        const expected = stage.model.events.filter(({ stream }) => stream === name).map(({ position }) => position)
+        expect([name, found[i]]).toEqual([name, expected])
+      }
+    }
     await files.close()
   })
 
