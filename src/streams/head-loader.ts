@@ -15,8 +15,11 @@ import type { StreamIndex } from './stream-index.ts'
 const RETENTION_TYPES = [Buffer.from(METADATA_TYPE), Buffer.from(TOMBSTONE_TYPE)]
 type MaybeRun = StreamRun | null | Promise<StreamRun | null>
 
-/** Heads that are loaded at once: enough to keep the threads that read busy, and no more garbage than dies young. */
-const LOADING_COUNT = 512
+/**
+ * Heads that are loaded at once: enough to keep the threads that read busy, so few that what is made for each dies young, and that
+ * appends to streams whose heads are known have most of each turn of the event loop.
+ */
+const LOADING_COUNT = 48
 
 const LAST_ONE = new Retention({ maxCount: 1 }, false)
 
