@@ -13,6 +13,7 @@ import { indexFileName, partialIndexFileName } from './index-file-names.ts'
 import { writeIndexFile } from './index-file-writer.ts'
 import { IndexPageCache } from './index-page-cache.ts'
 import type { IndexPart } from './index-part.ts'
+import { IndexWork } from './index-work.ts'
 import { openIndexFile } from './open-index-file.ts'
 import { TimeSlices } from './time-slices.ts'
 
@@ -32,8 +33,7 @@ export interface IndexFilesOptions extends IndexedLog {
 const MAX_MENDS = 3
 
 /**
- * The index files of a store: which part of the log each covers, which are missing, and their merging. Everything that writes
- * files is done one after the other.
+ * The index files of a store: which part of the log each covers, which are missing, and their merging.
  */
 export class IndexFiles {
   readonly #disk: Disk
@@ -45,7 +45,7 @@ export class IndexFiles {
   readonly #chunks: CompletedChunk[]
   /** In order; those in memory are being written, or could not be. */
   #parts: readonly (FilePart | ActiveIndex)[] = []
-  #work: Promise<void> = Promise.resolve()
+  readonly #work = new IndexWork()
   /** Files that are being closed, because nobody asks them any more. */
   readonly #leaving = new Set<Promise<void>>()
   #isClosing = false
@@ -118,7 +118,7 @@ export class IndexFiles {
    * @throws CorruptLogError, ReadFailedError
    */
   rebuild(onProgress?: (eventCount: number) => void): Promise<void> {
-    const rebuilt = this.#queue(async () => {
+    const rebuilt = this.#work.alone(async () => {
       for (const chunk of this.missing) {
         const active = await this.#options.indexRange(chunk.start, chunk.end, onProgress)
         const part = await this.#writeSomewhere(this.#coverageOf(chunk.number, chunk.number), [active])
@@ -144,9 +144,15 @@ export class IndexFiles {
       const start = this.#chunks.at(-1)?.end ?? (0 as LogPosition)
       this.#chunks.push({ number: this.#nextChunk, start, end })
     }
-    const written = this.#queue(() => this.#writeActive())
-    if (kind === 'complete') this.#tidyLater()
-    return written
+    const write = async (): Promise<void> => {
+      try {
+        await this.#writeActive()
+      } finally {
+        if (kind === 'complete') this.#tidyLater()
+      }
+    }
+    // Who follows another process may be given files for parts that are being written.
+    return this.#options.mode === 'write' ? this.#work.write(write) : this.#work.alone(write)
   }
 
   /**
@@ -155,7 +161,7 @@ export class IndexFiles {
    * @throws CorruptLogError, ReadFailedError
    */
   refresh(chunkNumbers: readonly number[]): Promise<void> {
-    const refreshed = this.#queue(async () => {
+    const refreshed = this.#work.alone(async () => {
       for (const part of this.#fileParts) {
         const { firstChunk, lastChunk, isPartial } = part.header
         if (isPartial || !chunkNumbers.some(number => number >= firstChunk && number <= lastChunk)) continue
@@ -173,11 +179,8 @@ export class IndexFiles {
   }
 
   /** Resolves when there is nothing left to write or merge, or it failed. */
-  async settled(): Promise<void> {
-    for (let work: Promise<void> | null = null; work !== this.#work; ) {
-      work = this.#work
-      await work
-    }
+  settled(): Promise<void> {
+    return this.#work.settled()
   }
 
   /** Lets a merge under way come to its end. */
@@ -194,16 +197,10 @@ export class IndexFiles {
     return (this.#chunks.at(-1)?.number ?? -1) + 1
   }
 
-  /** One thing after the other; what fails does not keep the next one from its turn. */
-  #queue(work: () => Promise<void>): Promise<void> {
-    const done = this.#work.then(work)
-    this.#work = done.catch(() => {})
-    return done
-  }
-
   #tidyLater(): void {
-    const tidy = this.#options.mode === 'write' ? () => this.#merge() : () => this.#takeOver()
-    this.#queue(tidy).catch(this.#options.onFailure)
+    const tidied =
+      this.#options.mode === 'write' ? this.#work.merge(() => this.#merge()) : this.#work.alone(() => this.#takeOver())
+    tidied.catch(this.#options.onFailure)
   }
 
   /** The files that the writing process has made since stand for what is in memory here, and for those that it has merged. */

@@ -144,6 +144,7 @@ describe('index files', () => {
     const files = await stage.open(disk)
     for (let chunk = 0; chunk < 7; chunk++) stage.growChunk(random, 60, NAMES)
     await stage.addChunks(files)
+    await files.settled()
     await files.close()
     const names = await disk.list(DIRECTORY)
     expect(names).toEqual(['000000-000003.index', '000004-000005.index', '000006-000006.index'])
@@ -187,6 +188,7 @@ describe('index files', () => {
     stage.growChunk(new Random(`${SEED}/flips`), 40, FEW)
     const files = await stage.open(disk, { chunkCount: 0 })
     await stage.addChunks(files)
+    await files.settled()
     await files.close()
     const path = `${DIRECTORY}/000000-000000.index`
     const whole = disk.snapshot().get(path)!
@@ -211,6 +213,7 @@ describe('index files', () => {
     for (let chunk = 0; chunk < 4; chunk++) stage.growChunk(random, 300, NAMES)
     const files = await stage.open(disk, { chunkCount: 0 })
     await stage.addChunks(files)
+    await files.settled()
     await files.close()
     const path = `${DIRECTORY}/000000-000003.index`
     const bytes = new Uint8Array(disk.snapshot().get(path)!)
@@ -233,6 +236,7 @@ describe('index files', () => {
     for (let chunk = 0; chunk < 3; chunk++) stage.growChunk(new Random(SEED), 20, FEW)
     const files = await stage.open(disk, { chunkCount: 0 })
     await stage.addChunks(files)
+    await files.settled()
     await files.close()
     await expect(stage.open(disk, { chunkCount: 2 })).rejects.toThrow(CorruptLogError)
     await expect(stage.open(disk, { chunkCount: 2 })).rejects.toThrow('000002-000002.index')
@@ -260,6 +264,32 @@ describe('index files', () => {
     await expectAnswers(writer.parts, stage.model.events, FEW)
     await writer.close()
     expect(stage.failures).toEqual([])
+  })
+
+  test('a merge that takes its time holds up no file of a chunk that is completed meanwhile', async () => {
+    const disk = await directoryOnDisk()
+    const open = disk.open.bind(disk)
+    let goOn = () => {}
+    const goingOn = new Promise<void>(resolve => {
+      goOn = resolve
+    })
+    disk.open = async (path, mode) => {
+      if (path.endsWith('000000-000001.index.tmp')) await goingOn
+      return open(path, mode)
+    }
+    const stage = new IndexStage()
+    const files = await stage.open(disk, { chunkCount: 0 })
+    for (let chunk = 0; chunk < 4; chunk++) {
+      stage.growChunk(new Random(SEED), 50, FEW)
+      await stage.addChunks(files)
+      expect(files.parts.every(part => part instanceof FilePart)).toBe(true)
+    }
+    await expectAnswers(files.parts, stage.model.events, FEW)
+    goOn()
+    await files.settled()
+    await expectAnswers(files.parts, stage.model.events, FEW)
+    await files.close()
+    expect(await disk.list(DIRECTORY)).toEqual(['000000-000003.index'])
   })
 
   test('readers keep what a merge replaced until they release it', async () => {
