@@ -3,15 +3,20 @@ import type { CachedHead } from './cached-head.ts'
 import { grown, grownCapacity } from './name-table.ts'
 import type { Retention } from './retention.ts'
 
+const FIRST_PLACE_COUNT = 32
+
 /**
- * Where streams end that nobody appends to just now: three numbers and a name each, a fifth of what a head takes, and nothing that
- * the garbage collector has to follow. The hand goes round and drops those that nobody came back to.
+ * Where streams end that nobody appends to just now: some numbers and a name each, a fifth of what a head takes, and nothing but the
+ * name that the garbage collector has to follow. The hand goes round and drops those that nobody came back to. A map of the language
+ * would be made anew again and again, since each that comes in makes another go: megabytes of garbage each time.
  */
 export class PackedHeads {
   readonly #maxCount: number
-  readonly #slots = new Map<string, number>()
+  /** Slot + 1 by hash, 0 where nothing is: open addressing with linear probing, a power of two, at most half full. */
+  #places = new Int32Array(FIRST_PLACE_COUNT)
   /** By slot, like the arrays below. */
   readonly #names: string[] = []
+  #hashes = new Int32Array(0)
   #revisions = new Float64Array(0)
   #positions = new Float64Array(0)
   #isUsed = new Uint8Array(0)
@@ -24,13 +29,14 @@ export class PackedHeads {
   }
 
   /** Remembers a head that no append holds, so that what is written of it is committed. */
-  put({ name, committedRevision, committedPosition, committedRetention }: CachedHead): void {
+  put({ name, hash, committedRevision, committedPosition, committedRetention }: CachedHead): void {
     if (this.#maxCount === 0) return
-    let slot = this.#slots.get(name)
-    if (slot === undefined) {
+    let slot = this.#places[this.#placeOf(name, hash)]! - 1
+    if (slot < 0) {
       slot = this.#freeSlot()
       this.#names[slot] = name
-      this.#slots.set(name, slot)
+      this.#hashes[slot] = hash
+      this.#places[this.#placeOf(name, hash)] = slot + 1
       this.#isUsed[slot] = 0
     }
     this.#revisions[slot] = committedRevision
@@ -41,8 +47,8 @@ export class PackedHeads {
 
   /** Makes the head known as it was put here; false when it is not here. */
   restore(head: CachedHead): boolean {
-    const slot = this.#slots.get(head.name)
-    if (slot === undefined) return false
+    const slot = this.#places[this.#placeOf(head.name, head.hash)]! - 1
+    if (slot < 0) return false
     this.#isUsed[slot] = 1
     head.revision = this.#revisions[slot]! as Revision
     head.committedRevision = head.revision
@@ -62,10 +68,33 @@ export class PackedHeads {
     for (; this.#isUsed[this.#hand] === 1; this.#step()) this.#isUsed[this.#hand] = 0
     const slot = this.#hand
     const name = this.#names[slot]!
-    this.#slots.delete(name)
-    this.#retentions.delete(name)
+    this.#clear(this.#placeOf(name, this.#hashes[slot]!))
+    if (this.#retentions.size > 0) this.#retentions.delete(name)
     this.#step()
     return slot
+  }
+
+  /** Where the name's slot stands, or would stand. */
+  #placeOf(name: string, hash: number): number {
+    const mask = this.#places.length - 1
+    for (let place = hash & mask; ; place = (place + 1) & mask) {
+      const slot = this.#places[place]! - 1
+      if (slot < 0 || (this.#hashes[slot] === hash && this.#names[slot] === name)) return place
+    }
+  }
+
+  /** Those behind it that would not be found across a gap move up. */
+  #clear(cleared: number): void {
+    const places = this.#places
+    const mask = places.length - 1
+    let gap = cleared
+    for (let place = (gap + 1) & mask; places[place] !== 0; place = (place + 1) & mask) {
+      const home = this.#hashes[places[place]! - 1]! & mask
+      if (((place - home) & mask) < ((place - gap) & mask)) continue
+      places[gap] = places[place]!
+      gap = place
+    }
+    places[gap] = 0
   }
 
   #step(): void {
@@ -76,5 +105,10 @@ export class PackedHeads {
     this.#revisions = grown(this.#revisions, capacity)
     this.#positions = grown(this.#positions, capacity)
     this.#isUsed = grown(this.#isUsed, capacity)
+    this.#hashes = grown(this.#hashes, capacity)
+    let placeCount = this.#places.length
+    while (placeCount < 2 * capacity) placeCount *= 2
+    this.#places = new Int32Array(placeCount)
+    for (const [slot, name] of this.#names.entries()) this.#places[this.#placeOf(name, this.#hashes[slot]!)] = slot + 1
   }
 }
