@@ -149,11 +149,15 @@ export class RetentionJudge {
   }
 
   /** Requests that were there at the beginning have been met when a chunk with requests is reached: chunks are taken in order. */
-  async #firstErasureSince(): Promise<number> {
+  #firstErasureSince(): Promise<number> {
+    return this.#index.hold(this.#findErasure())
+  }
+
+  async #findErasure(): Promise<number> {
     const name = Buffer.from(ERASED_STREAM)
     for (const run of await this.#index.runs(name, hashOf(name, 0, name.length))) {
       if (run.lastPosition < this.#began) continue
-      const { positions, revisions } = await this.#index.hold(Promise.resolve(run.part.events(run, 0, run.eventCount)))
+      const { positions, revisions } = await run.part.events(run, 0, run.eventCount)
       for (let i = 0; i < positions.length; i++) {
         if (positions[i]! >= this.#began) return revisions === null ? run.firstRevision + i : revisions[i]!
       }

@@ -130,7 +130,7 @@ export class ConditionCheck {
       const run: StreamRun | null = await this.#index.lastRun(name, hashOf(name, 0, name.length))
       if (run === null || run.lastPosition <= after) continue
       if (condition.types === null) return true
-      const { positions, isWhole } = await this.#placesBehind(name, after, this.#published().position)
+      const { positions, isWhole } = await this.#index.hold(this.#placesBehind(name, after, this.#published().position))
       // Where an event was scavenged nobody knows its type any more: it stands against every one.
       if (!isWhole) return true
       for (const position of positions) {
@@ -151,7 +151,7 @@ export class ConditionCheck {
     const positions: LogPosition[] = []
     let isWhole = true
     for (let next: number = Number.MAX_SAFE_INTEGER, before: number | null = null; ; ) {
-      const places = await this.#index.hold(events.backwards(next, PLACE_COUNT))
+      const places = await events.backwards(next, PLACE_COUNT)
       for (const { position, revision } of places) {
         isWhole &&= before === null || revision === before - 1
         if (position <= after) return { positions: positions.reverse(), isWhole }
@@ -175,7 +175,7 @@ export class ConditionCheck {
     const events: RecordedEvent[] = []
     for (const stream of streams!) {
       let found = 0
-      const { positions } = await this.#placesBehind(encodeStreamName(stream), after, limit)
+      const { positions } = await this.#index.hold(this.#placesBehind(encodeStreamName(stream), after, limit))
       for (const position of positions) {
         const place = await prepareAt(this.#log, position, limit)
         if (place === null || (types !== null && !isAmong(place.window, place.offset, types))) continue

@@ -206,10 +206,10 @@ export class FilePart implements IndexPart {
   }
 }
 
-/** Makes the file again whose cursor threw `error`. @throws `error` when the file of none of these parts is damaged */
+/** Makes the file again whose cursor threw `error`, unless that was done meanwhile. @throws `error` when the file of none of these parts is damaged */
 export async function mendAmong(parts: readonly IndexPart[], error: unknown): Promise<void> {
   const damaged =
     error instanceof DamagedIndexError ? parts.find(part => part instanceof FilePart && part.path === error.path) : null
   if (!(damaged instanceof FilePart)) throw error
-  await damaged.mend()
+  if (!(error as DamagedIndexError).isMended) await damaged.mend()
 }

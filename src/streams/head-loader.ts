@@ -97,7 +97,11 @@ export class HeadLoader {
   }
 
   /** Whether anything was ever said of any stream. */
-  async knowsOfAny(): Promise<boolean> {
+  knowsOfAny(): Promise<boolean> {
+    return this.#index.hold(this.#asksAll())
+  }
+
+  async #asksAll(): Promise<boolean> {
     for (const part of this.#index.parts()) {
       for (const type of RETENTION_TYPES) if ((await part.lastOfType(type)) !== null) return true
     }

@@ -37,11 +37,14 @@ import { hashOf } from './stream-hash.ts'
 /** A page of an index file is not what was written: the file is to be made again from the log. */
 export class DamagedIndexError extends Error {
   readonly path: string
+  /** That was done already, for somebody else who met the damage: whoever goes through the file begins anew with the other one. */
+  readonly isMended: boolean
 
-  constructor(path: string, pageNumber: number) {
+  constructor(path: string, pageNumber: number, isMended = false) {
     super(`${path}: page ${pageNumber} is damaged`)
     this.name = 'DamagedIndexError'
     this.path = path
+    this.isMended = isMended
   }
 }
 
@@ -68,6 +71,7 @@ export class IndexFile {
   readonly #loads = new Map<number, PageLoad>()
   #answering = 0
   #onIdle: (() => void) | null = null
+  #isClosed = false
 
   constructor(path: string, file: DiskFile, header: IndexHeader, seed: number, cache: IndexPageCache) {
     this.path = path
@@ -156,6 +160,8 @@ export class IndexFile {
 
   /** `count` pages from `first` on, for one who reads the whole file: past the cache. Fewer at the end of the file. */
   async readPages(first: number, count: number): Promise<ByteWindow> {
+    // Whoever reads holds the part, so only a mended file is closed under him.
+    if (this.#isClosed) throw new DamagedIndexError(this.path, first, true)
     this.#answering++
     try {
       const size = Math.min(count, this.header.pageCount - first) * INDEX_PAGE_SIZE
@@ -174,6 +180,7 @@ export class IndexFile {
 
   /** Waits for answers under way. */
   async close(): Promise<void> {
+    this.#isClosed = true
     if (this.#answering > 0) {
       await new Promise<void>(resolve => {
         this.#onIdle = resolve

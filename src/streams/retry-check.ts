@@ -42,7 +42,7 @@ export class RetryCheck {
     const revisions: (RevisionRange | null)[] = []
     let position = LogPosition.start
     for (const claim of claims) {
-      const places = claim === null ? null : await this.#placesOf(claim)
+      const places = claim === null ? null : await this.#index.hold(this.#placesOf(claim))
       if (claim !== null && places === null) return refusal(claim)
       revisions.push(places && { firstRevision: places[0]!.revision, lastRevision: places.at(-1)!.revision })
       if (places !== null && places.at(-1)!.position > position) position = places.at(-1)!.position
@@ -54,11 +54,11 @@ export class RetryCheck {
   async #placesOf({ head, expected, events, standing, truncateBefore }: RetryClaim): Promise<EventPlace[] | null> {
     const stream = new StreamEvents(await this.#index.runs(head.nameBytes, head.hash))
     const count = events.length
-    if (standing !== 'stale') return whole(await this.#index.hold(stream.forwards(standing, count)), standing, count)
+    if (standing !== 'stale') return whole(await stream.forwards(standing, count), standing, count)
     // A stream that was deleted begins again where it was truncated.
     const starts = typeof expected === 'number' ? [expected + 1] : [0, truncateBefore]
     for (const start of new Set(starts)) {
-      const places = whole(await this.#index.hold(stream.forwards(start, count)), start, count)
+      const places = whole(await stream.forwards(start, count), start, count)
       if (places !== null && (await this.#are(places, events))) return places
     }
     return null

@@ -79,7 +79,11 @@ export class StreamIndex implements CommitListener {
     return this.#all
   }
 
-  /** Whoever asks parts by and by holds them meanwhile: a merge may replace them. */
+  /**
+   * Whoever asks parts by and by, or asks them for what he found in them before, holds them meanwhile: a merge may replace them,
+   * and closes their files.
+   * @param asking begun just now: it has looked at the parts as they are.
+   */
   async hold<T>(asking: Promise<T>): Promise<T> {
     const held = this.#keeper.retain()
     try {

@@ -71,11 +71,13 @@ export class StreamReader {
 
   /** Whether the event stands in the log, shown to readers or not. @throws CorruptLogError, ReadFailedError */
   async holds(stream: string, revision: number): Promise<boolean> {
-    const name = encodeStreamName(stream)
-    const runs = await this.#index.runs(name, hashOf(name, 0, name.length))
-    const [place] = await new StreamEvents(runs).forwards(revision, 1)
+    const [place] = await this.#index.hold(this.#placesFrom(encodeStreamName(stream), revision))
     if (place?.revision !== revision) return false
     return (await prepareAt(this.#log, place.position, this.#published.position)) !== null
+  }
+
+  async #placesFrom(name: Uint8Array, revision: number): Promise<EventPlace[]> {
+    return new StreamEvents(await this.#index.runs(name, hashOf(name, 0, name.length))).forwards(revision, 1)
   }
 
   /**
@@ -106,7 +108,7 @@ export class StreamReader {
       if (reading === null) {
         const waiting = ready()
         if (waiting !== null) await waiting
-        reading = await this.#begin(stream, options, upTo)
+        reading = await this.#index.hold(this.#begin(stream, options, upTo))
       }
       const batch = await this.#readBatch(reading)
       signal?.throwIfAborted()
@@ -154,19 +156,24 @@ export class StreamReader {
     const { backwards, next, first, last } = reading
     const available = backwards ? next - first + 1 : last - next + 1
     if (available <= 0) return false
-    const parts = this.#index.parts()
-    if (reading.parts !== parts) {
-      reading.events = new StreamEvents(await this.#index.runs(reading.name, reading.hash))
-      reading.parts = parts
-    }
     const count = Math.min(PLACE_COUNT, reading.left, available)
-    const found = await this.#index.hold(backwards ? reading.events.backwards(next, count) : reading.events.forwards(next, count))
+    const found = await this.#index.hold(this.#nextPlaces(reading, count))
     reading.places = found.filter(({ revision }) => revision >= first && revision <= last)
     reading.placeIndex = 0
     const end = found.at(-1)
     if (end === undefined || reading.places.length === 0) return false
     reading.next = backwards ? end.revision - 1 : end.revision + 1
     return true
+  }
+
+  async #nextPlaces(reading: Reading, count: number): Promise<readonly EventPlace[]> {
+    const parts = this.#index.parts()
+    if (reading.parts !== parts) {
+      reading.events = new StreamEvents(await this.#index.runs(reading.name, reading.hash))
+      reading.parts = parts
+    }
+    const { backwards, events, next } = reading
+    return backwards ? events.backwards(next, count) : events.forwards(next, count)
   }
 
   async #readBatch(reading: Reading): Promise<readonly RecordedEvent[] | null> {

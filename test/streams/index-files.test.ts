@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { CorruptLogError } from '../../src/core/errors.ts'
 import type { LogPosition } from '../../src/core/positions.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
-import { FilePart } from '../../src/streams/file-part.ts'
-import type { IndexPart } from '../../src/streams/index-part.ts'
+import { FilePart, mendAmong } from '../../src/streams/file-part.ts'
+import type { IndexPart, StreamCursor } from '../../src/streams/index-part.ts'
 import { CrashModel } from '../support/crash-states.ts'
 import { Random } from '../support/random.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
@@ -228,6 +228,31 @@ describe('index files', () => {
       expect(await damaged.list(DIRECTORY)).toEqual(['000000-000003.index'])
       expect(damaged.snapshot().get(path)![4096 + 100] === bytes[4096 + 100]).toBe(mode === 'read')
     }
+  })
+
+  test('whoever goes through a file that is made again for somebody else begins anew, and it is not made once more', async () => {
+    const disk = await directoryOnDisk()
+    const stage = new IndexStage()
+    const names = Array.from({ length: 400 }, (_, i) => `${'a-rather-long-name-'.repeat(20)}${i}`)
+    stage.growChunk(new Random(SEED), 400, names)
+    const files = await stage.open(disk, { chunkCount: 0 })
+    await stage.addChunks(files)
+    const part = files.parts[0] as FilePart
+    const walk = async (cursor: StreamCursor) => {
+      let count = 0
+      while (await cursor.next()) count++
+      return count
+    }
+    const cursor = await part.streams()
+    await cursor.next()
+    await part.mend()
+    const error: unknown = await walk(cursor).catch((error: unknown) => error)
+    expect(error).toMatchObject({ name: 'DamagedIndexError', isMended: true })
+    const { length: scanCount } = stage.scans
+    await mendAmong(files.parts, error)
+    expect(stage.scans.length).toBe(scanCount)
+    expect(await walk(await part.streams())).toBe(new Set(stage.model.events.map(({ stream }) => stream)).size)
+    await files.close()
   })
 
   test('a file that knows more than the log has is evidence of loss', async () => {
