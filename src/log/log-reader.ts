@@ -30,6 +30,8 @@ export class LogReader {
   readonly #chunks: ChunkSequence
   readonly #recent: RecentBytes
   readonly cache: BlockCache
+  /** Memory that reads of scattered records use again; theirs alone. */
+  readonly scratches: ByteWindow[] = []
   readonly #seed: number
 
   constructor(chunks: ChunkSequence, recent: RecentBytes, cache: BlockCache, seed: number) {

@@ -19,10 +19,9 @@ const LOAD_SIZE = 128 * KIB
 /** So many extents of one file are asked for at once: two of these may be read by two. */
 const GROUP_COUNT = 32
 
-/** Memory that is read into, used again: so many of them are kept. */
+/** Memory that is read into, used again: so many are kept. */
 const SCRATCH_COUNT = 16
 const SCRATCH_SIZE = LOAD_SIZE + EXTENT_SIZE + 4
-const scratches: ByteWindow[] = []
 
 /** What is read of a record that is read alone: twice the mean of its chunk, within these bounds. */
 const MIN_USUAL_SIZE = 512
@@ -80,7 +79,7 @@ export async function loadScattered(
     else size += join(groups, extent, size)
   }
   // Half of what is read is no record that was asked for: whoever keeps an event shall not keep that, too.
-  const scratch = scratches.pop() ?? ByteWindow.allocate(SCRATCH_SIZE)
+  const scratch = log.scratches.pop() ?? ByteWindow.allocate(SCRATCH_SIZE)
   assert(size <= scratch.size)
   for (const group of groups) {
     const load = async (): Promise<void> => {
@@ -93,7 +92,7 @@ export async function loadScattered(
   await Promise.all(loads)
   moveOut(found, scratch)
   // Not after an error: others may still be read into it.
-  if (scratches.length < SCRATCH_COUNT) scratches.push(scratch)
+  if (log.scratches.length < SCRATCH_COUNT) log.scratches.push(scratch)
   return found
 }
 
