@@ -59,6 +59,7 @@ export class SmallReads {
     this.#refusedCount = 0
     for (const thread of threads) void thread.end()
     this.#pausedFor = 0
+    this.#nextPause = 1
   }
 
   #hand(): void {

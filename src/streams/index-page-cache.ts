@@ -1,7 +1,7 @@
 import { ByteWindow } from '../format/byte-window.ts'
 import { INDEX_PAGE_SIZE } from '../format/index-pages.ts'
 
-/** Pages that nobody needs, kept for the next ones that are read. */
+/** Pages that nobody needs, kept for the next ones that are read, beside what the cache may hold: 1 MiB. */
 const FREE_COUNT = 256
 
 /** A verified page of an index file. Its memory is used again when it is in no cache and nobody holds it any more. */
