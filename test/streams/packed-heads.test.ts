@@ -23,9 +23,7 @@ function restored(packed: PackedHeads, name: string): number | null {
   return head.committedRevision
 }
 
-test.each([
-  1, 7, 100, 3000,
-])(`of %d heads each is as it was packed last, and those that came last are there (seed ${SEED})`, maxCount => {
+test.each([1, 7, 100, 3000])(`of %d heads each is as it was packed last, and so many are there (seed ${SEED})`, maxCount => {
   const packed = new PackedHeads(maxCount)
   const random = new Random(`${SEED}/${maxCount}`)
   const names = Array.from({ length: 3 * maxCount }, (_, i) => `stream-${i}`)
