@@ -28,6 +28,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     ...['core', 'disk', 'format', 'log'],
     ...[
       'writer/append-check.ts',
+      'writer/lookup.ts',
       'writer/append-terms.ts',
       'writer/stream-head.ts',
       'writer/messages.ts',

@@ -99,22 +99,37 @@ export class NodeFile implements DiskFile, RestingFile {
     return call(done => fs.fdatasync(this.#writable, done))
   }
 
-  async read(target: Uint8Array, offset: number): Promise<number> {
-    const descriptor = this.#use() ?? (await this.#open())
-    try {
-      if (target.length <= SMALL_READ_SIZE && (await smallReads.read(descriptor, target, [offset], [target.length]))) {
-        return target.length
+  read(target: Uint8Array, offset: number): Promise<number> {
+    const descriptor = this.#use()
+    if (descriptor === null) return this.#open().then(opened => this.#read(opened, target, offset))
+    return this.#read(descriptor, target, offset)
+  }
+
+  /** For one who uses it. Without an async function: index pages are read by tens of thousands a second. */
+  #read(descriptor: number, target: Uint8Array, offset: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const readSlowly = (): void => {
+        readInPool(descriptor, target, offset)
+          .finally(() => {
+            this.#useCount--
+          })
+          .then(resolve, reject)
       }
-      return await readInPool(descriptor, target, offset)
-    } finally {
-      this.#useCount--
-    }
+      if (target.length > SMALL_READ_SIZE) readSlowly()
+      else {
+        smallReads.read(descriptor, target, [offset], [target.length], isRead => {
+          if (!isRead) return readSlowly()
+          this.#useCount--
+          resolve(target.length)
+        })
+      }
+    })
   }
 
   async readPieces(target: Uint8Array, offsets: readonly number[], sizes: readonly number[]): Promise<void> {
     const descriptor = this.#use() ?? (await this.#open())
     try {
-      if (target.length <= SMALL_READ_SIZE && (await smallReads.read(descriptor, target, offsets, sizes))) return
+      if (target.length <= SMALL_READ_SIZE && (await readSmall(descriptor, target, offsets, sizes))) return
       await readEachPiece({ read: (piece, offset) => readInPool(descriptor, piece, offset) }, target, offsets, sizes)
     } finally {
       this.#useCount--
@@ -207,6 +222,18 @@ export class NodeFile implements DiskFile, RestingFile {
 /** Of a file that is not written any more: an error of that concerns nobody. */
 function closeUnheard(descriptor: number): void {
   fs.close(descriptor, () => {})
+}
+
+/** @returns false when nothing was read: it is to be read another way. */
+function readSmall(
+  descriptor: number,
+  target: Uint8Array,
+  offsets: readonly number[],
+  sizes: readonly number[],
+): Promise<boolean> {
+  return new Promise((resolve: (isRead: boolean) => void) => {
+    smallReads.read(descriptor, target, offsets, sizes, resolve)
+  })
 }
 
 async function readInPool(descriptor: number, target: Uint8Array, offset: number): Promise<number> {

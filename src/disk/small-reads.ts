@@ -32,19 +32,20 @@ export class SmallReads {
 
   /**
    * See `DiskFile.readPieces`; the target has at most SMALL_READ_SIZE bytes.
-   * @returns false when nothing was read: it is to be read another way.
+   * @param answered see `SmallRead`; called later.
    */
-  read(descriptor: number, target: Uint8Array, offsets: readonly number[], sizes: readonly number[]): Promise<boolean> {
-    return new Promise(answered => {
-      this.#waiting.push({ descriptor, target, offsets, sizes, answered })
-      this.#pieceCount += offsets.length
-      if (this.#isGathering) return
-      this.#isGathering = true
-      process.nextTick(() => {
-        this.#isGathering = false
-        this.#hand()
-      })
-    })
+  read(
+    descriptor: number,
+    target: Uint8Array,
+    offsets: readonly number[],
+    sizes: readonly number[],
+    answered: (isRead: boolean) => void,
+  ): void {
+    this.#waiting.push({ descriptor, target, offsets, sizes, answered })
+    this.#pieceCount += offsets.length
+    if (this.#isGathering) return
+    this.#isGathering = true
+    process.nextTick(this.#gathered)
   }
 
   opened(): void {
@@ -60,6 +61,11 @@ export class SmallReads {
     for (const thread of threads) void thread.end()
     this.#pausedFor = 0
     this.#nextPause = 1
+  }
+
+  readonly #gathered = (): void => {
+    this.#isGathering = false
+    this.#hand()
   }
 
   #hand(): void {

@@ -237,6 +237,20 @@ export function inlineOffsetOf(view: DataView, offset: number): number {
   return offset + OFFSET_NAME + entryNameSize(view, offset)
 }
 
+/** Of the stream's last event in the file. */
+export function lastRevisionOf(view: DataView, offset: number): number {
+  const count = inlineCountOf(view, offset)
+  if (count === 0) return readU48(view, inlineOffsetOf(view, offset) + RUN_LAST_REVISION)
+  if (!entryHasHoles(view, offset)) return firstRevisionOf(view, offset) + count - 1
+  return readU48(view, inlineOffsetOf(view, offset) + (2 * count - 1) * CELL_SIZE)
+}
+
+/** The same event's position. */
+export function lastPositionOf(view: DataView, offset: number): number {
+  const count = inlineCountOf(view, offset)
+  return readU48(view, inlineOffsetOf(view, offset) + (count === 0 ? RUN_LAST_POSITION : (count - 1) * CELL_SIZE))
+}
+
 // An event type's entry: its size, its bytes, the position of its last event.
 
 export function typeEntrySize(nameSize: number): number {

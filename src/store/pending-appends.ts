@@ -45,11 +45,6 @@ export class PendingAppend extends AppendMessage {
   }
 }
 
-/** The heads that an append holds. */
-export function headsOf({ terms, head }: AppendMessage): readonly StreamHead[] {
-  return terms !== null && terms.parts.length > 0 ? terms.parts.map(part => part.head) : [head]
-}
-
 /**
  * Who waits for what, in the order of the queue, which is the order of the log. An append leaves at the front: when what was
  * published covers it, or covers what its verdict rests on. So acks and verdicts come in one order.

@@ -1,11 +1,30 @@
 import Denque from 'denque'
+import type { AppendPart } from '../writer/append-terms.ts'
+import type { Lookup, LookupWaiter } from '../writer/lookup.ts'
 import type { StreamHead } from '../writer/stream-head.ts'
-import { headsOf, type PendingAppend } from './pending-appends.ts'
+import type { PendingAppend } from './pending-appends.ts'
 
-interface Waiting {
+/** An append in the line. */
+class Waiting implements LookupWaiter {
   readonly append: PendingAppend
-  readonly heads: readonly StreamHead[]
   isReady: boolean
+  readonly #onReady: (waiting: Waiting) => void
+
+  constructor(append: PendingAppend, isReady: boolean, onReady: (waiting: Waiting) => void) {
+    this.append = append
+    this.isReady = isReady
+    this.#onReady = onReady
+  }
+
+  lookedUp(): void {
+    this.isReady = true
+    this.#onReady(this)
+  }
+
+  lookupFailed(error: unknown): void {
+    this.append.fail(error)
+    this.lookedUp()
+  }
 }
 
 /**
@@ -28,31 +47,20 @@ export class WaitingLine {
 
   /** Whether somebody waits in front of this append. */
   isBehind(append: PendingAppend): boolean {
-    return this.count > 0 && headsOf(append).some(head => this.#lines.has(head))
+    if (this.count === 0) return false
+    const parts = partsOf(append)
+    return parts === null ? this.#lines.has(append.head) : parts.some(({ head }) => this.#lines.has(head))
   }
 
-  /** @param ready null when only those in front hold it up. A rejection settles the append. */
-  enter(append: PendingAppend, ready: Promise<void> | null): void {
-    const waiting: Waiting = { append, heads: headsOf(append), isReady: ready === null }
-    for (const head of waiting.heads) {
-      const line = this.#lines.get(head)
-      if (line === undefined) this.#lines.set(head, waiting)
-      else if (line instanceof Denque) line.push(waiting)
-      else this.#lines.set(head, new Denque([line, waiting]))
-    }
+  /** @param ready null when only those in front hold it up. A failure settles the append. */
+  enter(append: PendingAppend, ready: Lookup | null): void {
+    const waiting = new Waiting(append, ready === null, this.#advance)
+    const parts = partsOf(append)
+    if (parts === null) this.#stand(append.head, waiting)
+    else for (const { head } of parts) this.#stand(head, waiting)
     this.count++
     this.bytes += append.size
-    ready?.then(
-      () => {
-        waiting.isReady = true
-        this.#advance(waiting)
-      },
-      (error: unknown) => {
-        append.fail(error)
-        waiting.isReady = true
-        this.#advance(waiting)
-      },
-    )
+    ready?.wait(waiting)
   }
 
   /** Resolves when nobody waits. */
@@ -63,20 +71,46 @@ export class WaitingLine {
     })
   }
 
-  /** Lets go on who can, and then those behind them: a list of who comes next, for a line may be long. */
-  #advance(first: Waiting): void {
-    const next = [first]
-    for (let waiting = next.pop(); waiting !== undefined; waiting = next.pop()) {
-      if (!waiting.isReady || !waiting.heads.every(head => this.#front(head) === waiting)) continue
-      for (const head of waiting.heads) {
-        const behind = this.#leave(head)
-        if (behind !== undefined) next.push(behind)
-      }
-      this.count--
-      this.bytes -= waiting.append.size
-      this.#goOn(waiting.append)
+  #stand(head: StreamHead, waiting: Waiting): void {
+    const line = this.#lines.get(head)
+    if (line === undefined) this.#lines.set(head, waiting)
+    else if (line instanceof Denque) line.push(waiting)
+    else this.#lines.set(head, new Denque([line, waiting]))
+  }
+
+  /** Lets go on who can, and then those behind them: one after the other, for a line may be long. */
+  readonly #advance = (first: Waiting): void => {
+    const others: Waiting[] = []
+    for (let waiting: Waiting | undefined = first; waiting !== undefined; waiting = others.pop()) {
+      while (waiting !== undefined && this.#canGoOn(waiting)) waiting = this.#letGoOn(waiting, others)
     }
     if (this.count === 0) for (const resolve of this.#drained.splice(0)) resolve()
+  }
+
+  #canGoOn(waiting: Waiting): boolean {
+    if (!waiting.isReady) return false
+    const parts = partsOf(waiting.append)
+    return parts === null
+      ? this.#front(waiting.append.head) === waiting
+      : parts.every(({ head }) => this.#front(head) === waiting)
+  }
+
+  /** @returns who is in front now. Of several streams, it goes into `others`. */
+  #letGoOn(waiting: Waiting, others: Waiting[]): Waiting | undefined {
+    const { append } = waiting
+    const parts = partsOf(append)
+    let behind: Waiting | undefined
+    if (parts === null) behind = this.#leave(append.head)
+    else {
+      for (const { head } of parts) {
+        const next = this.#leave(head)
+        if (next !== undefined) others.push(next)
+      }
+    }
+    this.count--
+    this.bytes -= append.size
+    this.#goOn(append)
+    return behind
   }
 
   #front(head: StreamHead): Waiting | undefined {
@@ -94,4 +128,9 @@ export class WaitingLine {
     this.#lines.delete(head)
     return undefined
   }
+}
+
+/** Null: it goes to one stream, that of its head. */
+function partsOf({ terms }: PendingAppend): readonly AppendPart[] | null {
+  return terms !== null && terms.parts.length > 0 ? terms.parts : null
 }

@@ -16,6 +16,7 @@ import {
 import { stubEventTypeAt, stubHeadAt } from '../format/stub.ts'
 import { ActiveStreamCursor, ActiveTypeCursor, type StreamSlots } from './active-cursors.ts'
 import { ActiveRun } from './active-run.ts'
+import type { HeadSearch, SearchAnswer } from './head-search.ts'
 import type { EventList, IndexPart, StreamCursor, StreamRun, SuppliedIdList, TypeCursor } from './index-part.ts'
 import { grown, grownCapacity, NameTable } from './name-table.ts'
 import { hashOf } from './stream-hash.ts'
@@ -219,6 +220,13 @@ export class ActiveIndex implements IndexPart, StreamSlots {
   find(name: Uint8Array, hash: number): StreamRun | null {
     const slot = this.#names.find(name, 0, name.length, hash)
     return slot < 0 || this.#eventCounts[slot] === 0 ? null : this.runAt(slot)
+  }
+
+  searchHead(search: HeadSearch): SearchAnswer {
+    const { name, hash } = search
+    const slot = this.#names.find(name, 0, name.length, hash)
+    if (slot < 0 || this.#eventCounts[slot] === 0) return 'none'
+    return search.found(this.#lastRevisions[slot]!, this.lastPositionAt(slot))
   }
 
   events(run: StreamRun, from: number, count: number): EventList {

@@ -4,6 +4,7 @@ import { LogPosition, Revision } from '../core/positions.ts'
 import type { EncodableEvent } from '../format/record-encoding.ts'
 import type { AppendCheck } from '../writer/append-check.ts'
 import type { AppendPart } from '../writer/append-terms.ts'
+import { type Lookup, lookupOf, promiseOf } from '../writer/lookup.ts'
 import type { AppendMessage } from '../writer/messages.ts'
 import type { Verdict } from '../writer/verdict.ts'
 import type { CachedHead } from './cached-head.ts'
@@ -44,7 +45,7 @@ export class AppendRules implements AppendCheck {
     return this.#heads.hold(stream)
   }
 
-  prefetch(append: AppendMessage): Promise<void> | null {
+  prefetch(append: AppendMessage): Lookup | null {
     const { terms } = append
     if (terms === null && !hasIds(append)) {
       const head = append.head as CachedHead
@@ -54,7 +55,7 @@ export class AppendRules implements AppendCheck {
     for (const { head: anyHead, events } of partsOf(append)) {
       const head = anyHead as CachedHead
       const loading = head.isKnown ? null : this.#loader.load(head)
-      if (loading !== null) waiting.push(loading)
+      if (loading !== null) waiting.push(promiseOf(loading))
       const preparing = this.#ids.prepare(head, idsOf(events))
       if (preparing !== null) waiting.push(preparing)
     }
@@ -63,7 +64,7 @@ export class AppendRules implements AppendCheck {
       const looking = this.#conditions.look(terms.condition, () => this.#writtenEnd)
       if (looking !== null) waiting.push(looking)
     }
-    return waiting.length === 0 ? null : Promise.all(waiting).then(() => {})
+    return waiting.length === 0 ? null : lookupOf(Promise.all(waiting))
   }
 
   decide(append: AppendMessage): Verdict | null {

@@ -1,6 +1,7 @@
 import { LogPosition, Revision } from '../core/positions.ts'
 import type { StreamHead } from '../writer/stream-head.ts'
 import type { ActiveIndex } from './active-index.ts'
+import type { HeadLookup } from './head-lookup.ts'
 import type { Retention } from './retention.ts'
 import { hashOf } from './stream-hash.ts'
 
@@ -21,7 +22,7 @@ export class CachedHead implements StreamHead {
   /** False until the index was asked. */
   isKnown = false
   /** The asking. */
-  loading: Promise<void> | null = null
+  loading: HeadLookup | null = null
   /** The stream's slot in `slotOwner`. */
   slot = 0
   slotOwner: ActiveIndex | null = null

@@ -4,8 +4,10 @@ import type { Disk } from '../disk/disk.ts'
 import type { IndexHeader } from '../format/index-layout.ts'
 import { FileStreamCursor, FileTypeCursor } from './file-cursors.ts'
 import type { FileRun } from './file-run.ts'
-import { DamagedIndexError, type IndexFile } from './index-file.ts'
+import type { HeadSearch, SearchAnswer } from './head-search.ts'
+import type { IndexFile } from './index-file.ts'
 import type { EventList, IndexPart, StreamCursor, StreamRun, SuppliedIdList, TypeCursor } from './index-part.ts'
+import { DamagedIndexError } from './page-reader.ts'
 
 /** Makes the file of a part again from the log. */
 export type Remake = (part: FilePart) => Promise<FilePart>
@@ -128,6 +130,10 @@ export class FilePart implements IndexPart {
       run => (run === null ? null : new PartRun(this, file, run)),
       (error: unknown) => this.#askAgain<StreamRun | null>(file, error, () => this.find(name, hash)),
     )
+  }
+
+  searchHead(search: HeadSearch): SearchAnswer {
+    return this.#file.searchHead(search)
   }
 
   events(run: StreamRun, from: number, count: number): EventList | Promise<EventList> {

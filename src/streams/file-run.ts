@@ -1,6 +1,14 @@
 import type { LogPosition, Revision } from '../core/positions.ts'
 import { type ByteWindow, readU48 } from '../format/byte-window.ts'
-import { entryHasHoles, firstRevisionOf, inlineCountOf, inlineOffsetOf, readLongRun } from '../format/index-layout.ts'
+import {
+  entryHasHoles,
+  firstRevisionOf,
+  inlineCountOf,
+  inlineOffsetOf,
+  lastPositionOf,
+  lastRevisionOf,
+  readLongRun,
+} from '../format/index-layout.ts'
 import { CELL_SIZE, CELLS_PER_PAGE, cellAt } from '../format/index-pages.ts'
 
 /** A stream's events in one file. */
@@ -44,19 +52,14 @@ export function runAt(view: DataView, offset: number, name: Uint8Array, hash: nu
   }
   const start = inlineOffsetOf(view, offset)
   const inlinePositions = cellsAt(view, start, eventCount)
-  let inlineRevisions: readonly number[] | null = null
-  let lastRevision = firstRevision + eventCount - 1
-  if (hasHoles) {
-    inlineRevisions = cellsAt(view, start + eventCount * CELL_SIZE, eventCount)
-    lastRevision = inlineRevisions[eventCount - 1]!
-  }
+  const inlineRevisions = hasHoles ? cellsAt(view, start + eventCount * CELL_SIZE, eventCount) : null
   return {
     name,
     hash,
     firstRevision,
-    lastRevision: lastRevision as Revision,
+    lastRevision: lastRevisionOf(view, offset) as Revision,
     eventCount,
-    lastPosition: inlinePositions[eventCount - 1]! as LogPosition,
+    lastPosition: lastPositionOf(view, offset) as LogPosition,
     hasHoles,
     inlinePositions,
     inlineRevisions,
@@ -74,7 +77,7 @@ function cellsAt(view: DataView, offset: number, count: number): readonly number
 }
 
 /** Where pages come from; null: it is not in memory. */
-interface PageSource {
+export interface PageSource {
   page(pageNumber: number): ByteWindow | null
 }
 

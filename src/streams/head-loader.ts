@@ -4,7 +4,10 @@ import type { LogPosition } from '../core/positions.ts'
 import { Revision } from '../core/positions.ts'
 import { dataEndOf, dataOffsetOf, eventTypeOffsetOf, eventTypeSizeOf } from '../format/log-record.ts'
 import type { LogReader } from '../log/log-reader.ts'
+import type { Lookup } from '../writer/lookup.ts'
 import type { CachedHead } from './cached-head.ts'
+import { HeadLookup } from './head-lookup.ts'
+import { HeadSearch } from './head-search.ts'
 import type { IndexPart, StreamRun } from './index-part.ts'
 import { METADATA_TYPE, metadataStreamOf, Retention, streamDescribedBy, TOMBSTONE_TYPE } from './retention.ts'
 import { prepareAt } from './stream-events.ts'
@@ -16,12 +19,24 @@ const RETENTION_TYPES = [Buffer.from(METADATA_TYPE), Buffer.from(TOMBSTONE_TYPE)
 type MaybeRun = StreamRun | null | Promise<StreamRun | null>
 
 /**
- * Heads that are loaded at once: enough to keep the threads that read busy, so few that what is made for each dies young, and that
- * appends to streams whose heads are known have most of each turn of the event loop.
+ * Heads that are looked for at once: enough to keep the threads that read busy, and so few that appends to streams whose heads are
+ * known have most of each turn of the event loop.
  */
-const LOADING_COUNT = 48
+const SEEKER_COUNT = 48
+/** Heads in a row that one search finds in memory before it lets the event loop go round. */
+const FINDS_PER_TURN = 32
 
 const LAST_ONE = new Retention({ maxCount: 1 }, false)
+
+/** One of those who look for heads, one after the other. */
+class Seeker {
+  readonly search: HeadSearch
+  head: CachedHead | null = null
+
+  constructor(index: StreamIndex, onEnded: (seeker: Seeker, error: unknown) => void) {
+    this.search = new HeadSearch(index, error => onEnded(this, error))
+  }
+}
 
 /** Asks index and log where a stream ends, and what is kept of it. Answers at once when what it needs is in memory. */
 export class HeadLoader {
@@ -30,54 +45,78 @@ export class HeadLoader {
   readonly #published: () => LogPosition
   /** Parts, as far as they were asked, that hold nothing said of any stream, or something. */
   readonly #isSilent = new WeakMap<IndexPart, boolean>()
-  #loadingCount = 0
-  /** Who waits for one of the others to be loaded. */
-  readonly #turns = new Denque<() => void>()
+  /** Those that look for nothing just now. */
+  readonly #idle: Seeker[]
+  /** Who waits for one of them. */
+  readonly #turns = new Denque<CachedHead>()
 
   constructor(index: StreamIndex, log: LogReader, published: () => LogPosition) {
     this.#index = index
     this.#log = log
     this.#published = published
+    this.#idle = Array.from({ length: SEEKER_COUNT }, () => new Seeker(index, (seeker, error) => this.#ended(seeker, error)))
   }
 
   /**
-   * Makes the head known. While it loads nothing is written to the stream: appends to it wait for the same promise.
+   * Makes the head known. While it is looked up nothing is written to the stream: appends to it wait for the same look-up.
    * @returns null when it is known at once.
    */
-  load(head: CachedHead): Promise<void> | null {
+  load(head: CachedHead): Lookup | null {
     if (head.loading !== null) return head.loading
-    if (this.#loadingCount === LOADING_COUNT) {
-      head.loading = new Promise<void>(resolve => this.#turns.push(resolve)).then(() =>
-        this.#load(head, this.#lastRun(head), this.#said(head)),
-      )
-      return head.loading
-    }
-    const run = this.#lastRun(head)
-    const said = this.#said(head)
-    if (!(run instanceof Promise) && said === null) {
-      know(head, run, null)
+    const seeker = this.#idle.pop()
+    if (seeker !== undefined && this.#begin(seeker, head)) {
+      this.#idle.push(seeker)
       return null
     }
-    this.#loadingCount++
-    head.loading = this.#load(head, run, said)
+    if (seeker === undefined) this.#turns.push(head)
+    head.loading = new HeadLookup()
     return head.loading
   }
 
-  /** For one who has a turn, which goes to the next one. */
-  async #load(head: CachedHead, run: MaybeRun, said: MaybeRun): Promise<void> {
-    try {
-      const [lastRun, lastSaid] = said === null ? [await run, null] : await Promise.all([run, said])
-      know(head, lastRun, lastSaid === null ? null : await this.#retentionIn(lastSaid))
-    } finally {
-      head.loading = null
-      const next = this.#turns.shift()
-      if (next === undefined) this.#loadingCount--
-      else next()
+  /** @returns whether it is known now. */
+  #begin(seeker: Seeker, head: CachedHead): boolean {
+    const said = this.#said(head)
+    if (said !== null) {
+      void this.#loadWithRetention(seeker, head, said)
+      return false
     }
+    seeker.head = head
+    if (!seeker.search.begin(head.nameBytes, head.hash)) return false
+    know(head, seeker.search, null)
+    return true
   }
 
-  #lastRun(head: CachedHead): MaybeRun {
-    return this.#index.lastRun(head.nameBytes, head.hash)
+  #ended(seeker: Seeker, error: unknown): void {
+    const { head, search } = seeker
+    if (error === null) know(head!, search, null)
+    tell(head!, error)
+    this.#takeTurn(seeker)
+  }
+
+  async #loadWithRetention(seeker: Seeker, head: CachedHead, said: MaybeRun): Promise<void> {
+    let failure: unknown = null
+    try {
+      const [run, lastSaid] = await Promise.all([this.#index.lastRun(head.nameBytes, head.hash), said])
+      know(head, run, lastSaid === null ? null : await this.#retentionIn(lastSaid))
+    } catch (error) {
+      failure = error
+    }
+    tell(head, failure)
+    this.#takeTurn(seeker)
+  }
+
+  #takeTurn(seeker: Seeker): void {
+    for (let count = 0; count < FINDS_PER_TURN; count++) {
+      const head = this.#turns.shift()
+      if (head === undefined) {
+        seeker.head = null
+        this.#idle.push(seeker)
+        return
+      }
+      if (!this.#begin(seeker, head)) return
+      tell(head, null)
+    }
+    setImmediate(() => this.#takeTurn(seeker))
   }
 
   /** Where it was said last what is kept of the stream. */
@@ -159,13 +198,25 @@ function isSilentNow(part: IndexPart): boolean | null {
   return true
 }
 
-function know(head: CachedHead, run: StreamRun | null, retention: Retention | null): void {
-  head.revision = run === null ? Revision.none : run.lastRevision
+/** @param end null: it has no event. */
+function know(
+  head: CachedHead,
+  end: { readonly lastRevision: Revision; readonly lastPosition: LogPosition } | null,
+  retention: Retention | null,
+): void {
+  head.revision = end === null ? Revision.none : end.lastRevision
   head.committedRevision = head.revision
-  if (run !== null) head.committedPosition = run.lastPosition
+  if (head.revision !== Revision.none) head.committedPosition = end!.lastPosition
   head.retention = retention
   head.committedRetention = retention
   head.isKnown = true
+}
+
+function tell(head: CachedHead, error: unknown): void {
+  const lookup = head.loading!
+  head.loading = null
+  if (error === null) lookup.lookedUp()
+  else lookup.failed(error)
 }
 
 function describesAnother(stream: string): boolean {

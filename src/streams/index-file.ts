@@ -1,7 +1,5 @@
-import { ReadFailedError } from '../core/errors.ts'
 import { EVENT_ID_SIZE } from '../core/event-id.ts'
 import type { LogPosition } from '../core/positions.ts'
-import type { DiskFile } from '../disk/disk.ts'
 import { ByteWindow, readU48 } from '../format/byte-window.ts'
 import {
   entryNameOffset,
@@ -13,13 +11,14 @@ import {
   ID_STREAM_HASH,
   IDS_PER_PAGE,
   type IndexHeader,
+  lastPositionOf,
+  lastRevisionOf,
 } from '../format/index-layout.ts'
 import {
   FILTER_BLOCKS_PER_PAGE,
   filterBlockOf,
   firstSlotFrom,
   INDEX_PAGE_SIZE,
-  isWholePage,
   mayHold,
   nextPageOf,
   pageBelow,
@@ -27,32 +26,14 @@ import {
   slotHashAt,
   slotOffsetAt,
 } from '../format/index-pages.ts'
-import { type FileRun, RunCells, runAt } from './file-run.ts'
+import { type FileRun, type PageSource, RunCells, runAt } from './file-run.ts'
 import { compareNames } from './hash-order.ts'
-import { FilePages, type IndexPage, type IndexPageCache } from './index-page-cache.ts'
+import type { HeadSearch, SearchAnswer } from './head-search.ts'
+import type { IndexPage } from './index-page-cache.ts'
 import type { EventList, SuppliedIdList } from './index-part.ts'
+import type { PageReader } from './page-reader.ts'
 import { PageView } from './page-view.ts'
 import { hashOf } from './stream-hash.ts'
-
-/** A page of an index file is not what was written: the file is to be made again from the log. */
-export class DamagedIndexError extends Error {
-  readonly path: string
-  /** That was done already, for somebody else who met the damage: whoever goes through the file begins anew with the other one. */
-  readonly isMended: boolean
-
-  constructor(path: string, pageNumber: number, isMended = false) {
-    super(`${path}: page ${pageNumber} is damaged`)
-    this.name = 'DamagedIndexError'
-    this.path = path
-    this.isMended = isMended
-  }
-}
-
-/** A page that is being read, and how many wait for it: each holds it then. */
-interface PageLoad {
-  readonly page: Promise<IndexPage>
-  waiterCount: number
-}
 
 /**
  * An index file that is open: answers from the page cache at once, or reads the pages that it needs. An answer is worked out anew
@@ -61,25 +42,20 @@ interface PageLoad {
  */
 export class IndexFile {
   readonly header: IndexHeader
-  readonly path: string
-  readonly #file: DiskFile
-  readonly #seed: number
-  readonly #pages: FilePages
+  readonly #pages: PageReader
   /** For first attempts, one after the other. */
   readonly #inMemory: PageView
-  /** Pages that are being read: whoever needs one waits for the same. */
-  readonly #loads = new Map<number, PageLoad>()
-  #answering = 0
-  #onIdle: (() => void) | null = null
-  #isClosed = false
+  /** Where on its page the entry begins that `#findEntry` found last. */
+  #entryOffset = 0
 
-  constructor(path: string, file: DiskFile, header: IndexHeader, seed: number, cache: IndexPageCache) {
-    this.path = path
-    this.#file = file
+  constructor(header: IndexHeader, pages: PageReader) {
     this.header = header
-    this.#seed = seed
-    this.#pages = new FilePages(cache)
-    this.#inMemory = new PageView(this.#pages, null)
+    this.#pages = pages
+    this.#inMemory = new PageView(pages.cached, null)
+  }
+
+  get path(): string {
+    return this.#pages.path
   }
 
   find(name: Uint8Array, hash: number): FileRun | null | Promise<FileRun | null> {
@@ -87,6 +63,19 @@ export class IndexFile {
     const view = this.#inMemory
     const run = this.#find(view, name, hash)
     return view.isWhole ? run : this.#answerSlowly(again => this.#find(again, name, hash), view.takeMissing())
+  }
+
+  /** Where a stream ends. */
+  searchHead(search: HeadSearch): SearchAnswer {
+    search.lookIn(this.#pages.cached)
+    const page = this.#findEntry(search, search.name, search.hash)
+    const missing = search.takeMissing()
+    if (missing !== null) {
+      this.#pages.load(missing, search)
+      return 'waits'
+    }
+    if (page === null) return 'none'
+    return search.found(lastRevisionOf(page.view, this.#entryOffset), lastPositionOf(page.view, this.#entryOffset))
   }
 
   events(run: FileRun, from: number, count: number): EventList | Promise<EventList> {
@@ -160,34 +149,20 @@ export class IndexFile {
 
   /** `count` pages from `first` on, for one who reads the whole file: past the cache. Fewer at the end of the file. */
   async readPages(first: number, count: number): Promise<ByteWindow> {
-    // Whoever reads holds the part, so only a mended file is closed under him.
-    if (this.#isClosed) throw new DamagedIndexError(this.path, first, true)
-    this.#answering++
-    try {
-      const size = Math.min(count, this.header.pageCount - first) * INDEX_PAGE_SIZE
-      const window = ByteWindow.allocate(Math.max(0, size))
-      await this.#read(window, first)
-      return window
-    } finally {
-      this.#answered()
-    }
+    const size = Math.min(count, this.header.pageCount - first) * INDEX_PAGE_SIZE
+    const window = ByteWindow.allocate(Math.max(0, size))
+    await this.#pages.read(window, first)
+    return window
   }
 
   /** @throws DamagedIndexError */
   verify(page: ByteWindow, pageNumber: number): void {
-    if (!isWholePage(page, pageNumber, this.#seed)) throw new DamagedIndexError(this.path, pageNumber)
+    this.#pages.verify(page, pageNumber)
   }
 
   /** Waits for answers under way. */
-  async close(): Promise<void> {
-    this.#isClosed = true
-    if (this.#answering > 0) {
-      await new Promise<void>(resolve => {
-        this.#onIdle = resolve
-      })
-    }
-    this.#pages.close()
-    await this.#file.close()
+  close(): Promise<void> {
+    return this.#pages.close()
   }
 
   #answer<T>(attempt: (view: PageView) => T | null): T | null | Promise<T | null> {
@@ -198,85 +173,51 @@ export class IndexFile {
 
   async #answerSlowly<T>(attempt: (view: PageView) => T | null, firstMissing: readonly number[]): Promise<T | null> {
     const held = new Map<number, IndexPage>()
-    const view = new PageView(this.#pages, held)
-    this.#answering++
+    const view = new PageView(this.#pages.cached, held)
+    this.#pages.use()
     try {
       for (let missing = firstMissing; ; missing = view.takeMissing()) {
-        if (missing.length === 1) held.set(missing[0]!, await this.#load(missing[0]!))
+        if (missing.length === 1) held.set(missing[0]!, await this.#pages.loadPage(missing[0]!))
         else await this.#loadInto(held, missing)
         const answer = attempt(view)
         if (view.isWhole) return answer
       }
     } finally {
-      for (const page of held.values()) this.#pages.release(page)
-      this.#answered()
+      for (const page of held.values()) this.#pages.cached.release(page)
+      this.#pages.release()
     }
   }
 
   async #loadInto(held: Map<number, IndexPage>, missing: readonly number[]): Promise<void> {
     const pageNumbers = [...new Set(missing)]
-    const loads = await Promise.allSettled(pageNumbers.map(pageNumber => this.#load(pageNumber)))
+    const loads = await Promise.allSettled(pageNumbers.map(pageNumber => this.#pages.loadPage(pageNumber)))
     for (const [i, load] of loads.entries()) if (load.status === 'fulfilled') held.set(pageNumbers[i]!, load.value)
     for (const load of loads) if (load.status === 'rejected') throw load.reason
   }
 
-  #answered(): void {
-    if (--this.#answering === 0) this.#onIdle?.()
-  }
-
-  /** Whoever gets the page releases it. */
-  #load(pageNumber: number): Promise<IndexPage> {
-    let load = this.#loads.get(pageNumber)
-    if (load === undefined) {
-      load = { page: this.#loadOnce(pageNumber), waiterCount: 0 }
-      this.#loads.set(pageNumber, load)
-    }
-    load.waiterCount++
-    return load.page
-  }
-
-  async #loadOnce(pageNumber: number): Promise<IndexPage> {
-    const page = this.#pages.take()
-    let waiterCount = 0
-    try {
-      await this.#read(page, pageNumber)
-      this.verify(page, pageNumber)
-    } finally {
-      waiterCount = this.#loads.get(pageNumber)!.waiterCount
-      this.#loads.delete(pageNumber)
-    }
-    page.holderCount = waiterCount
-    this.#pages.put(pageNumber, page)
-    return page
-  }
-
-  async #read(target: ByteWindow, pageNumber: number): Promise<void> {
-    let filled: number
-    try {
-      filled = await this.#file.read(target.bytes, pageNumber * INDEX_PAGE_SIZE)
-    } catch (error) {
-      throw new ReadFailedError(`cannot read page ${pageNumber} of ${this.path}: ${String(error)}`, error)
-    }
-    if (filled < target.size) throw new DamagedIndexError(this.path, pageNumber + Math.floor(filled / INDEX_PAGE_SIZE))
-  }
-
   #find(view: PageView, name: Uint8Array, hash: number): FileRun | null {
+    const page = this.#findEntry(view, name, hash)
+    return page === null ? null : runAt(page.view, this.#entryOffset, name, hash)
+  }
+
+  /** The page with the stream's entry; null also when a page is missing. */
+  #findEntry(source: PageSource, name: Uint8Array, hash: number): ByteWindow | null {
     const { filterBlockCount, rootPage, levelCount } = this.header
     if (rootPage === 0) return null
     if (filterBlockCount > 0) {
       const block = filterBlockOf(hash, filterBlockCount)
-      const filter = view.page(FIRST_FILTER_PAGE + Math.floor(block / FILTER_BLOCKS_PER_PAGE))
+      const filter = source.page(FIRST_FILTER_PAGE + Math.floor(block / FILTER_BLOCKS_PER_PAGE))
       if (filter === null || !mayHold(filter, block % FILTER_BLOCKS_PER_PAGE, hash)) return null
     }
     let pageNumber = rootPage
     for (let level = 0; level < levelCount; level++) {
-      const page = view.page(pageNumber)
+      const page = source.page(pageNumber)
       if (page === null) return null
       pageNumber = pageBelow(page.view, hash)
     }
     // Names that share a hash may go on on the next page.
     for (; pageNumber !== 0; ) {
-      const page = view.page(pageNumber)
+      const page = source.page(pageNumber)
       if (page === null) return null
       const count = slotCountOf(page.view)
       for (let slot = firstSlotFrom(page.view, hash); slot < count; slot++) {
@@ -284,7 +225,8 @@ export class IndexFile {
         const offset = slotOffsetAt(page.view, slot)
         const at = entryNameOffset(offset)
         if (compareNames(page.bytes, at, entryNameSize(page.view, offset), name, 0, name.length) === 0) {
-          return runAt(page.view, offset, name, hash)
+          this.#entryOffset = offset
+          return page
         }
       }
       pageNumber = nextPageOf(page.view)

@@ -1,5 +1,6 @@
 import type { LogPosition, Revision } from '../core/positions.ts'
 import type { HashedName } from './hash-order.ts'
+import type { HeadSearch, SearchAnswer } from './head-search.ts'
 import type { TimeSlices } from './time-slices.ts'
 
 /** One stream's events within one part, as they were when it was found. Callers hand it back to the part that made it. */
@@ -81,6 +82,8 @@ export interface IndexPart {
 
   /** @param name must not change as long as the run is in use. @param hash by `hashOf` of the whole name. */
   find(name: Uint8Array, hash: number): StreamRun | null | Promise<StreamRun | null>
+  /** Where a stream ends in this part: told to `search`, which may have to wait for it. */
+  searchHead(search: HeadSearch): SearchAnswer
   /** Events of the run from index `from` on (0: the first in this part), at most `count`. */
   events(run: StreamRun, from: number, count: number): EventList | Promise<EventList>
   /** Index in the run of the first event whose revision is at least `revision`; the count of events when there is none. */

@@ -7,6 +7,7 @@ import { INDEX_PAGE_SIZE, isWholePage, pageSeed } from '../format/index-pages.ts
 import { IndexFile } from './index-file.ts'
 import { indexFileName, partialIndexFileName } from './index-file-names.ts'
 import type { IndexPageCache } from './index-page-cache.ts'
+import { PageReader } from './page-reader.ts'
 
 /**
  * Opens an index file and reads its first page.
@@ -31,7 +32,7 @@ export async function openIndexFile(
       const isNamedSo = name === (isPartial ? partialIndexFileName(firstChunk) : indexFileName(firstChunk, lastChunk))
       const isOwn = Buffer.compare(header.storeId, storeId) === 0
       if (isNamedSo && isOwn && (await file.size()) === header.pageCount * INDEX_PAGE_SIZE) {
-        return new IndexFile(path, file, header, pageSeed(storeId, header), cache)
+        return new IndexFile(header, new PageReader(path, file, pageSeed(storeId, header), cache))
       }
     }
   } catch (error) {

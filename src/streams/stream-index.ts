@@ -85,18 +85,27 @@ export class StreamIndex implements CommitListener {
    * @param asking begun just now: it has looked at the parts as they are.
    */
   async hold<T>(asking: Promise<T>): Promise<T> {
-    const held = this.#keeper.retain()
+    const kept = this.keep()
     try {
       return await asking
     } finally {
-      this.#keeper.release(held)
+      this.letGo(kept)
     }
+  }
+
+  /** The files of the parts as they are now stay open until `letGo`. */
+  keep(): readonly IndexPart[] {
+    return this.#keeper.retain()
+  }
+
+  letGo(kept: readonly IndexPart[]): void {
+    this.#keeper.release(kept)
   }
 
   /** The parts as they are now, for whoever walks through them. */
   retain(): { readonly parts: readonly IndexPart[]; release(): void } {
-    const held = this.#keeper.retain()
-    return { parts: [...held, this.#active], release: () => this.#keeper.release(held) }
+    const kept = this.keep()
+    return { parts: [...kept, this.#active], release: () => this.letGo(kept) }
   }
 
   /** Committed events that were not scavenged. */

@@ -1,3 +1,4 @@
+import type { Lookup } from './lookup.ts'
 import type { AppendMessage } from './messages.ts'
 import type { StreamHead } from './stream-head.ts'
 import type { Verdict } from './verdict.ts'
@@ -15,9 +16,9 @@ export interface AppendCheck {
   /**
    * Before the queue; may read. Makes everything known that `decide` needs: heads, ids that were supplied lately, whether
    * anything committed by now stands against the condition.
-   * @returns null when it is known already. Rejects with ReadFailedError, CorruptLogError.
+   * @returns null when it is known already. Fails with ReadFailedError, CorruptLogError.
    */
-  prefetch(append: AppendMessage): Promise<void> | null
+  prefetch(append: AppendMessage): Lookup | null
   /** In the writer, in order; never reads. @returns null when the append is to be written. */
   decide(append: AppendMessage): Verdict | null
   /** In the writer: this append was just written behind the heads of its streams. Moves them. */

@@ -6,6 +6,7 @@ import { StageQueue } from '../../src/queue/stage-queue.ts'
 import { Admission, type AdmissionBounds, type AppendOptions, fromHouse } from '../../src/store/admission.ts'
 import { type PendingAppend, PendingAppends } from '../../src/store/pending-appends.ts'
 import type { AppendCheck } from '../../src/writer/append-check.ts'
+import { type Lookup, lookupOf } from '../../src/writer/lookup.ts'
 import type { AppendMessage, WriterMessage } from '../../src/writer/messages.ts'
 import type { StreamHead } from '../../src/writer/stream-head.ts'
 import { settle } from '../support/manual-clock.ts'
@@ -32,8 +33,9 @@ class Check implements AppendCheck {
     for (const { name } of heads) this.held.set(name, this.held.get(name)! - 1)
   }
 
-  prefetch(append: AppendMessage): Promise<void> | null {
-    return this.lookUp(append)
+  prefetch(append: AppendMessage): Lookup | null {
+    const looking = this.lookUp(append)
+    return looking === null ? null : lookupOf(looking)
   }
 
   decide(): null {

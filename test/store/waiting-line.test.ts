@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { Revision } from '../../src/core/positions.ts'
 import { PendingAppend } from '../../src/store/pending-appends.ts'
 import { WaitingLine } from '../../src/store/waiting-line.ts'
+import { type Lookup, lookupOf } from '../../src/writer/lookup.ts'
 import type { StreamHead } from '../../src/writer/stream-head.ts'
 import { settle } from '../support/manual-clock.ts'
 import { Random } from '../support/random.ts'
@@ -10,15 +11,17 @@ import { rejectionOf, upTo } from './words.ts'
 const SEED = process.env['SEED'] ?? '1'
 
 class Gate {
-  readonly opened: Promise<void>
+  readonly opened: Lookup
   open: () => void = () => {}
   break: (error: unknown) => void = () => {}
 
   constructor() {
-    this.opened = new Promise((resolve, reject) => {
-      this.open = resolve
-      this.break = reject
-    })
+    this.opened = lookupOf(
+      new Promise<void>((resolve, reject) => {
+        this.open = resolve
+        this.break = reject
+      }),
+    )
   }
 }
 

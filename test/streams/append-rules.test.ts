@@ -10,6 +10,7 @@ import { RetryCheck } from '../../src/streams/retry-check.ts'
 import { StreamIndex } from '../../src/streams/stream-index.ts'
 import { SuppliedIdMemory } from '../../src/streams/supplied-id-memory.ts'
 import type { AppendPart, ConditionTerms } from '../../src/writer/append-terms.ts'
+import { promiseOf } from '../../src/writer/lookup.ts'
 import { AppendMessage } from '../../src/writer/messages.ts'
 import type { Verdict } from '../../src/writer/verdict.ts'
 import { type OpenRooms, rooms } from '../log/scenes.ts'
@@ -76,7 +77,8 @@ class Scene {
 
   async decide(...parts: PartWords[]): Promise<{ append: AppendMessage; verdict: Verdict | null }> {
     const append = this.message(parts)
-    await this.rules.prefetch(append)
+    const looking = this.rules.prefetch(append)
+    if (looking !== null) await promiseOf(looking)
     return { append, verdict: this.rules.decide(append) }
   }
 

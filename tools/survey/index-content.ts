@@ -1,8 +1,9 @@
 import { EVENT_ID_SIZE } from '#engine/core/event-id.ts'
 import { FileStreamCursor, FileTypeCursor } from '#engine/streams/file-cursors.ts'
 import type { HashedName } from '#engine/streams/hash-order.ts'
-import { DamagedIndexError, type IndexFile } from '#engine/streams/index-file.ts'
+import type { IndexFile } from '#engine/streams/index-file.ts'
 import type { NameTable } from '#engine/streams/name-table.ts'
+import { DamagedIndexError } from '#engine/streams/page-reader.ts'
 import { hashOf } from '#engine/streams/stream-hash.ts'
 import { RangeContent } from './range-content.ts'
 
