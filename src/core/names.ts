@@ -4,11 +4,14 @@ import { MAX_EVENT_TYPE_SIZE, MAX_STREAM_NAME_SIZE } from './limits.ts'
 const CONTROL_CHARACTER = /[\u0000-\u001f\u007f-\u009f]/
 const LONE_SURROGATE = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/
 
-/** @returns the name as UTF-8. @throws InvalidArgumentError unless 1 to 1,024 bytes of well-formed text without control characters. */
-export function encodeStreamName(name: unknown): Uint8Array {
+/**
+ * @param spare memory that nobody uses any more, as long as the name; the answer may stand in it.
+ * @returns the name as UTF-8. @throws InvalidArgumentError unless 1 to 1,024 bytes of well-formed text without control characters.
+ */
+export function encodeStreamName(name: unknown, spare?: Uint8Array): Uint8Array {
   // The stream that describes another has its name behind two dollars.
   const room = typeof name === 'string' && name.startsWith('$$') ? 2 : 0
-  return encodeName(name, 'stream name', MAX_STREAM_NAME_SIZE + room)
+  return encodeName(name, 'stream name', MAX_STREAM_NAME_SIZE + room, spare)
 }
 
 /** @returns the type as UTF-8. @throws InvalidArgumentError unless 1 to 255 bytes of well-formed text without control characters. */
@@ -21,11 +24,11 @@ export function isSystemStream(name: string): boolean {
   return name.charCodeAt(0) === 0x24
 }
 
-function encodeName(name: unknown, what: string, maxSize: number): Uint8Array {
+function encodeName(name: unknown, what: string, maxSize: number, spare?: Uint8Array): Uint8Array {
   if (typeof name !== 'string')
     throw new InvalidArgumentError(`${what} must be a string, got ${name === null ? 'null' : typeof name}`)
   if (name.length === 0) throw new InvalidArgumentError(`${what} must not be empty`)
-  const plain = name.length <= maxSize ? encodePlain(name) : null
+  const plain = name.length <= maxSize ? encodePlain(name, spare) : null
   if (plain !== null) return plain
   if (name.length > maxSize || Buffer.byteLength(name) > maxSize) {
     throw new InvalidArgumentError(`${what} is longer than ${maxSize} bytes`)
@@ -37,8 +40,8 @@ function encodeName(name: unknown, what: string, maxSize: number): Uint8Array {
 }
 
 /** Names are mostly printable ASCII: one pass checks and encodes them. Null for any other. */
-function encodePlain(name: string): Uint8Array | null {
-  const bytes = new Uint8Array(name.length)
+function encodePlain(name: string, spare?: Uint8Array): Uint8Array | null {
+  const bytes = spare ?? new Uint8Array(name.length)
   for (let i = 0; i < bytes.length; i++) {
     const code = name.charCodeAt(i)
     if (code < 0x20 || code > 0x7e) return null

@@ -32,8 +32,6 @@ class Waiting implements LookupWaiter {
  * it go on in the order of their calls; an append to several streams goes on when it is the first in each line.
  */
 export class WaitingLine {
-  /** Mostly one waits alone. */
-  readonly #lines = new Map<StreamHead, Waiting | Denque<Waiting>>()
   readonly #goOn: (append: PendingAppend) => void
   readonly #drained: (() => void)[] = []
   count = 0
@@ -49,7 +47,7 @@ export class WaitingLine {
   isBehind(append: PendingAppend): boolean {
     if (this.count === 0) return false
     const parts = partsOf(append)
-    return parts === null ? this.#lines.has(append.head) : parts.some(({ head }) => this.#lines.has(head))
+    return parts === null ? append.head.line !== null : parts.some(({ head }) => head.line !== null)
   }
 
   /** @param ready null when only those in front hold it up. A failure settles the append. */
@@ -72,10 +70,10 @@ export class WaitingLine {
   }
 
   #stand(head: StreamHead, waiting: Waiting): void {
-    const line = this.#lines.get(head)
-    if (line === undefined) this.#lines.set(head, waiting)
+    const line = lineOf(head)
+    if (line === null) head.line = waiting
     else if (line instanceof Denque) line.push(waiting)
-    else this.#lines.set(head, new Denque([line, waiting]))
+    else head.line = new Denque([line, waiting])
   }
 
   /** Lets go on who can, and then those behind them: one after the other, for a line may be long. */
@@ -113,21 +111,26 @@ export class WaitingLine {
     return behind
   }
 
-  #front(head: StreamHead): Waiting | undefined {
-    const line = this.#lines.get(head)
+  #front(head: StreamHead): Waiting | null | undefined {
+    const line = lineOf(head)
     return line instanceof Denque ? line.peekFront() : line
   }
 
   /** The one in front leaves the line. @returns who is in front now. */
   #leave(head: StreamHead): Waiting | undefined {
-    const line = this.#lines.get(head)
+    const line = lineOf(head)
     if (line instanceof Denque) {
       line.shift()
       if (line.length > 0) return line.peekFront()
     }
-    this.#lines.delete(head)
+    head.line = null
     return undefined
   }
+}
+
+/** Mostly one waits alone. */
+function lineOf({ line }: StreamHead): Waiting | Denque<Waiting> | null {
+  return line as Waiting | Denque<Waiting> | null
 }
 
 /** Null: it goes to one stream, that of its head. */

@@ -26,6 +26,7 @@ export class CachedHead implements StreamHead {
   /** The stream's slot in `slotOwner`. */
   slot = 0
   slotOwner: ActiveIndex | null = null
+  line: object | null = null
   /** Used since the cache last came by. */
   isUsed = false
   /** Where it stands in the cache. */

@@ -4,11 +4,16 @@ import { CachedHead } from './cached-head.ts'
 import { PackedHeads } from './packed-heads.ts'
 
 /** How many heads are kept as they are, beside those that appends hold; more would grow old one by one, and be garbage then. */
-const RECENT_HEAD_COUNT = 4096
+const RECENT_HEAD_COUNT = 1024
 /** How many more are kept packed. */
 const PACKED_HEAD_COUNT = 100_000
 /** Heads that are looked at for each release: the ones used meanwhile get another round. */
 const ROUNDS_PER_RELEASE = 4
+
+/** Names up to this size are written over those of heads that went. */
+const SPARE_NAME_SIZE = 64
+/** So many of each size are kept for that. */
+const SPARE_NAME_COUNT = 1024
 
 /** The heads of streams that are appended to: those that an append holds, some that were held lately, and many more, packed. */
 export class HeadCache {
@@ -19,6 +24,8 @@ export class HeadCache {
   readonly #packed: PackedHeads
   #heldCount = 0
   #hand = 0
+  /** By size. A typed array takes more to make, and to carry from one generation to the next, than the few bytes in it. */
+  readonly #spareNames: Uint8Array[][] = Array.from({ length: SPARE_NAME_SIZE + 1 }, () => [])
 
   constructor(recentCount = RECENT_HEAD_COUNT, packedCount = PACKED_HEAD_COUNT) {
     this.#recentCount = recentCount
@@ -39,7 +46,7 @@ export class HeadCache {
   hold(stream: string): CachedHead {
     let head = this.#heads.get(stream)
     if (head === undefined) {
-      head = new CachedHead(stream, encodeStreamName(stream))
+      head = new CachedHead(stream, encodeStreamName(stream, this.#spareNames[stream?.length]?.pop()))
       this.#packed.restore(head)
       this.#heads.set(stream, head)
       head.place = this.#ring.push(head) - 1
@@ -78,6 +85,9 @@ export class HeadCache {
   /** The last one takes its place. */
   #remove(head: CachedHead): void {
     this.#heads.delete(head.name)
+    // Nobody holds it: its name is written and noted wherever it is needed.
+    const spare = this.#spareNames[head.nameBytes.length]
+    if (spare !== undefined && spare.length < SPARE_NAME_COUNT) spare.push(head.nameBytes)
     const last = this.#ring.pop()!
     if (last === head) return
     this.#ring[head.place] = last

@@ -7,4 +7,6 @@ export interface StreamHead {
   readonly nameBytes: Uint8Array
   /** The last revision that was written, flushed or not; Revision.none when there is none. */
   revision: Revision
+  /** Belongs to whoever has appends to the stream wait in front of the queue. */
+  line: object | null
 }

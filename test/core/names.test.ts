@@ -76,3 +76,11 @@ test('system streams begin with a dollar sign', () => {
   expect(isSystemStream('order-$')).toBe(false)
   expect(isSystemStream('')).toBe(false)
 })
+
+test('a name may be written into memory of its size that nobody uses any more', () => {
+  const spare = new Uint8Array(8).fill(1)
+  expect(encodeStreamName('order-42', spare)).toBe(spare)
+  expect(utf8(spare)).toBe('order-42')
+  expect(utf8(encodeStreamName('größe-42', spare))).toBe('größe-42')
+  expect(() => encodeStreamName('order\n42', spare)).toThrow(InvalidArgumentError)
+})

@@ -22,7 +22,7 @@ class Check implements AppendCheck {
 
   hold(stream: string): StreamHead {
     if (stream.includes('\n')) throw new RangeError('not a name')
-    const head = this.#heads.get(stream) ?? { name: stream, nameBytes: Buffer.from(stream), revision: Revision.none }
+    const head = this.#heads.get(stream) ?? { name: stream, nameBytes: Buffer.from(stream), revision: Revision.none, line: null }
     this.#heads.set(stream, head)
     this.held.set(stream, (this.held.get(stream) ?? 0) + 1)
     return head

@@ -28,7 +28,7 @@ class Gate {
 const heads = new Map<string, StreamHead>()
 
 function headOf(name: string): StreamHead {
-  const head = heads.get(name) ?? { name, nameBytes: Buffer.from(name), revision: Revision.none }
+  const head = heads.get(name) ?? { name, nameBytes: Buffer.from(name), revision: Revision.none, line: null }
   heads.set(name, head)
   return head
 }

@@ -86,4 +86,17 @@ describe('the cache of heads', () => {
     expect(cache.hold('busy').isKnown).toBe(true)
     expect(cache.hold('idle').isKnown).toBe(false)
   })
+
+  test('writes names over those of heads that went, and never over one that is held', () => {
+    const cache = new HeadCache(10, 100)
+    const held = streams(1000, 1100).map(stream => cache.hold(stream))
+    const seen = new Set<Uint8Array>()
+    for (const stream of streams(2000, 5000)) {
+      seen.add(cache.hold(stream).nameBytes)
+      use(cache, stream)
+      cache.release(cache.find(stream)!)
+    }
+    for (const { name, nameBytes } of held) expect(Buffer.from(nameBytes).toString()).toBe(name)
+    expect(seen.size).toBeLessThan(100)
+  })
 })

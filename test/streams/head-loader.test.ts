@@ -129,6 +129,20 @@ describe('the loader of heads', () => {
     })
   })
 
+  test('has many wait for their turn who are then found in memory', async () => {
+    const memory = new MemoryDisk()
+    const store = await openStore(memory, SMALL_CHUNKS)
+    await store.append('s', orders(3))
+    await store.append('t', orders(5))
+    for (let n = 0; n < 4; n++) await store.append('filler', sized(2000))
+    await store.close()
+    const open = await rooms(memory, { ...SMALL_CHUNKS, cacheBytes: 1 << 20 })
+    const heads = Array.from({ length: 5000 }, (_, i) => headOf(i % 2 === 0 ? 's' : 't'))
+    await Promise.all(heads.map(head => loaded(open.loader, head)))
+    expect(heads.every(({ revision }, i) => revision === (i % 2 === 0 ? 2 : 4))).toBe(true)
+    await open.close()
+  })
+
   test('of a stream that describes another keeps the last event, as long as the other is there', async () => {
     await withRooms(await disk(), async ({ loader }) => {
       expect((await loader.retentionOf('$$s'))?.metadata).toEqual({ maxCount: 1 })
