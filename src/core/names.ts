@@ -4,11 +4,13 @@ import { MAX_EVENT_TYPE_SIZE, MAX_STREAM_NAME_SIZE } from './limits.ts'
 const CONTROL_CHARACTER = /[\u0000-\u001f\u007f-\u009f]/
 const LONE_SURROGATE = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/
 
-/**
- * @param spare memory that nobody uses any more, as long as the name; the answer may stand in it.
- * @returns the name as UTF-8. @throws InvalidArgumentError unless 1 to 1,024 bytes of well-formed text without control characters.
- */
-export function encodeStreamName(name: unknown, spare?: Uint8Array): Uint8Array {
+/** @returns the name as UTF-8. @throws InvalidArgumentError unless 1 to 1,024 bytes of well-formed text without control characters. */
+export function encodeStreamName(name: unknown): Uint8Array {
+  return encodeStreamNameInto(name, undefined)
+}
+
+/** The same. @param spare memory that nobody uses any more, as long as the name; the answer may stand in it. */
+export function encodeStreamNameInto(name: unknown, spare: Uint8Array | undefined): Uint8Array {
   // The stream that describes another has its name behind two dollars.
   const room = typeof name === 'string' && name.startsWith('$$') ? 2 : 0
   return encodeName(name, 'stream name', MAX_STREAM_NAME_SIZE + room, spare)

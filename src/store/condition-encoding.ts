@@ -14,7 +14,7 @@ export function encodeCondition(condition: AppendCondition): ConditionTerms {
   const streams = checkList(failIf.streams, 'streams')
   if (types === null && streams === null) throw new InvalidArgumentError('failIf needs types or streams')
   if (!Number.isSafeInteger(after) || after < 0) throw new InvalidArgumentError(`after must be a position, got ${String(after)}`)
-  for (const stream of streams ?? []) encodeStreamName(stream)
+  streams?.forEach(encodeStreamName)
   return {
     types: types?.map(encodeEventType) ?? null,
     streams,

@@ -1,4 +1,4 @@
-import { encodeStreamName } from '../core/names.ts'
+import { encodeStreamNameInto } from '../core/names.ts'
 import { Revision } from '../core/positions.ts'
 import { CachedHead } from './cached-head.ts'
 import { PackedHeads } from './packed-heads.ts'
@@ -46,7 +46,7 @@ export class HeadCache {
   hold(stream: string): CachedHead {
     let head = this.#heads.get(stream)
     if (head === undefined) {
-      head = new CachedHead(stream, encodeStreamName(stream, this.#spareNames[stream?.length]?.pop()))
+      head = new CachedHead(stream, encodeStreamNameInto(stream, this.#spareNames[stream?.length]?.pop()))
       this.#packed.restore(head)
       this.#heads.set(stream, head)
       head.place = this.#ring.push(head) - 1

@@ -86,7 +86,7 @@ export class StreamReader {
    */
   watch(stream: string): (since: LogPosition) => boolean {
     const told = streamDescribedBy(stream) === null ? [stream, metadataStreamOf(stream)] : [stream]
-    const names = told.map(name => encodeStreamName(name))
+    const names = told.map(encodeStreamName)
     const hashes = names.map(name => hashOf(name, 0, name.length))
     return since => names.some((name, index) => this.#index.mayGoOnFrom(since, name, hashes[index]!))
   }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { InvalidArgumentError } from '../../src/core/errors.ts'
-import { encodeEventType, encodeStreamName, isSystemStream } from '../../src/core/names.ts'
+import { encodeEventType, encodeStreamName, encodeStreamNameInto, isSystemStream } from '../../src/core/names.ts'
 
 const utf8 = (bytes: Uint8Array) => Buffer.from(bytes).toString('utf8')
 
@@ -79,8 +79,8 @@ test('system streams begin with a dollar sign', () => {
 
 test('a name may be written into memory of its size that nobody uses any more', () => {
   const spare = new Uint8Array(8).fill(1)
-  expect(encodeStreamName('order-42', spare)).toBe(spare)
+  expect(encodeStreamNameInto('order-42', spare)).toBe(spare)
   expect(utf8(spare)).toBe('order-42')
-  expect(utf8(encodeStreamName('größe-42', spare))).toBe('größe-42')
-  expect(() => encodeStreamName('order\n42', spare)).toThrow(InvalidArgumentError)
+  expect(utf8(encodeStreamNameInto('größe-42', spare))).toBe('größe-42')
+  expect(() => encodeStreamNameInto('order\n42', spare)).toThrow(InvalidArgumentError)
 })
