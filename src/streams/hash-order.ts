@@ -3,7 +3,7 @@ import type { TimeSlices } from './time-slices.ts'
 
 const DIGIT_BITS = 11
 const DIGIT_COUNT = 1 << DIGIT_BITS
-/** Names moved before the clock is asked. */
+/** Names that are gone through before the clock is asked. */
 const STEP = 8192
 
 /** Names in the order of `hash >>> 0`, then of their bytes. */
@@ -18,12 +18,17 @@ export async function hashOrder(names: NameTable, slices: TimeSlices): Promise<H
   const { count } = names
   let from = { slots: new Uint32Array(count), hashes: new Int32Array(count) }
   let to = { slots: new Uint32Array(count), hashes: new Int32Array(count) }
-  for (let slot = 0; slot < count; slot++) {
-    from.slots[slot] = slot
-    from.hashes[slot] = names.hashOf(slot)
+  for (let low = 0; low < count; low += STEP) {
+    takeHashes(names, from, low, Math.min(count, low + STEP))
+    if (slices.isOver) await slices.pause()
   }
   for (let shift = 0; shift < 32 && count > 1; shift += DIGIT_BITS) {
-    const starts = startsOf(from.hashes, shift)
+    const starts = new Uint32Array(DIGIT_COUNT + 1)
+    for (let low = 0; low < count; low += STEP) {
+      countDigits(from.hashes, starts, shift, low, Math.min(count, low + STEP))
+      if (slices.isOver) await slices.pause()
+    }
+    for (let digit = 1; digit < DIGIT_COUNT; digit++) starts[digit]! += starts[digit - 1]!
     for (let low = 0; low < count; low += STEP) {
       moveByDigit(from, to, starts, shift, low, Math.min(count, low + STEP))
       if (slices.isOver) await slices.pause()
@@ -33,24 +38,30 @@ export async function hashOrder(names: NameTable, slices: TimeSlices): Promise<H
     from = filled
   }
   const { slots, hashes } = from
-  for (let i = 0; i + 1 < count; i++) {
+  for (let i = 0, next = STEP; i + 1 < count; i++) {
     if (hashes[i] === hashes[i + 1]) {
       let end = i + 2
       while (end < count && hashes[end] === hashes[i]) end++
       slots.subarray(i, end).sort((one, other) => compareSlots(names, one, other))
       i = end - 1
     }
-    if (i % STEP === 0 && slices.isOver) await slices.pause()
+    if (i < next) continue
+    next = i + STEP
+    if (slices.isOver) await slices.pause()
   }
   return from
 }
 
-/** Where the names of each digit begin. */
-function startsOf(hashes: Int32Array, shift: number): Uint32Array {
-  const starts = new Uint32Array(DIGIT_COUNT + 1)
-  for (let i = 0; i < hashes.length; i++) starts[digitOf(hashes[i]!, shift) + 1]!++
-  for (let digit = 1; digit < DIGIT_COUNT; digit++) starts[digit]! += starts[digit - 1]!
-  return starts
+function takeHashes(names: NameTable, { slots, hashes }: HashOrder, low: number, high: number): void {
+  for (let slot = low; slot < high; slot++) {
+    slots[slot] = slot
+    hashes[slot] = names.hashOf(slot)
+  }
+}
+
+/** Each where the next digit begins. */
+function countDigits(hashes: Int32Array, starts: Uint32Array, shift: number, low: number, high: number): void {
+  for (let i = low; i < high; i++) starts[digitOf(hashes[i]!, shift) + 1]!++
 }
 
 function moveByDigit(from: HashOrder, to: HashOrder, starts: Uint32Array, shift: number, low: number, high: number): void {

@@ -120,10 +120,16 @@ export class IndexFiles {
    */
   rebuild(onProgress?: (eventCount: number) => void): Promise<void> {
     const rebuilt = this.#work.alone(async () => {
-      for (const chunk of this.missing) {
-        const active = await this.#options.indexRange(chunk.start, chunk.end, onProgress)
-        const part = await this.#writeSomewhere(this.#coverageOf(chunk.number, chunk.number), [active])
-        this.#replace([], part)
+      // One chunk is indexed while the file of the one before is written: half of that is waiting for the disk.
+      let written: Promise<void> = Promise.resolve()
+      try {
+        for (const { number, start, end } of this.missing) {
+          const active = await this.#options.indexRange(start, end, onProgress)
+          await written
+          written = this.#writeSomewhere(this.#coverageOf(number, number), [active]).then(part => this.#replace([], part))
+        }
+      } finally {
+        await written
       }
     })
     this.#tidyLater()
