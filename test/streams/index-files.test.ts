@@ -206,6 +206,30 @@ describe('index files', () => {
     }
   }, 120_000)
 
+  test('a chunk that can not be indexed ends the making of files, and those before it are there', async () => {
+    const disk = await directoryOnDisk()
+    const stage = new IndexStage()
+    const random = new Random(`${SEED}/rebuild`)
+    for (let chunk = 0; chunk < 3; chunk++) stage.growChunk(random, 300, NAMES)
+    const active = stage.active.bind(stage)
+    stage.active = (start, end) => {
+      if (start === 2 * CHUNK_SIZE) throw new CorruptLogError('000002.chunk', start, 'rotten')
+      return active(start, end)
+    }
+    const files = await stage.open(disk)
+    await expect(files.rebuild()).rejects.toMatchObject({ code: 'CORRUPT_LOG' })
+    await files.settled()
+    expect(files.missing.map(({ number }) => number)).toEqual([2])
+    await files.close()
+    stage.active = active
+    stage.scans.length = 0
+    const again = await stage.open(disk)
+    await again.rebuild()
+    expect(stage.scans).toEqual([2 * CHUNK_SIZE])
+    await expectAnswers(again.parts, stage.model.events, FEW)
+    await again.close()
+  })
+
   test('a damaged file of several chunks is made again while it is read', async () => {
     const disk = await directoryOnDisk()
     const stage = new IndexStage()

@@ -54,3 +54,21 @@ test(`a range of the log is indexed as it was acknowledged, part by part (seed $
   }
   await store.close()
 })
+
+test('the event loop goes round while a batch of many records is indexed', async () => {
+  const store = await rooms(new MemoryDisk())
+  for (let turn = 0; turn < 4; turn++) await store.append('s', orders(500))
+  let pauseCount = 0
+  const slices = new (class extends TimeSlices {
+    override get isOver(): boolean {
+      return true
+    }
+    override async pause(): Promise<void> {
+      pauseCount++
+    }
+  })(systemClock)
+  const part = await indexRange(store.reader, LogPosition.start, store.chaser.published.position, slices)
+  expect(part.eventCount).toBe(2000)
+  expect(pauseCount).toBeGreaterThanOrEqual(2000 / 256)
+  await store.close()
+})
