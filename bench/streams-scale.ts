@@ -65,6 +65,7 @@ function outcomesOf(filled: Figures, clean: Figures, killed: Figures, rebuilt: F
     { what: 'event loop held while appending, at most', value: filled['delayMaxMs']!, ...ms },
     // 10 ms, and a tenth for each chunk that is complete.
     { what: 'open after a clean close', value: clean['openMs']!, ...ms, atMost: 10 + 0.1 * (clean['chunks']! - 1) },
+    { what: 'the same again, in the same process', value: clean['againMs']!, ...ms },
     { what: 'memory growth after open', value: clean['memoryMiB']!, ...memory },
     { what: 'open after kill -9, full active chunk', value: killed['openMs']!, ...ms, atMost: KILLED_OPEN_MS },
     { what: 'of the active chunk read at that open', value: killed['scannedBytes']! / 2 ** 20, unit: 'MiB', digits: 1 },

@@ -121,7 +121,7 @@ export class StorageChaser {
       const slab = this.#reader.recentSlab(this.#position)
       if (slab !== undefined) {
         const end = Math.min(slab.end, this.#flushed.position) as LogPosition
-        this.#follow(slab.window, this.#position - slab.start, end, until, sliceEnd)
+        this.#follow(slab.window, LogPosition.minus(this.#position, slab.start), end, until, sliceEnd)
       } else {
         const next = this.#reader.skipGap(this.#position)
         if (next === this.#position) return

@@ -23,6 +23,13 @@ export const LogPosition = {
   plus(position: LogPosition, bytes: number): LogPosition {
     return (position + bytes) as LogPosition
   },
+  /**
+   * Bytes from `start` to `position`, in one chunk or slab. A whole number of 32 bits: to V8 the difference of two positions may be a
+   * fraction, and all that is called with it would be compiled anew, for fractions.
+   */
+  minus(position: number, start: number): number {
+    return (position - start) | 0
+  },
 } as const
 
 export const Revision = {

@@ -230,7 +230,7 @@ export class ChunkFile {
 
   /** Where `position` is in the file of a chunk that is not compact. */
   offsetOf(position: LogPosition): number {
-    return position - this.header.start
+    return LogPosition.minus(position, this.header.start)
   }
 
   async write(bytes: Uint8Array, position: LogPosition): Promise<void> {

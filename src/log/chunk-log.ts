@@ -181,7 +181,8 @@ export class ChunkLog {
     const slab = this.recent.find(this.#written)
     assert(slab !== undefined, 'unwritten bytes were released')
     const end = Math.min(slab.end, target) as LogPosition
-    return { bytes: slab.window.bytes.subarray(this.#written - slab.start, end - slab.start), end }
+    const from = LogPosition.minus(this.#written, slab.start)
+    return { bytes: slab.window.bytes.subarray(from, LogPosition.minus(end, slab.start)), end }
   }
 
   /**
@@ -314,7 +315,7 @@ export class ChunkLog {
       return this.rollOver()
     }
     const slab = this.reserve(PROOF_RECORD_SIZE)
-    encodeProof(slab.window, this.#end - slab.start, this.stamp)
+    encodeProof(slab.window, LogPosition.minus(this.#end, slab.start), this.stamp)
     this.advance(slab, PROOF_RECORD_SIZE, 0)
     this.#endsWithProof = true
     await this.flush()

@@ -63,7 +63,7 @@ export async function readCompactForward(
 ): Promise<RecordBatch | null> {
   const directory = directoryOf(chunk)
   const end = offsetBehind(chunk, directory, limit)
-  let at = directory.offsets[directory.entryAt(from - chunk.start)]!
+  let at = directory.offsets[directory.entryAt(LogPosition.minus(from, chunk.start))]!
   while (at < end) {
     const { window, offsets, endOffset } = await readStretch(chunk, at, Math.min(end - at, Math.max(maxSize, BLOCK_SIZE)))
     const wanted = offsets.filter(offset => {
@@ -125,7 +125,7 @@ export async function loadCompactRecord(chunk: ChunkFile, position: LogPosition,
 /** Where to look for `position`: at the last record of the directory that stands at or before it. */
 function offsetFor(chunk: ChunkFile, position: LogPosition): number | null {
   const directory = directoryOf(chunk)
-  const offset = directory.offsets[directory.entryAt(position - chunk.start)]!
+  const offset = directory.offsets[directory.entryAt(LogPosition.minus(position, chunk.start))]!
   return offset < chunk.footer!.dataSize ? offset : null
 }
 
@@ -173,7 +173,7 @@ function directoryOf(chunk: ChunkFile): BlockDirectory {
 
 /** An offset that no record below `limit` reaches, and where a record or the footer begins. */
 function offsetBehind(chunk: ChunkFile, directory: BlockDirectory, limit: LogPosition): number {
-  return directory.offsets[directory.entryBehind(limit - chunk.start)] ?? chunk.footer!.dataSize
+  return directory.offsets[directory.entryBehind(LogPosition.minus(limit, chunk.start))] ?? chunk.footer!.dataSize
 }
 
 /** Where the last record of the directory begins that stands at or before `offset`. */

@@ -156,7 +156,7 @@ export class LogReader {
   /** The record at `position` if its bytes are in memory already; null also for a record that is gone. */
   recordInMemory(position: LogPosition): RecordPlace | null {
     const slab = this.#recent.find(position)
-    if (slab !== undefined) return { window: slab.window, offset: position - slab.start, isOwn: false }
+    if (slab !== undefined) return { window: slab.window, offset: LogPosition.minus(position, slab.start), isOwn: false }
     const chunk = this.#chunks.find(position)
     if (chunk.isCompact) return compactRecordInMemory(chunk, position, this.cache)
     return cachedRecord(this.cache, chunk, position, this.#seed)
@@ -263,21 +263,23 @@ export class LogReader {
   #copyForward(slab: Slab, start: LogPosition, limit: LogPosition, maxSize: number): RecordBatch {
     const end = Math.min(slab.end, limit)
     const offsets: number[] = []
-    let at: number = start
-    while (at < end && (offsets.length === 0 || at - start < maxSize)) {
-      offsets.push(at - start)
-      at += sizeOf(slab.window.view, at - slab.start)
+    const first = LogPosition.minus(start, slab.start)
+    const stop = LogPosition.minus(end, slab.start)
+    let at = first
+    while (at < stop && (offsets.length === 0 || at - first < maxSize)) {
+      offsets.push(at - first)
+      at += sizeOf(slab.window.view, at)
     }
-    const window = ByteWindow.allocate(at - start)
-    slab.window.bytes.copy(window.bytes, 0, start - slab.start, at - slab.start)
-    return { window, offsets, next: at as LogPosition }
+    const window = ByteWindow.allocate(at - first)
+    slab.window.bytes.copy(window.bytes, 0, first, at)
+    return { window, offsets, next: LogPosition.plus(slab.start, at) }
   }
 
   /** Bytes of one chunk, from memory as far back as they are there. */
   async #readRangeOrRecent(chunk: ChunkFile, start: LogPosition, end: LogPosition): Promise<Range> {
     let slab = this.#recent.find(LogPosition.plus(end, -1))
     if (slab === undefined) return this.#readRange(chunk, start, end)
-    const window = ByteWindow.allocate(end - start)
+    const window = ByteWindow.allocate(LogPosition.minus(end, start))
     let from = end
     while (from > start && slab !== undefined) {
       const to = from
@@ -289,7 +291,7 @@ export class LogReader {
       const before = await this.#readRange(chunk, start, from)
       before.window.bytes.copy(window.bytes, 0, before.offset, before.size)
     }
-    return { window, offset: 0, size: end - start, verified: false }
+    return { window, offset: 0, size: LogPosition.minus(end, start), verified: false }
   }
 
   /** Bytes of one chunk from the file: of a completed chunk whole blocks, verified. `offset` is that of `start`. */
@@ -329,6 +331,6 @@ interface Range {
 /** A slab begins with a record. */
 function boundaryInSlab(slab: Slab, position: LogPosition): LogPosition {
   let at = slab.start
-  while (at < position) at = LogPosition.plus(at, sizeOf(slab.window.view, at - slab.start))
+  while (at < position) at = LogPosition.plus(at, sizeOf(slab.window.view, LogPosition.minus(at, slab.start)))
   return at
 }

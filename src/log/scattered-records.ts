@@ -1,7 +1,7 @@
 import assert from 'node:assert'
 import { ReadFailedError } from '../core/errors.ts'
 import { BLOCK_SIZE, KIB } from '../core/limits.ts'
-import type { LogPosition } from '../core/positions.ts'
+import { LogPosition } from '../core/positions.ts'
 import { ByteWindow } from '../format/byte-window.ts'
 import { sizeOf } from '../format/log-record.ts'
 import type { ChunkFile } from './chunk-file.ts'
@@ -174,7 +174,7 @@ function takeRecords(
     const { first, count, start, size } = group.extents[i]!
     for (let index = first; index < first + count; index++) {
       const position = positions[index]!
-      const offset = from + (position - start)
+      const offset = from + LogPosition.minus(position, start)
       const result = log.check(window, offset, from + size, position)
       if (typeof result === 'number') found[index] = { window, offset, isOwn: true }
       else {

@@ -151,7 +151,7 @@ export class StorageWriter {
     const log = this.#log
     const { size, eventCount } = append
     const slab = log.reserve(size)
-    const last = encodeAppend(slab.window, slab.end - slab.start, log.stamp, append)
+    const last = encodeAppend(slab.window, LogPosition.minus(slab.end, slab.start), log.stamp, append)
     log.advance(slab, size, eventCount)
     append.position = LogPosition.plus(slab.start, last)
     append.settlesAt = slab.end

@@ -1,4 +1,5 @@
 import { describe, expect, expectTypeOf, test } from 'vitest'
+import { MAX_CHUNK_SIZE } from '../../src/core/limits.ts'
 import { ChunkNumber, LogPosition, Revision } from '../../src/core/positions.ts'
 
 const NOT_WHOLE = [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, -0.1]
@@ -13,6 +14,13 @@ describe('a log position', () => {
   test('moves by bytes', () => {
     expect(LogPosition.plus(LogPosition.of(4096), 128)).toBe(4224)
     expect(LogPosition.plus(LogPosition.start, 2 ** 40)).toBe(2 ** 40)
+  })
+
+  test('is some bytes behind another one, as far as the largest chunk goes, wherever in the log', () => {
+    for (const start of [0, 128, 2 ** 31, 2 ** 32 + 1, 2 ** 52]) {
+      for (const bytes of [0, 1, MAX_CHUNK_SIZE, 2 ** 31 - 1]) expect(LogPosition.minus(start + bytes, start)).toBe(bytes)
+      expect(LogPosition.minus(start, start + 4096)).toBe(-4096)
+    }
   })
 
   test('is no plain number to the compiler, nor a revision', () => {
