@@ -24,7 +24,7 @@ export const LogPosition = {
     return (position + bytes) as LogPosition
   },
   /**
-   * Bytes from `start` to `position`, in one chunk or slab. A whole number of 32 bits: to V8 the difference of two positions may be a
+   * Bytes from `start` to `position`, both in one chunk or slab: less than 2 GiB, beyond which the answer is wrong. A whole number of 32 bits: to V8 the difference of two positions may be a
    * fraction, and all that is called with it would be compiled anew, for fractions.
    */
   minus(position: number, start: number): number {

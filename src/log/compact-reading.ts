@@ -173,7 +173,9 @@ function directoryOf(chunk: ChunkFile): BlockDirectory {
 
 /** An offset that no record below `limit` reaches, and where a record or the footer begins. */
 function offsetBehind(chunk: ChunkFile, directory: BlockDirectory, limit: LogPosition): number {
-  return directory.offsets[directory.entryBehind(LogPosition.minus(limit, chunk.start))] ?? chunk.footer!.dataSize
+  // It may lie in any chunk behind this one, further away than the difference may be.
+  const behind = LogPosition.minus(Math.min(limit, chunk.end), chunk.start)
+  return directory.offsets[directory.entryBehind(behind)] ?? chunk.footer!.dataSize
 }
 
 /** Where the last record of the directory begins that stands at or before `offset`. */

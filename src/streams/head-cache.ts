@@ -85,8 +85,8 @@ export class HeadCache {
   /** The last one takes its place. */
   #remove(head: CachedHead): void {
     this.#heads.delete(head.name)
-    // Nobody holds it: its name is written and noted wherever it is needed.
-    const spare = this.#spareNames[head.nameBytes.length]
+    // Nobody holds it: its name is written and noted wherever it is needed. But who had another look-up fail may have left this one.
+    const spare = head.loading === null ? this.#spareNames[head.nameBytes.length] : undefined
     if (spare !== undefined && spare.length < SPARE_NAME_COUNT) spare.push(head.nameBytes)
     const last = this.#ring.pop()!
     if (last === head) return

@@ -198,7 +198,7 @@ function isSilentNow(part: IndexPart): boolean | null {
   return true
 }
 
-/** @param end null: it has no event. */
+/** @param end null, or Revision.none: it has no event. */
 function know(
   head: CachedHead,
   end: { readonly lastRevision: Revision; readonly lastPosition: LogPosition } | null,

@@ -7,10 +7,10 @@ import type { FilePages, IndexPage, PageWaiter } from './index-page-cache.ts'
 export type SearchAnswer = 'found' | 'none' | 'waits'
 
 /** The index, as far as a search needs it. */
-interface SearchedIndex<Part extends SearchedPart = SearchedPart> {
-  parts(): readonly Part[]
-  keep(): readonly Part[]
-  letGo(kept: readonly Part[]): void
+interface SearchedIndex {
+  parts(): readonly SearchedPart[]
+  keep(): readonly SearchedPart[]
+  letGo(kept: readonly SearchedPart[]): void
   lastRun(name: Uint8Array, hash: number): MaybeEnd | Promise<MaybeEnd>
 }
 

@@ -33,9 +33,7 @@ export interface IndexFilesOptions extends IndexedLog {
 /** How often a file is made again before its damage is an error. */
 const MAX_MENDS = 3
 
-/**
- * The index files of a store: which part of the log each covers, which are missing, and their merging.
- */
+/** The index files of a store: which part of the log each covers, which are missing, and their merging. */
 export class IndexFiles {
   readonly #disk: Disk
   /** Takes files that can't be written to the disk. */
@@ -127,6 +125,7 @@ export class IndexFiles {
           const active = await this.#options.indexRange(start, end, onProgress)
           await written
           written = this.#writeSomewhere(this.#coverageOf(number, number), [active]).then(part => this.#replace([], part))
+          written.catch(() => {}) // Heard when the next chunk has been indexed.
         }
       } finally {
         await written

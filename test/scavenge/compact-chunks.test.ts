@@ -179,3 +179,23 @@ describe('a compact chunk', () => {
     expect(result.bytesFreed).toBeGreaterThan(before / 2)
   })
 })
+
+test.each([
+  2 ** 31,
+  3 * 2 ** 30,
+  2 ** 32 + 200,
+  10 * 2 ** 30,
+])('are read as far as they go below a limit %d bytes away', async distance => {
+  const { log } = await scavenged('far limits', BLOCKS, 0.5)
+  const compact = log.chunks.all.filter(chunk => chunk.isCompact)
+  expect(compact.length).toBeGreaterThan(0)
+  for (const chunk of compact) {
+    for (let at = chunk.firstRecord; ; ) {
+      const near = await log.reader.readForward(at, chunk.end, 100_000)
+      if (near === null) break
+      const far = await log.reader.readForward(at, (chunk.start + distance) as LogPosition, 100_000)
+      expect([far?.offsets, far?.next]).toEqual([near.offsets, near.next])
+      at = near.next
+    }
+  }
+})

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { LogPosition, Revision } from '../../src/core/positions.ts'
 import { HeadCache } from '../../src/streams/head-cache.ts'
+import { HeadLookup } from '../../src/streams/head-lookup.ts'
 import { Retention } from '../../src/streams/retention.ts'
 
 /** What an append does: holds the head, learns it, lets it go. */
@@ -85,6 +86,15 @@ describe('the cache of heads', () => {
     }
     expect(cache.hold('busy').isKnown).toBe(true)
     expect(cache.hold('idle').isKnown).toBe(false)
+  })
+
+  test('leaves the name alone of a head that is still looked up though nobody holds it any more', () => {
+    const cache = new HeadCache(10, 100)
+    const head = cache.hold('left-behind')
+    head.loading = new HeadLookup()
+    cache.release(head)
+    cache.hold('new-comer-1')
+    expect(Buffer.from(head.nameBytes).toString()).toBe('left-behind')
   })
 
   test('writes names over those of heads that went, and never over one that is held', () => {

@@ -206,6 +206,23 @@ describe('index files', () => {
     }
   }, 120_000)
 
+  test('a file that can be written nowhere ends the making of files, when the next chunk is indexed', async () => {
+    const disk = await directoryOnDisk()
+    const stage = new IndexStage()
+    const random = new Random(`${SEED}/nowhere`)
+    for (let chunk = 0; chunk < 3; chunk++) stage.growChunk(random, 300, NAMES)
+    const files = await stage.open(disk)
+    const active = stage.active.bind(stage)
+    stage.active = (start, end) => {
+      const part = active(start, end)
+      if (start === 0) part.streams = () => Promise.reject(new Error('no memory'))
+      // The failure comes while the next chunk is being indexed.
+      return start === 0 ? part : (new Promise(resolve => setTimeout(resolve, 20)).then(() => part) as never)
+    }
+    await expect(files.rebuild()).rejects.toThrow('no memory')
+    await files.close()
+  })
+
   test('a chunk that can not be indexed ends the making of files, and those before it are there', async () => {
     const disk = await directoryOnDisk()
     const stage = new IndexStage()
