@@ -46,7 +46,7 @@ export class HeadCache {
   hold(stream: string): CachedHead {
     let head = this.#heads.get(stream)
     if (head === undefined) {
-      head = new CachedHead(stream, encodeStreamNameInto(stream, this.#spareNames[stream?.length]?.pop()))
+      head = new CachedHead(stream, encodeStreamNameInto(stream, this.#spareFor(stream)))
       this.#packed.restore(head)
       this.#heads.set(stream, head)
       head.place = this.#ring.push(head) - 1
@@ -54,6 +54,11 @@ export class HeadCache {
     if (head.holderCount++ === 0) this.#heldCount++
     head.isUsed = true
     return head
+  }
+
+  /** @param stream not checked yet: callers without types may pass anything. */
+  #spareFor(stream: unknown): Uint8Array | undefined {
+    return typeof stream === 'string' ? this.#spareNames[stream.length]?.pop() : undefined
   }
 
   release(head: CachedHead): void {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { InvalidArgumentError } from '../../src/core/errors.ts'
 import { LogPosition, Revision } from '../../src/core/positions.ts'
 import { HeadCache } from '../../src/streams/head-cache.ts'
 import { HeadLookup } from '../../src/streams/head-lookup.ts'
@@ -95,6 +96,14 @@ describe('the cache of heads', () => {
     cache.release(head)
     cache.hold('new-comer-1')
     expect(Buffer.from(head.nameBytes).toString()).toBe('left-behind')
+  })
+
+  test('refuses what is no name', () => {
+    const cache = new HeadCache(10, 100)
+    for (const name of [undefined, null, 7, { length: 'at' }, { length: 3 }]) {
+      expect(() => cache.hold(name as string)).toThrow(InvalidArgumentError)
+    }
+    expect(cache.size).toBe(0)
   })
 
   test('writes names over those of heads that went, and never over one that is held', () => {
