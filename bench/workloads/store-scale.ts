@@ -73,7 +73,7 @@ export async function measureStoreOpen({ directory, streams, reads }: StoreOpenS
   return { openMs, againMs, events, rebuiltEvents, scannedBytes, chunks, memoryMiB }
 }
 
-/** By now V8 has compiled what an open needs, which is most of what the first one of a process takes. */
+/** By now V8 has compiled most of what an open needs: the first one of a process compiles while it works. */
 async function timeOfOpen(directory: string): Promise<number> {
   const startedAt = performance.now()
   const store = await EventStore.open(directory)

@@ -24,8 +24,9 @@ export const LogPosition = {
     return (position + bytes) as LogPosition
   },
   /**
-   * Bytes from `start` to `position`, both in one chunk or slab: less than 2 GiB, beyond which the answer is wrong. A whole number of 32 bits: to V8 the difference of two positions may be a
-   * fraction, and all that is called with it would be compiled anew, for fractions.
+   * Bytes from `start` to `position`, both in one chunk or slab: less than 2 GiB, beyond which the answer is wrong. A whole number
+   * of 32 bits: to V8 the difference of two positions may be a fraction, and all that is called with it would be compiled anew, for
+   * fractions.
    */
   minus(position: number, start: number): number {
     return (position - start) | 0

@@ -26,9 +26,9 @@ const SLOW_LOOK_MS = 0.4
 const SLOW_LOOKS = 2
 
 /**
- * To wake who sleeps took 140 µs for both sides together (decision 0009), many times the reads themselves. So the thread looks for the next batch
- * for a while before it goes to sleep, about 50 µs, and the event loop does not sleep for some turns while a batch is read, about half
- * a millisecond. Not where both would share a processor.
+ * To wake who sleeps took 140 µs for both sides together (decision 0009), many times the reads themselves. So the thread looks for
+ * the next batch for a while before it goes to sleep, about 50 µs, and the event loop does not sleep for some turns while a batch is
+ * read, about half a millisecond. Not where both would share a processor.
  */
 const CAN_LOOK = availableParallelism() > 1
 const LOOKS_OF_THREAD = CAN_LOOK ? 10_000 : 0

@@ -185,7 +185,7 @@ test.each([
   3 * 2 ** 30,
   2 ** 32 + 200,
   10 * 2 ** 30,
-])('are read as far as they go below a limit %d bytes away', async distance => {
+])('compact chunks are read as far as they go below a limit %d bytes away', async distance => {
   const { log } = await scavenged('far limits', BLOCKS, 0.5)
   const compact = log.chunks.all.filter(chunk => chunk.isCompact)
   expect(compact.length).toBeGreaterThan(0)
