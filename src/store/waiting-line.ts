@@ -76,11 +76,11 @@ export class WaitingLine {
     else head.line = new Denque([line, waiting])
   }
 
-  /** Lets go on who can, and then those behind them: one after the other, for a line may be long. */
+  /** Lets go on who can, and then those behind them: a list of who comes next, for a line may be long. */
   readonly #advance = (first: Waiting): void => {
-    const others: Waiting[] = []
-    for (let waiting: Waiting | undefined = first; waiting !== undefined; waiting = others.pop()) {
-      while (waiting !== undefined && this.#canGoOn(waiting)) waiting = this.#letGoOn(waiting, others)
+    const next = [first]
+    for (let waiting = next.pop(); waiting !== undefined; waiting = next.pop()) {
+      if (this.#canGoOn(waiting)) this.#letGoOn(waiting, next)
     }
     if (this.count === 0) for (const resolve of this.#drained.splice(0)) resolve()
   }
@@ -93,22 +93,14 @@ export class WaitingLine {
       : parts.every(({ head }) => this.#front(head) === waiting)
   }
 
-  /** @returns who is in front now. Of several streams, it goes into `others`. */
-  #letGoOn(waiting: Waiting, others: Waiting[]): Waiting | undefined {
-    const { append } = waiting
+  /** @param next gets who is in front now. */
+  #letGoOn({ append }: Waiting, next: Waiting[]): void {
     const parts = partsOf(append)
-    let behind: Waiting | undefined
-    if (parts === null) behind = this.#leave(append.head)
-    else {
-      for (const { head } of parts) {
-        const next = this.#leave(head)
-        if (next !== undefined) others.push(next)
-      }
-    }
+    if (parts === null) this.#leave(append.head, next)
+    else for (const { head } of parts) this.#leave(head, next)
     this.count--
     this.bytes -= append.size
     this.#goOn(append)
-    return behind
   }
 
   #front(head: StreamHead): Waiting | null | undefined {
@@ -116,15 +108,13 @@ export class WaitingLine {
     return line instanceof Denque ? line.peekFront() : line
   }
 
-  /** The one in front leaves the line. @returns who is in front now. */
-  #leave(head: StreamHead): Waiting | undefined {
+  /** The one in front leaves the line. @param next gets who is in front now. */
+  #leave(head: StreamHead, next: Waiting[]): void {
     const line = lineOf(head)
-    if (line instanceof Denque) {
-      line.shift()
-      if (line.length > 0) return line.peekFront()
-    }
-    head.line = null
-    return undefined
+    if (line instanceof Denque) line.shift()
+    const front = line instanceof Denque ? line.peekFront() : undefined
+    if (front === undefined) head.line = null
+    else next.push(front)
   }
 }
 

@@ -216,7 +216,7 @@ function tell(head: CachedHead, error: unknown): void {
   const lookup = head.loading!
   head.loading = null
   if (error === null) lookup.lookedUp()
-  else lookup.failed(error)
+  else lookup.lookupFailed(error)
 }
 
 function describesAnother(stream: string): boolean {

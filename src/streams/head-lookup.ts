@@ -1,7 +1,7 @@
 import type { Lookup, LookupWaiter } from '../writer/lookup.ts'
 
 /** The looking up of one head. Mostly one append waits for it. */
-export class HeadLookup implements Lookup {
+export class HeadLookup implements Lookup, LookupWaiter {
   #first: LookupWaiter | null = null
   #others: LookupWaiter[] | null = null
 
@@ -16,7 +16,7 @@ export class HeadLookup implements Lookup {
     if (this.#others !== null) for (const waiter of this.#others) waiter.lookedUp()
   }
 
-  failed(error: unknown): void {
+  lookupFailed(error: unknown): void {
     this.#first?.lookupFailed(error)
     if (this.#others !== null) for (const waiter of this.#others) waiter.lookupFailed(error)
   }

@@ -1,7 +1,8 @@
 import { LogPosition, Revision } from '../core/positions.ts'
 import type { ByteWindow } from '../format/byte-window.ts'
 import type { PageSource } from './file-run.ts'
-import type { FilePages, IndexPage, PageWaiter } from './index-page-cache.ts'
+import type { FilePages, IndexPage } from './index-page-cache.ts'
+import type { PageWaiter } from './page-reader.ts'
 
 /** What a part says to a search. 'waits': a page has to be read; the part tells the search, which then asks it again. */
 export type SearchAnswer = 'found' | 'none' | 'waits'

@@ -14,13 +14,6 @@ export class IndexPage extends ByteWindow {
   usedLately = false
 }
 
-/** Whoever waits for a page that is being read. */
-export interface PageWaiter {
-  /** He holds it from here on, and releases it. */
-  loaded(page: IndexPage): void
-  failed(error: unknown): void
-}
-
 /**
  * Pages of index files, shared by all of them. The hand goes round and drops those that were not used since it came by last.
  * Where heads and streams are asked for at random, each answer brings pages and drops others: memory for each anew would keep

@@ -2,7 +2,7 @@ import { ReadFailedError } from '../core/errors.ts'
 import type { DiskFile } from '../disk/disk.ts'
 import type { ByteWindow } from '../format/byte-window.ts'
 import { INDEX_PAGE_SIZE, isWholePage } from '../format/index-pages.ts'
-import { FilePages, type IndexPage, type IndexPageCache, type PageWaiter } from './index-page-cache.ts'
+import { FilePages, type IndexPage, type IndexPageCache } from './index-page-cache.ts'
 
 /** A page of an index file is not what was written: the file is to be made again from the log. */
 export class DamagedIndexError extends Error {
@@ -16,6 +16,14 @@ export class DamagedIndexError extends Error {
     this.path = path
     this.isMended = isMended
   }
+}
+
+/** Whoever waits for a page that is being read. */
+export interface PageWaiter {
+  /** He holds it from here on, and releases it. */
+  loaded(page: IndexPage): void
+  /** @param error a DamagedIndexError or a ReadFailedError */
+  failed(error: unknown): void
 }
 
 /** Reads the pages of one index file and checks them. The file stays open as long as somebody uses it. */
