@@ -164,8 +164,14 @@ export function cellAt(view: DataView, cell: number): number {
   return readU48(view, cell * CELL_SIZE)
 }
 
-export function setCell(view: DataView, cell: number, value: number): void {
-  writeU48(view, cell * CELL_SIZE, value)
+/** Writes `count` cells from `cell` on: what `values` has from `from` on. */
+export function writeCells(view: DataView, cell: number, count: number, values: Float64Array, from: number): void {
+  for (let i = 0; i < count; i++) writeU48(view, (cell + i) * CELL_SIZE, values[from + i]!)
+}
+
+/** Reads `count` cells from `cell` on into `values`, from `at` on. */
+export function readCells(view: DataView, cell: number, count: number, values: Float64Array, at: number): void {
+  for (let i = 0; i < count; i++) values[at + i] = readU48(view, (cell + i) * CELL_SIZE)
 }
 
 // Filter pages: a Bloom filter in blocks of 512 bits, of which a stream uses one.

@@ -8,7 +8,7 @@ import {
   inlineOffsetOf,
 } from '../format/index-layout.ts'
 import { CELL_SIZE, INDEX_PAGE_SIZE, nextPageOf, slotCountOf, slotHashAt, slotOffsetAt } from '../format/index-pages.ts'
-import { type FileRun, RunCells, runAt } from './file-run.ts'
+import { type FileRun, RunCells, runAt, splitCells } from './file-run.ts'
 import type { IndexFile } from './index-file.ts'
 import type { StreamCursor, TypeCursor } from './index-part.ts'
 
@@ -188,17 +188,15 @@ export class FileStreamCursor extends SlotCursor implements StreamCursor {
     const pages = this.#events
     const cells = new RunCells(pages, run)
     const step = run.hasHoles ? 2 : 1
-    const cellAt = async (cell: number): Promise<number> => {
-      await pages.load(cells.pageOf(cell))
-      return cells.at(cell)
+    const values = run.hasHoles ? new Float64Array(count * step) : positions
+    for (let done = 0; done < count * step; ) {
+      const cell = from * step + done
+      const taken = cells.take(cell, count * step - done, values, done)
+      if (taken === 0) await pages.load(cells.pageOf(cell))
+      done += taken
     }
-    for (let i = 0; i < count; i++) {
-      const cell = (from + i) * step
-      positions[i] = cells.isThere(cell) ? cells.at(cell) : await cellAt(cell)
-      if (revisions === null) continue
-      if (!run.hasHoles) revisions[i] = run.firstRevision + from + i
-      else revisions[i] = cells.isThere(cell + 1) ? cells.at(cell + 1) : await cellAt(cell + 1)
-    }
+    if (run.hasHoles) splitCells(values, positions, revisions)
+    else if (revisions !== null) for (let i = 0; i < count; i++) revisions[i] = run.firstRevision + from + i
   }
 
   protected after(_pageNumber: number, page: ByteWindow): number {

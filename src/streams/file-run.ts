@@ -9,7 +9,7 @@ import {
   lastRevisionOf,
   readLongRun,
 } from '../format/index-layout.ts'
-import { CELL_SIZE, CELLS_PER_PAGE, cellAt } from '../format/index-pages.ts'
+import { CELL_SIZE, CELLS_PER_PAGE, cellAt, readCells } from '../format/index-pages.ts'
 
 /** A stream's events in one file. */
 export interface FileRun {
@@ -118,10 +118,19 @@ export class RunCells {
 
   /** 0 when the page is not in memory. */
   at(cell: number): number {
+    return this.isThere(cell) ? cellAt(this.#page!.view, this.#inPage(cell)) : 0
+  }
+
+  /**
+   * Takes up to `count` cells from `cell` on, those that stand on its page, into `values` from `at` on.
+   * @returns how many; 0 when the page is not in memory.
+   */
+  take(cell: number, count: number, values: Float64Array, at: number): number {
     if (!this.isThere(cell)) return 0
-    const { firstCell, firstPage } = this.#run
-    const inPage = this.#pageNumber === firstPage ? firstCell + cell : this.#behindFirst(cell) % CELLS_PER_PAGE
-    return cellAt(this.#page!.view, inPage)
+    const inPage = this.#inPage(cell)
+    const taken = Math.min(count, CELLS_PER_PAGE - inPage)
+    readCells(this.#page!.view, inPage, taken, values, at)
+    return taken
   }
 
   pageOf(cell: number): number {
@@ -129,7 +138,20 @@ export class RunCells {
     return behind < 0 ? this.#run.firstPage : this.#run.restPage + Math.floor(behind / CELLS_PER_PAGE)
   }
 
+  /** Which cell of its page it is. */
+  #inPage(cell: number): number {
+    const { firstCell, firstPage } = this.#run
+    return this.#pageNumber === firstPage ? firstCell + cell : this.#behindFirst(cell) % CELLS_PER_PAGE
+  }
+
   #behindFirst(cell: number): number {
     return cell - (CELLS_PER_PAGE - this.#run.firstCell)
   }
+}
+
+/** Takes apart the cells of a run with holes: a position and a revision in turn. */
+export function splitCells(cells: Float64Array, positions: Float64Array, revisions: Float64Array | null): void {
+  for (let i = 0; 2 * i < cells.length; i++) positions[i] = cells[2 * i]!
+  if (revisions === null) return
+  for (let i = 0; 2 * i < cells.length; i++) revisions[i] = cells[2 * i + 1]!
 }

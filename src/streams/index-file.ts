@@ -26,7 +26,7 @@ import {
   slotHashAt,
   slotOffsetAt,
 } from '../format/index-pages.ts'
-import { type FileRun, type PageSource, RunCells, runAt } from './file-run.ts'
+import { type FileRun, type PageSource, RunCells, runAt, splitCells } from './file-run.ts'
 import { compareNames } from './hash-order.ts'
 import type { HeadSearch, SearchAnswer } from './head-search.ts'
 import type { IndexPage } from './index-page-cache.ts'
@@ -92,10 +92,9 @@ export class IndexFile {
       const step = run.hasHoles ? 2 : 1
       cells.want(from * step, (from + size) * step)
       if (!view.isWhole) return null
-      for (let i = 0; i < size; i++) {
-        positions[i] = cells.at((from + i) * step)
-        if (revisions !== null) revisions[i] = cells.at((from + i) * 2 + 1)
-      }
+      const values = run.hasHoles ? new Float64Array(size * step) : positions
+      for (let done = 0; done < values.length; ) done += cells.take(from * step + done, values.length - done, values, done)
+      if (run.hasHoles) splitCells(values, positions, revisions)
       return { positions, revisions }
     }) as EventList | Promise<EventList>
   }

@@ -8,11 +8,12 @@ import {
   isWholePage,
   mayHold,
   pageBelow,
+  readCells,
   SortedPageBuilder,
   sealPage,
-  setCell,
   slotCountOf,
   slotOffsetAt,
+  writeCells,
   writeDirectory,
 } from '../../src/format/index-pages.ts'
 import { Random } from '../support/random.ts'
@@ -69,9 +70,13 @@ describe('an index page', () => {
 
   test('of events takes positions up to 2^48', () => {
     const page = emptyPage()
-    setCell(page.view, 681, 2 ** 48 - 1)
+    writeCells(page.view, 680, 2, Float64Array.of(7, 1, 2 ** 48 - 1), 1)
     expect(cellAt(page.view, 681)).toBe(2 ** 48 - 1)
-    expect(cellAt(page.view, 680)).toBe(0)
+    expect(cellAt(page.view, 680)).toBe(1)
+    expect(cellAt(page.view, 679)).toBe(0)
+    const read = new Float64Array(3)
+    readCells(page.view, 680, 2, read, 1)
+    expect([...read]).toEqual([0, 1, 2 ** 48 - 1])
   })
 
   test(`of a filter says yes to what is there, and rarely to what is not (seed ${SEED})`, () => {
