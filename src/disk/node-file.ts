@@ -5,7 +5,6 @@ import { DirectWrite } from './direct-write.ts'
 import { type DiskFile, readEachPiece } from './disk.ts'
 import { call, open } from './node-calls.ts'
 import { OpenFiles, type RestingFile } from './open-files.ts'
-import { SMALL_READ_SIZE } from './reading-thread.ts'
 import { SmallReads } from './small-reads.ts'
 
 const { O_DIRECT, O_DSYNC, O_RDONLY, O_RDWR } = fs.constants
@@ -115,21 +114,21 @@ export class NodeFile implements DiskFile, RestingFile {
           })
           .then(resolve, reject)
       }
-      if (target.length > SMALL_READ_SIZE) readSlowly()
-      else {
-        smallReads.read(descriptor, target, [offset], [target.length], isRead => {
-          if (!isRead) return readSlowly()
+      const answered = (isRead: boolean): void => {
+        if (!isRead) readSlowly()
+        else {
           this.#useCount--
           resolve(target.length)
-        })
+        }
       }
+      if (!smallReads.read(descriptor, target, [offset], [target.length], answered)) readSlowly()
     })
   }
 
   async readPieces(target: Uint8Array, offsets: readonly number[], sizes: readonly number[]): Promise<void> {
     const descriptor = this.#use() ?? (await this.#open())
     try {
-      if (target.length <= SMALL_READ_SIZE && (await readSmall(descriptor, target, offsets, sizes))) return
+      if (await readSmall(descriptor, target, offsets, sizes)) return
       await readEachPiece({ read: (piece, offset) => readInPool(descriptor, piece, offset) }, target, offsets, sizes)
     } finally {
       this.#useCount--
@@ -232,7 +231,7 @@ function readSmall(
   sizes: readonly number[],
 ): Promise<boolean> {
   return new Promise((resolve: (isRead: boolean) => void) => {
-    smallReads.read(descriptor, target, offsets, sizes, resolve)
+    if (!smallReads.read(descriptor, target, offsets, sizes, resolve)) resolve(false)
   })
 }
 

@@ -10,96 +10,128 @@ export interface SmallRead {
   readonly sizes: readonly number[]
   /** @param isRead true: the target is filled. False: it is to be read another way, which then also tells what is wrong. */
   readonly answered: (isRead: boolean) => void
+  /** Where in the ring of bytes it is read to, and the count of pieces behind its last one; the thread's own. */
+  from: number
+  end: number
+  next: SmallRead | null
 }
 
-/** A read of more goes through the thread pool. */
-export const SMALL_READ_SIZE = 128 * KIB
-/** So many bytes and pieces are read in one batch at most. */
-export const BATCH_SIZE = 512 * KIB
-export const BATCH_COUNT = 512
+/** Bytes and pieces that are under way at most. */
+const RING_SIZE = 512 * KIB
+const RING_COUNT = 1024
+/** Of one read. */
+export const MAX_READ_SIZE = RING_SIZE / 4
+export const MAX_PIECE_COUNT = RING_COUNT / 4
 
 /** So often it is looked whether reads have to wait for the disk, in pieces. */
 const READS_PER_LOOK = 8
 /** Beyond this they do, or another process was given the processor. */
 const SLOW_LOOK_MS = 0.4
-/** So many slow looks, and what is left of a batch goes through the thread pool, which waits for four reads at once. */
+/** So many slow looks among so many, and what is under way goes through the thread pool, which waits for four reads at once. */
 const SLOW_LOOKS = 2
+const LOOKS_TOGETHER = 64
 
 /**
  * To wake who sleeps took 140 µs for both sides together (decision 0009), many times the reads themselves. So the thread looks for
- * the next batch for a while before it goes to sleep, about 50 µs, and the event loop does not sleep for some turns while a batch is
- * read, about half a millisecond. Not where both would share a processor.
+ * the next read for a while before it goes to sleep, about 50 µs, and the event loop does not sleep for some turns while nothing comes
+ * back, about half a millisecond. Not where both would share a processor.
  */
 const CAN_LOOK = availableParallelism() > 1
 const LOOKS_OF_THREAD = CAN_LOOK ? 10_000 : 0
 const LOOKS = CAN_LOOK ? 128 : 0
 
-/** Of a piece in shared memory: descriptor, offset in the file, size. */
-const PLACE_WORDS = 3
-/** Of the control words: the turn, which wakes the thread; the count of pieces of its batch, and how many of them were read. */
-const TURN = 0
-const COUNT = 1
-const DONE = 2
-/** The last turn that was done, and whether its end is to be told by a message, for nobody looks. */
-const DONE_TURN = 3
-const IS_TOLD = 4
-const CONTROL_WORDS = 5
+/** Of a piece in shared memory: descriptor, offset in the file, size, offset in the ring of bytes. */
+const PLACE_WORDS = 4
+/** Of the control words: the counts of pieces that were asked for, and of those that were answered; both go round. */
+const ASKED = 0
+const DONE = 1
+/** The thread sleeps, or is about to: it is to be woken. */
+const IS_ASLEEP = 2
+/** That all is answered is to be told by a message, for nobody looks. */
+const IS_TOLD = 3
+const CONTROL_WORDS = 4
 
 /** As text, so that it needs no file of its own, in whatever way the engine is built, bundled or run. */
 const PROGRAM = `'use strict'
 const { parentPort, workerData } = require('node:worker_threads')
 const { readSync } = require('node:fs')
-const { control, places, data } = workerData
+const { control, places, answers, data } = workerData
 const bytes = new Uint8Array(data)
 const elapsedMs = since => { const [seconds, ns] = process.hrtime(since); return seconds * 1e3 + ns / 1e6 }
-parentPort.postMessage(0)
-for (let turn = 0; ; ) {
-  for (let looks = 0; looks < ${LOOKS_OF_THREAD} && Atomics.load(control, ${TURN}) === turn; looks++);
-  // The notice of a turn that was seen already may come late, and ends the next wait.
-  while (Atomics.load(control, ${TURN}) === turn) Atomics.wait(control, ${TURN}, turn)
-  turn = (turn + 1) | 0
-  const count = control[${COUNT}]
-  let since = process.hrtime()
-  let slow = 0
-  let done = 0
+const read = place => {
+  const size = places[place + 2]
   try {
-    for (let at = 0; done < count; done++) {
-      if (done % ${READS_PER_LOOK} === ${READS_PER_LOOK - 1}) {
-        if (elapsedMs(since) > ${SLOW_LOOK_MS} && ++slow === ${SLOW_LOOKS}) break
-        since = process.hrtime()
-      }
-      const size = places[done * ${PLACE_WORDS} + 2]
-      if (readSync(places[done * ${PLACE_WORDS}], bytes, at, size, places[done * ${PLACE_WORDS} + 1]) < size) break
-      at += size
+    return readSync(places[place], bytes, places[place + 3], size, places[place + 1]) === size ? 1 : 0
+  } catch {
+    return 0
+  }
+}
+parentPort.postMessage(0)
+let done = 0
+let refused = 0
+let looks = 0
+let slow = 0
+let since = process.hrtime()
+for (;;) {
+  if (Atomics.load(control, ${ASKED}) === done) {
+    // In this order, and the other way round on the other side: at least one of both sees what the other one did.
+    if (Atomics.load(control, ${IS_TOLD}) === 1) {
+      Atomics.store(control, ${IS_TOLD}, 0)
+      parentPort.postMessage(0)
     }
-  } catch {}
-  control[${DONE}] = done
-  // In this order, and the other way round on the other side: at least one of both sees what the other one did.
-  Atomics.store(control, ${DONE_TURN}, turn)
-  if (Atomics.load(control, ${IS_TOLD}) === 1) parentPort.postMessage(turn)
+    for (let looks = 0; looks < ${LOOKS_OF_THREAD} && Atomics.load(control, ${ASKED}) === done; looks++);
+    Atomics.store(control, ${IS_ASLEEP}, 1)
+    while (Atomics.load(control, ${ASKED}) === done) Atomics.wait(control, ${ASKED}, done)
+    Atomics.store(control, ${IS_ASLEEP}, 0)
+    since = process.hrtime()
+  }
+  const slot = done & ${RING_COUNT - 1}
+  answers[slot] = refused === 0 ? read(slot * ${PLACE_WORDS}) : 0
+  if (refused > 0) refused--
+  done = (done + 1) | 0
+  Atomics.store(control, ${DONE}, done)
+  if (done % ${READS_PER_LOOK} !== 0) continue
+  if (++looks % ${LOOKS_TOGETHER} === 0) slow = 0
+  if (elapsedMs(since) > ${SLOW_LOOK_MS} && ++slow === ${SLOW_LOOKS}) {
+    slow = 0
+    refused = (Atomics.load(control, ${ASKED}) - done) | 0
+  }
+  since = process.hrtime()
 }
 `
 
 /**
- * A thread that makes a whole batch of small reads in one trip: through libuv's pool each costs a trip of its own, which is three
- * times what the read costs when its page is in the cache of the system. It only helps: what it can't read at once is refused, and
- * read through the pool, and so is everything when it can't be started or ends. It keeps no process alive but while it reads.
+ * A thread that makes small reads one after the other while the event loop goes on with those that came back: through libuv's pool
+ * each costs a trip of its own, which is three times what the read costs when its page is in the cache of the system. It only helps:
+ * what it can't read at once is refused, and read through the pool, and so is everything when it can't be started or ends. It keeps
+ * no process alive but while it reads.
+ *
+ *     bytes   | free | first … last | free |      goes round; a read lies in one stretch
+ *     places  | free | done … asked | free |      goes round, a place and an answer for each piece
  */
 export class ReadingThread {
   readonly #control = new Int32Array(new SharedArrayBuffer(CONTROL_WORDS * Int32Array.BYTES_PER_ELEMENT))
-  readonly #places = new Float64Array(new SharedArrayBuffer(BATCH_COUNT * PLACE_WORDS * Float64Array.BYTES_PER_ELEMENT))
-  readonly #data = new Uint8Array(new SharedArrayBuffer(BATCH_SIZE))
+  readonly #places = new Float64Array(new SharedArrayBuffer(RING_COUNT * PLACE_WORDS * Float64Array.BYTES_PER_ELEMENT))
+  readonly #answers = new Uint8Array(new SharedArrayBuffer(RING_COUNT))
+  readonly #data = new Uint8Array(new SharedArrayBuffer(RING_SIZE))
   readonly #worker: Worker
   readonly #onAnswered: (isWhole: boolean) => void
-  #state: 'starting' | 'idle' | 'reading' | 'ended' = 'starting'
-  #batch: readonly SmallRead[] = []
-  #turn = 0
-  /** For the end of the batch, before the event loop may sleep. */
+  #state: 'starting' | 'running' | 'ended' = 'starting'
+  #asked = 0
+  /** Reads under way, in their order; the thread answers in it. */
+  #first: SmallRead | null = null
+  #last: SmallRead | null = null
+  /** Pieces of them. */
+  #count = 0
+  /** Behind the bytes of the last one. */
+  #end = 0
+  #isLooking = false
+  /** Before the event loop may sleep. */
   #looksLeft = 0
 
   /**
-   * @param onAnswered called when it takes a batch, again or for the first time, with whether the whole of the last one was read; and
-   *   when it ends, with false.
+   * @param onAnswered called when some reads were answered, with whether all of them were read; when it begins to take reads; and when
+   *   it ends, with false.
    * @throws when the process may not have threads
    */
   constructor(onAnswered: (isWhole: boolean) => void) {
@@ -110,62 +142,120 @@ export class ReadingThread {
       execArgv: [],
       env: {},
       name: 'tailrace-reads',
-      workerData: { control: this.#control, places: this.#places, data: this.#data.buffer },
+      workerData: { control: this.#control, places: this.#places, answers: this.#answers, data: this.#data.buffer },
       resourceLimits: { maxOldGenerationSizeMb: 8, maxYoungGenerationSizeMb: 1 },
     })
     this.#worker.unref()
-    this.#worker.on('message', (turn: number) => {
-      // That a batch is done may have been seen before it was told.
-      if (turn === this.#turn && !this.isIdle) this.#answered()
+    this.#worker.on('message', () => {
+      this.#told()
     })
     this.#worker.on('error', () => this.#ended())
     this.#worker.on('exit', () => this.#ended())
   }
 
-  get isIdle(): boolean {
-    return this.#state === 'idle'
+  /** Whether it takes reads. */
+  get isRunning(): boolean {
+    return this.#state === 'running'
   }
 
-  get isReading(): boolean {
-    return this.#state === 'reading'
-  }
-
-  /** @param batch at most BATCH_COUNT pieces and BATCH_SIZE bytes. Only when it is idle. */
-  read(batch: readonly SmallRead[]): void {
+  /**
+   * Asks for it; it has at most MAX_READ_SIZE bytes and MAX_PIECE_COUNT pieces. Only while it is running.
+   * @returns false when there is no room for it now.
+   */
+  ask(read: SmallRead): boolean {
+    const { descriptor, target, offsets, sizes } = read
+    if (this.#count + offsets.length > RING_COUNT) return false
+    const from = this.#placeFor(target.length)
+    if (from === null) return false
     const places = this.#places
-    let count = 0
-    for (const { descriptor, offsets, sizes } of batch) {
-      for (let i = 0; i < offsets.length; i++, count++) {
-        places[count * PLACE_WORDS] = descriptor
-        places[count * PLACE_WORDS + 1] = offsets[i]!
-        places[count * PLACE_WORDS + 2] = sizes[i]!
-      }
+    for (let i = 0, at = from; i < offsets.length; i++) {
+      const place = ((this.#asked + i) & (RING_COUNT - 1)) * PLACE_WORDS
+      places[place] = descriptor
+      places[place + 1] = offsets[i]!
+      places[place + 2] = sizes[i]!
+      places[place + 3] = at
+      at += sizes[i]!
     }
-    this.#state = 'reading'
-    this.#batch = batch
-    this.#control[COUNT] = count
-    this.#turn = (this.#turn + 1) | 0
-    Atomics.store(this.#control, IS_TOLD, 0)
-    Atomics.store(this.#control, TURN, this.#turn)
-    Atomics.notify(this.#control, TURN)
+    this.#asked = (this.#asked + offsets.length) | 0
+    this.#count += offsets.length
+    this.#end = from + target.length
+    read.from = from
+    read.end = this.#asked
+    if (this.#last === null) this.#first = read
+    else this.#last.next = read
+    this.#last = read
+    Atomics.store(this.#control, ASKED, this.#asked)
+    if (Atomics.load(this.#control, IS_ASLEEP) === 1) Atomics.notify(this.#control, ASKED)
+    this.#beginToLook()
+    return true
+  }
+
+  /** Where so many bytes in a row are free; null when they are not. */
+  #placeFor(size: number): number | null {
+    if (this.#first === null) return 0
+    const { from } = this.#first
+    if (this.#end < from) return this.#end + size < from ? this.#end : null
+    if (this.#end + size <= RING_SIZE) return this.#end
+    return size < from ? 0 : null
+  }
+
+  #beginToLook(): void {
+    if (this.#isLooking) return
+    this.#isLooking = true
     this.#looksLeft = LOOKS
     setImmediate(this.#look)
   }
 
   /** Once in each turn of the event loop; an immediate that waits keeps it from sleeping. */
   readonly #look = (): void => {
-    if (this.#state !== 'reading') return
-    if (this.#isDone()) this.#answered()
-    else if (this.#looksLeft-- > 0) setImmediate(this.#look)
-    else {
-      this.#worker.ref()
-      Atomics.store(this.#control, IS_TOLD, 1)
-      if (this.#isDone()) this.#answered()
+    if (this.#answer()) this.#looksLeft = LOOKS
+    if (this.#first !== null && this.#looksLeft-- > 0) {
+      setImmediate(this.#look)
+      return
     }
+    this.#isLooking = false
+    if (this.#first === null) return
+    this.#worker.ref()
+    Atomics.store(this.#control, IS_TOLD, 1)
+    if (Atomics.load(this.#control, DONE) === this.#asked) this.#told()
   }
 
-  #isDone(): boolean {
-    return Atomics.load(this.#control, DONE_TURN) === this.#turn
+  #told(): void {
+    if (this.#state === 'ended') return
+    this.#worker.unref()
+    if (this.#state === 'starting') {
+      this.#state = 'running'
+      this.#onAnswered(true)
+    }
+    this.#answer()
+    if (this.#first !== null) this.#beginToLook()
+  }
+
+  /** Answers what has come back. @returns whether something has. */
+  #answer(): boolean {
+    const done = Atomics.load(this.#control, DONE)
+    let isWhole = true
+    let hasAnswered = false
+    for (let read = this.#first; read !== null && ((done - read.end) | 0) >= 0; read = this.#first) {
+      const { target, from, offsets } = read
+      this.#first = read.next
+      // A dead read that has grown old would carry everything behind it over into the old generation.
+      read.next = null
+      if (this.#first === null) this.#last = null
+      this.#count -= offsets.length
+      const isRead = this.#isRead(read)
+      if (isRead) target.set(this.#data.subarray(from, from + target.length))
+      else isWhole = false
+      hasAnswered = true
+      read.answered(isRead)
+    }
+    if (hasAnswered) this.#onAnswered(isWhole)
+    return hasAnswered
+  }
+
+  #isRead({ end, offsets }: SmallRead): boolean {
+    for (let piece = end - offsets.length; piece < end; piece++) if (this.#answers[piece & (RING_COUNT - 1)] === 0) return false
+    return true
   }
 
   async end(): Promise<void> {
@@ -173,32 +263,13 @@ export class ReadingThread {
     await this.#worker.terminate()
   }
 
-  #answered(): void {
-    if (this.#state === 'ended') return
-    const batch = this.#batch
-    const count = this.#control[DONE]!
-    const isFirst = this.#state === 'starting'
-    this.#state = 'idle'
-    this.#batch = []
-    this.#worker.unref()
-    let at = 0
-    let read = 0
-    for (const { target, sizes, answered } of batch) {
-      read += sizes.length
-      if (read <= count) target.set(this.#data.subarray(at, at + target.length))
-      at += target.length
-      answered(read <= count)
-    }
-    this.#onAnswered(isFirst || read === count)
-  }
-
   #ended(): void {
     if (this.#state === 'ended') return
     this.#state = 'ended'
-    const batch = this.#batch
-    this.#batch = []
-    for (const read of batch) read.answered(false)
-    // Others may wait for it to come back.
+    for (let read = this.#first; read !== null; read = read.next) read.answered(false)
+    this.#first = null
+    this.#last = null
+    // Others may wait for room.
     this.#onAnswered(false)
   }
 }

@@ -1,38 +1,35 @@
-import { BATCH_COUNT, BATCH_SIZE, ReadingThread, type SmallRead } from './reading-thread.ts'
+import { MAX_PIECE_COUNT, MAX_READ_SIZE, ReadingThread, type SmallRead } from './reading-thread.ts'
 
-/** Two: one reader's batch is read by both at once. More would only take turns on small machines. */
-const THREAD_COUNT = 2
-/** Threads are started when so many pieces were read the other way: what they cost is not for one who reads a stream or two. */
+/** The thread is started when so many pieces were read the other way: what it costs is not for one who reads a stream or two. */
 const WORTH_A_START = 1024
-/** Fewer reads are not divided among threads. */
-const WORTH_A_THREAD = 32
-/** After batches that had to wait for the disk, so many go through the thread pool at once: one, then twice as many each time. */
-const MAX_BATCHES_AFTER_WAIT = 32
+/** When reads had to wait for the disk, so many pieces go through the thread pool first: then twice as many each time. */
+const MIN_PAUSE_COUNT = 256
+const MAX_PAUSE_COUNT = 8192
+/** So many in a row that did not have to, and it is the least again. */
+const SMOOTH_COUNT = 512
 
 /**
- * Gathers the small reads of one turn of the event loop, of all files, and has them read batch by batch in threads of their own. A
- * process has one of it, whatever number of stores it has open; the threads are started when they would help, and end with the last
- * file.
+ * Has the small reads of all files made in a thread of their own. A process has one of it, whatever number of stores it has open; the
+ * thread is started when it would help, and ends with the last file.
  */
 export class SmallReads {
-  #threads: readonly ReadingThread[] = []
+  #thread: ReadingThread | null = null
+  /** For room in the thread. */
   #waiting: SmallRead[] = []
-  /** Of those that wait. */
-  #pieceCount = 0
-  /** Pieces, since there were threads last. */
+  /** Pieces, since there was no thread. */
   #refusedCount = 0
-  #isGathering = false
-  /** Threads could not be started, or ended by themselves: not tried again. */
+  /** It could not be started, or ended by itself: not tried again. */
   #isBroken = false
   #fileCount = 0
-  /** Batches that shall go another way. */
+  /** Pieces that shall go another way, and that will the next time. */
   #pausedFor = 0
-  /** So many will, when the next batch has to wait for the disk. */
-  #nextPause = 1
+  #nextPause = MIN_PAUSE_COUNT
+  #smoothCount = 0
 
   /**
-   * See `DiskFile.readPieces`; the target has at most SMALL_READ_SIZE bytes.
+   * See `DiskFile.readPieces`.
    * @param answered see `SmallRead`; called later.
+   * @returns false when it is to be read another way, and will not be answered. So is what is not small.
    */
   read(
     descriptor: number,
@@ -40,12 +37,28 @@ export class SmallReads {
     offsets: readonly number[],
     sizes: readonly number[],
     answered: (isRead: boolean) => void,
-  ): void {
-    this.#waiting.push({ descriptor, target, offsets, sizes, answered })
-    this.#pieceCount += offsets.length
-    if (this.#isGathering) return
-    this.#isGathering = true
-    process.nextTick(this.#gathered)
+  ): boolean {
+    const isSmall = target.length <= MAX_READ_SIZE && offsets.length <= MAX_PIECE_COUNT
+    const thread = isSmall ? this.#threadFor(offsets.length) : null
+    if (thread === null) return false
+    const read = { descriptor, target, offsets, sizes, answered, from: 0, end: 0, next: null }
+    if (this.#waiting.length > 0 || !thread.ask(read)) this.#waiting.push(read)
+    return true
+  }
+
+  /** Null when so many pieces shall go another way. */
+  #threadFor(count: number): ReadingThread | null {
+    if (this.#thread === null) {
+      this.#refusedCount += count
+      if (this.#refusedCount >= WORTH_A_START) this.#start()
+    } else if (this.#thread.isRunning) {
+      if (this.#pausedFor === 0) {
+        this.#smoothCount += count
+        return this.#thread
+      }
+      this.#pausedFor = Math.max(0, this.#pausedFor - count)
+    }
+    return null
   }
 
   opened(): void {
@@ -55,80 +68,40 @@ export class SmallReads {
   /** Nobody reads the file any more. */
   closed(): void {
     if (--this.#fileCount > 0) return
-    const threads = this.#threads
-    this.#threads = []
+    const thread = this.#thread
+    this.#thread = null
     this.#refusedCount = 0
-    for (const thread of threads) void thread.end()
+    void thread?.end()
     this.#pausedFor = 0
-    this.#nextPause = 1
-  }
-
-  readonly #gathered = (): void => {
-    this.#isGathering = false
-    this.#hand()
-  }
-
-  #hand(): void {
-    if (this.#waiting.length === 0) return
-    if (this.#threads.length === 0 && this.#refusedCount >= WORTH_A_START) this.#start()
-    if (this.#pausedFor > 0) {
-      this.#pausedFor--
-      this.#refuse()
-      return
-    }
-    const idle = this.#threads.filter(thread => thread.isIdle)
-    if (this.#threads.some(thread => thread.isReading)) {
-      // They are taken when it comes back: waking another costs more than so few reads.
-      if (idle.length === 0 || this.#pieceCount < WORTH_A_THREAD) return
-    } else if (idle.length === 0) {
-      this.#refuse()
-      return
-    }
-    const share = Math.min(BATCH_COUNT, Math.max(WORTH_A_THREAD, Math.ceil(this.#pieceCount / idle.length)))
-    for (const thread of idle) if (this.#waiting.length > 0) thread.read(this.#take(share))
-  }
-
-  /** About `count` pieces, of one read at least. */
-  #take(count: number): SmallRead[] {
-    let size = 0
-    let pieces = 0
-    let end = 0
-    for (; end < this.#waiting.length && pieces < count; end++) {
-      const { target, offsets } = this.#waiting[end]!
-      size += target.length
-      pieces += offsets.length
-      if (end > 0 && (size > BATCH_SIZE || pieces > BATCH_COUNT)) {
-        pieces -= offsets.length
-        break
-      }
-    }
-    this.#pieceCount -= pieces
-    return this.#waiting.splice(0, end)
+    this.#nextPause = MIN_PAUSE_COUNT
   }
 
   #start(): void {
     if (this.#isBroken) return
     try {
-      this.#threads = Array.from({ length: THREAD_COUNT }, () => new ReadingThread(isWhole => this.#answered(isWhole)))
+      this.#thread = new ReadingThread(isWhole => this.#answered(isWhole))
     } catch {
       this.#isBroken = true
     }
   }
 
   #answered(isWhole: boolean): void {
-    if (isWhole) this.#nextPause = 1
-    else {
-      this.#pausedFor = this.#nextPause
-      this.#nextPause = Math.min(MAX_BATCHES_AFTER_WAIT, 2 * this.#nextPause)
+    if (isWhole) {
+      if (this.#smoothCount >= SMOOTH_COUNT) this.#nextPause = MIN_PAUSE_COUNT
+      this.#askForWaiting()
+      return
     }
-    this.#hand()
-  }
-
-  #refuse(): void {
+    this.#smoothCount = 0
+    this.#pausedFor = this.#nextPause
+    this.#nextPause = Math.min(MAX_PAUSE_COUNT, 2 * this.#nextPause)
     const waiting = this.#waiting
     this.#waiting = []
-    this.#refusedCount += this.#pieceCount
-    this.#pieceCount = 0
     for (const read of waiting) read.answered(false)
+  }
+
+  #askForWaiting(): void {
+    let asked = 0
+    while (asked < this.#waiting.length && this.#thread!.ask(this.#waiting[asked]!)) asked++
+    if (asked > 0) this.#waiting.splice(0, asked)
   }
 }

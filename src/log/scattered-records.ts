@@ -16,7 +16,7 @@ const NEAR_SIZE = 4 * KIB
 const EXTENT_SIZE = 16 * KIB
 /** What is read side by side is no larger than this, beside one extent: whoever keeps one of its events keeps it all. */
 const LOAD_SIZE = 128 * KIB
-/** So many extents of one file are asked for at once: two of these may be read by two. */
+/** So many extents of one file are asked for at once: while they are verified, the next ones are read. */
 const GROUP_COUNT = 32
 
 /** Memory that is read into, used again: so many are kept. */
