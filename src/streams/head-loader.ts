@@ -19,10 +19,10 @@ const RETENTION_TYPES = [Buffer.from(METADATA_TYPE), Buffer.from(TOMBSTONE_TYPE)
 type MaybeRun = StreamRun | null | Promise<StreamRun | null>
 
 /**
- * Heads that are looked for at once: enough to keep the threads that read busy, and so few that appends to streams whose heads are
+ * Heads that are looked for at once: enough to keep the thread that reads busy, and so few that appends to streams whose heads are
  * known have most of each turn of the event loop.
  */
-const SEEKER_COUNT = 48
+const SEEKER_COUNT = 16
 /** Heads in a row that one search finds in memory before it lets the event loop go round. */
 const FINDS_PER_TURN = 32
 
