@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { LockUnavailableError, StoreLockedError, systemErrorCode } from '../core/errors.ts'
 import { type Disk, type DiskFile, type DiskLock, joinPath, type OpenMode } from './disk.ts'
 import { call, open } from './node-calls.ts'
-import { NodeFile, writeAll } from './node-file.ts'
+import { NodeFile, readInPool, writeAll } from './node-file.ts'
 
 const { O_CREAT, O_DIRECTORY, O_DSYNC, O_EXCL, O_RDONLY, O_RDWR } = fs.constants
 const DIRECTORY_MODE = 0o700
@@ -87,7 +87,7 @@ export class NodeDisk implements Disk {
     } catch (error) {
       const code = systemErrorCode(error)
       const content = Buffer.alloc(32)
-      await new NodeFile(path, descriptor, null).read(content, 0)
+      await readInPool(descriptor, content, 0)
       await call(done => fs.close(descriptor, done))
       const pid = Number.parseInt(content.toString('latin1'), 10)
       if (code !== 'EAGAIN' && code !== 'EWOULDBLOCK') throw error

@@ -235,7 +235,8 @@ function readSmall(
   })
 }
 
-async function readInPool(descriptor: number, target: Uint8Array, offset: number): Promise<number> {
+/** @returns fewer bytes at the end of the file. */
+export async function readInPool(descriptor: number, target: Uint8Array, offset: number): Promise<number> {
   let filled = 0
   while (filled < target.length) {
     const count = await new Promise<number>((resolve, reject) => {

@@ -51,6 +51,11 @@ const IS_ASLEEP = 2
 const IS_TOLD = 3
 const CONTROL_WORDS = 4
 
+/** The answers to a piece. 'Refused': to wait for it would hold up the others. 'Failed': an error, or the file ends before. */
+const REFUSED = 0
+const READ = 1
+const FAILED = 2
+
 /** As text, so that it needs no file of its own, in whatever way the engine is built, bundled or run. */
 const PROGRAM = `'use strict'
 const { parentPort, workerData } = require('node:worker_threads')
@@ -61,9 +66,9 @@ const elapsedMs = since => { const [seconds, ns] = process.hrtime(since); return
 const read = place => {
   const size = places[place + 2]
   try {
-    return readSync(places[place], bytes, places[place + 3], size, places[place + 1]) === size ? 1 : 0
+    return readSync(places[place], bytes, places[place + 3], size, places[place + 1]) === size ? ${READ} : ${FAILED}
   } catch {
-    return 0
+    return ${FAILED}
   }
 }
 parentPort.postMessage(0)
@@ -86,15 +91,16 @@ for (;;) {
     since = process.hrtime()
   }
   const slot = done & ${RING_COUNT - 1}
-  answers[slot] = refused === 0 ? read(slot * ${PLACE_WORDS}) : 0
+  answers[slot] = refused === 0 ? read(slot * ${PLACE_WORDS}) : ${REFUSED}
   if (refused > 0) refused--
   done = (done + 1) | 0
   Atomics.store(control, ${DONE}, done)
   if (done % ${READS_PER_LOOK} !== 0) continue
   if (++looks % ${LOOKS_TOGETHER} === 0) slow = 0
-  if (elapsedMs(since) > ${SLOW_LOOK_MS} && ++slow === ${SLOW_LOOKS}) {
-    slow = 0
+  if (elapsedMs(since) > ${SLOW_LOOK_MS} && ++slow >= ${SLOW_LOOKS}) {
+    // Where nothing waits now, the next slow look refuses what waits by then.
     refused = (Atomics.load(control, ${ASKED}) - done) | 0
+    if (refused > 0) slow = 0
   }
   since = process.hrtime()
 }
@@ -115,7 +121,7 @@ export class ReadingThread {
   readonly #answers = new Uint8Array(new SharedArrayBuffer(RING_COUNT))
   readonly #data = new Uint8Array(new SharedArrayBuffer(RING_SIZE))
   readonly #worker: Worker
-  readonly #onAnswered: (isWhole: boolean) => void
+  readonly #onAnswered: (isSmooth: boolean) => void
   #state: 'starting' | 'running' | 'ended' = 'starting'
   #asked = 0
   /** Reads under way, in their order; the thread answers in it. */
@@ -130,11 +136,11 @@ export class ReadingThread {
   #looksLeft = 0
 
   /**
-   * @param onAnswered called when some reads were answered, with whether all of them were read; when it begins to take reads; and when
-   *   it ends, with false.
+   * @param onAnswered called when some reads were answered, with whether none was refused; when it begins to take reads; and when it
+   *   ends, with false.
    * @throws when the process may not have threads
    */
-  constructor(onAnswered: (isWhole: boolean) => void) {
+  constructor(onAnswered: (isSmooth: boolean) => void) {
     this.#onAnswered = onAnswered
     this.#worker = new Worker(PROGRAM, {
       eval: true,
@@ -234,7 +240,7 @@ export class ReadingThread {
   /** Answers what has come back. @returns whether something has. */
   #answer(): boolean {
     const done = Atomics.load(this.#control, DONE)
-    let isWhole = true
+    let isSmooth = true
     let hasAnswered = false
     for (let read = this.#first; read !== null && ((done - read.end) | 0) >= 0; read = this.#first) {
       const { target, from, offsets } = read
@@ -243,19 +249,23 @@ export class ReadingThread {
       read.next = null
       if (this.#first === null) this.#last = null
       this.#count -= offsets.length
-      const isRead = this.#isRead(read)
-      if (isRead) target.set(this.#data.subarray(from, from + target.length))
-      else isWhole = false
+      const answer = this.#answerTo(read)
+      if (answer === READ) target.set(this.#data.subarray(from, from + target.length))
+      else if (answer === REFUSED) isSmooth = false
       hasAnswered = true
-      read.answered(isRead)
+      read.answered(answer === READ)
     }
-    if (hasAnswered) this.#onAnswered(isWhole)
+    if (hasAnswered) this.#onAnswered(isSmooth)
     return hasAnswered
   }
 
-  #isRead({ end, offsets }: SmallRead): boolean {
-    for (let piece = end - offsets.length; piece < end; piece++) if (this.#answers[piece & (RING_COUNT - 1)] === 0) return false
-    return true
+  /** Of the first piece that was not read, if there is one. */
+  #answerTo({ end, offsets }: SmallRead): number {
+    for (let piece = end - offsets.length; piece < end; piece++) {
+      const answer = this.#answers[piece & (RING_COUNT - 1)]!
+      if (answer !== READ) return answer
+    }
+    return READ
   }
 
   async end(): Promise<void> {

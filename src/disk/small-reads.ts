@@ -79,21 +79,24 @@ export class SmallReads {
   #start(): void {
     if (this.#isBroken) return
     try {
-      this.#thread = new ReadingThread(isWhole => this.#answered(isWhole))
+      this.#thread = new ReadingThread(isSmooth => this.#answered(isSmooth))
     } catch {
       this.#isBroken = true
     }
   }
 
-  #answered(isWhole: boolean): void {
-    if (isWhole) {
+  #answered(isSmooth: boolean): void {
+    if (isSmooth) {
       if (this.#smoothCount >= SMOOTH_COUNT) this.#nextPause = MIN_PAUSE_COUNT
       this.#askForWaiting()
       return
     }
     this.#smoothCount = 0
-    this.#pausedFor = this.#nextPause
-    this.#nextPause = Math.min(MAX_PAUSE_COUNT, 2 * this.#nextPause)
+    // What was refused together may be told by and by.
+    if (this.#pausedFor === 0) {
+      this.#pausedFor = this.#nextPause
+      this.#nextPause = Math.min(MAX_PAUSE_COUNT, 2 * this.#nextPause)
+    }
     const waiting = this.#waiting
     this.#waiting = []
     for (const read of waiting) read.answered(false)

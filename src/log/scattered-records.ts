@@ -16,8 +16,9 @@ const NEAR_SIZE = 4 * KIB
 const EXTENT_SIZE = 16 * KIB
 /** What is read side by side is no larger than this, beside one extent: whoever keeps one of its events keeps it all. */
 const LOAD_SIZE = 128 * KIB
-/** So many extents of one file are asked for at once: while they are verified, the next ones are read. */
+/** So many extents of one file, of about so many bytes, are asked for at once: while they are verified, the next ones are read. */
 const GROUP_COUNT = 32
+const GROUP_SIZE = LOAD_SIZE / 4
 
 /** Memory that is read into, used again: so many are kept. */
 const SCRATCH_COUNT = 16
@@ -147,7 +148,7 @@ function extentAt(log: LogReader, positions: readonly LogPosition[], first: numb
 function join(groups: Group[], extent: Extent, used: number): number {
   const { chunk, start, size } = extent
   let group = groups.at(-1)
-  if (group === undefined || group.chunk !== chunk || group.extents.length === GROUP_COUNT) {
+  if (group === undefined || group.chunk !== chunk || group.extents.length === GROUP_COUNT || group.size >= GROUP_SIZE) {
     group = { chunk, extents: [], offsets: [], sizes: [], from: used, size: 0 }
     groups.push(group)
   }

@@ -31,7 +31,7 @@ import { compareNames } from './hash-order.ts'
 import type { HeadSearch, SearchAnswer } from './head-search.ts'
 import type { IndexPage } from './index-page-cache.ts'
 import type { EventList, SuppliedIdList } from './index-part.ts'
-import type { PageReader } from './page-reader.ts'
+import { DamagedIndexError, type PageReader } from './page-reader.ts'
 import { PageView } from './page-view.ts'
 import { hashOf } from './stream-hash.ts'
 
@@ -146,10 +146,14 @@ export class IndexFile {
     }) as SuppliedIdList | Promise<SuppliedIdList>
   }
 
-  /** `count` pages from `first` on, for one who reads the whole file: past the cache. Fewer at the end of the file. */
+  /**
+   * `count` pages from `first` on, for one who reads the whole file: past the cache. Fewer at the end of the file.
+   * @throws DamagedIndexError when there are none: some page names one that is not there.
+   */
   async readPages(first: number, count: number): Promise<ByteWindow> {
+    if (first >= this.header.pageCount) throw new DamagedIndexError(this.path, first)
     const size = Math.min(count, this.header.pageCount - first) * INDEX_PAGE_SIZE
-    const window = ByteWindow.allocate(Math.max(0, size))
+    const window = ByteWindow.allocate(size)
     await this.#pages.read(window, first)
     return window
   }
