@@ -29,11 +29,6 @@ export interface DiskFile {
   datasync(): Promise<void>
   /** Fills `target` from `offset`; resolves with how much there was (less only at the end of the file). */
   read(target: Uint8Array, offset: number): Promise<number>
-  /**
-   * Fills `target` with pieces of the file, one behind the other: `sizes[i]` bytes from `offsets[i]` on, `target.length` in all, with
-   * zeros for what lies behind the end of the file. For many small pieces: they cost one trip, where a disk has one.
-   */
-  readPieces(target: Uint8Array, offsets: readonly number[], sizes: readonly number[]): Promise<void>
   size(): Promise<number>
   /** Cuts or extends (with zeros, sparse) the file; durable after the next datasync. */
   truncate(size: number): Promise<void>
@@ -56,6 +51,12 @@ export interface DiskLock {
 
 export interface Disk {
   open(path: string, mode: OpenMode): Promise<DiskFile>
+  /**
+   * Fills `target` with pieces of open files of this disk, one behind the other: `sizes[i]` bytes of `files[i]` from `offsets[i]` on,
+   * `target.length` in all, with zeros for what lies behind the end of a file. For many small pieces: they cost one trip, where a disk
+   * has one.
+   */
+  readPieces(files: readonly DiskFile[], target: Uint8Array, offsets: readonly number[], sizes: readonly number[]): Promise<void>
   /** Names in a directory, sorted; rejects with ENOENT when it is absent. */
   list(directory: string): Promise<string[]>
   /** Makes the directory and its parents as needed, and syncs the parent of each that was made. */
@@ -80,7 +81,7 @@ export function joinPath(directory: string, name: string): string {
 
 /** `readPieces` with a read for each piece. */
 export async function readEachPiece(
-  file: Pick<DiskFile, 'read'>,
+  files: readonly Pick<DiskFile, 'read'>[],
   target: Uint8Array,
   offsets: readonly number[],
   sizes: readonly number[],
@@ -90,7 +91,7 @@ export async function readEachPiece(
     offsets.map(async (offset, i) => {
       const piece = target.subarray(from, from + sizes[i]!)
       from += piece.length
-      piece.fill(0, await file.read(piece, offset))
+      piece.fill(0, await files[i]!.read(piece, offset))
     }),
   )
 }

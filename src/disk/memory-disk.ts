@@ -35,6 +35,15 @@ export class MemoryDisk implements Disk {
     return content
   }
 
+  readPieces(
+    files: readonly DiskFile[],
+    target: Uint8Array,
+    offsets: readonly number[],
+    sizes: readonly number[],
+  ): Promise<void> {
+    return readEachPiece(files, target, offsets, sizes)
+  }
+
   async open(path: string, mode: OpenMode): Promise<DiskFile> {
     let inode = this.#files.get(path)
     if (mode === 'create') {
@@ -194,10 +203,6 @@ class MemoryFile implements DiskFile {
 
   async read(target: Uint8Array, offset: number): Promise<number> {
     return this.#use('read', false).read(target, offset)
-  }
-
-  readPieces(target: Uint8Array, offsets: readonly number[], sizes: readonly number[]): Promise<void> {
-    return readEachPiece(this, target, offsets, sizes)
   }
 
   async size(): Promise<number> {

@@ -34,6 +34,15 @@ export class NodeDisk implements Disk {
     }
   }
 
+  readPieces(
+    files: readonly DiskFile[],
+    target: Uint8Array,
+    offsets: readonly number[],
+    sizes: readonly number[],
+  ): Promise<void> {
+    return NodeFile.readPieces(files as readonly NodeFile[], target, offsets, sizes)
+  }
+
   list(directory: string): Promise<string[]> {
     return new Promise((resolve, reject) => {
       fs.readdir(directory, (error, names) => {

@@ -121,17 +121,30 @@ export class NodeFile implements DiskFile, RestingFile {
           resolve(target.length)
         }
       }
-      if (!smallReads.read(descriptor, target, [offset], [target.length], answered)) readSlowly()
+      if (!smallReads.read([descriptor], target, [offset], [target.length], answered)) readSlowly()
     })
   }
 
-  async readPieces(target: Uint8Array, offsets: readonly number[], sizes: readonly number[]): Promise<void> {
-    const descriptor = this.#use() ?? (await this.#open())
+  /** See `Disk.readPieces`. Neighbours in one file use it once. */
+  static async readPieces(
+    files: readonly NodeFile[],
+    target: Uint8Array,
+    offsets: readonly number[],
+    sizes: readonly number[],
+  ): Promise<void> {
+    const descriptors: number[] = []
     try {
-      if (await readSmall(descriptor, target, offsets, sizes)) return
-      await readEachPiece({ read: (piece, offset) => readInPool(descriptor, piece, offset) }, target, offsets, sizes)
+      for (let i = 0; i < files.length; i++) {
+        const file = files[i]!
+        descriptors.push(i > 0 && file === files[i - 1] ? descriptors[i - 1]! : (file.#use() ?? (await file.#open())))
+      }
+      if (await readSmall(descriptors, target, offsets, sizes)) return
+      const pooled = descriptors.map(descriptor => ({
+        read: (piece: Uint8Array, offset: number) => readInPool(descriptor, piece, offset),
+      }))
+      await readEachPiece(pooled, target, offsets, sizes)
     } finally {
-      this.#useCount--
+      for (let i = 0; i < descriptors.length; i++) if (i === 0 || files[i] !== files[i - 1]) files[i]!.#useCount--
     }
   }
 
@@ -225,13 +238,13 @@ function closeUnheard(descriptor: number): void {
 
 /** @returns false when nothing was read: it is to be read another way. */
 function readSmall(
-  descriptor: number,
+  descriptors: readonly number[],
   target: Uint8Array,
   offsets: readonly number[],
   sizes: readonly number[],
 ): Promise<boolean> {
   return new Promise((resolve: (isRead: boolean) => void) => {
-    if (!smallReads.read(descriptor, target, offsets, sizes, resolve)) resolve(false)
+    if (!smallReads.read(descriptors, target, offsets, sizes, resolve)) resolve(false)
   })
 }
 

@@ -2,9 +2,9 @@ import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { KIB } from '../core/limits.ts'
 
-/** Pieces of a file that are asked for and not read yet; see `DiskFile.readPieces`. */
+/** Pieces of files that are asked for and not read yet; see `Disk.readPieces`. */
 export interface SmallRead {
-  readonly descriptor: number
+  readonly descriptors: readonly number[]
   readonly target: Uint8Array
   readonly offsets: readonly number[]
   readonly sizes: readonly number[]
@@ -169,14 +169,14 @@ export class ReadingThread {
    * @returns false when there is no room for it now.
    */
   ask(read: SmallRead): boolean {
-    const { descriptor, target, offsets, sizes } = read
+    const { descriptors, target, offsets, sizes } = read
     if (this.#count + offsets.length > RING_COUNT) return false
     const from = this.#placeFor(target.length)
     if (from === null) return false
     const places = this.#places
     for (let i = 0, at = from; i < offsets.length; i++) {
       const place = ((this.#asked + i) & (RING_COUNT - 1)) * PLACE_WORDS
-      places[place] = descriptor
+      places[place] = descriptors[i]!
       places[place + 1] = offsets[i]!
       places[place + 2] = sizes[i]!
       places[place + 3] = at

@@ -27,12 +27,12 @@ export class SmallReads {
   #smoothCount = 0
 
   /**
-   * See `DiskFile.readPieces`.
+   * See `Disk.readPieces`.
    * @param answered see `SmallRead`; called later.
    * @returns false when it is to be read another way, and will not be answered. So is what is not small.
    */
   read(
-    descriptor: number,
+    descriptors: readonly number[],
     target: Uint8Array,
     offsets: readonly number[],
     sizes: readonly number[],
@@ -41,7 +41,7 @@ export class SmallReads {
     const isSmall = target.length <= MAX_READ_SIZE && offsets.length <= MAX_PIECE_COUNT
     const thread = isSmall ? this.#threadFor(offsets.length) : null
     if (thread === null) return false
-    const read = { descriptor, target, offsets, sizes, answered, from: 0, end: 0, next: null }
+    const read = { descriptors, target, offsets, sizes, answered, from: 0, end: 0, next: null }
     if (this.#waiting.length > 0 || !thread.ask(read)) this.#waiting.push(read)
     return true
   }

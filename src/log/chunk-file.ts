@@ -149,13 +149,23 @@ export class ChunkFile {
     }
   }
 
-  /** See `DiskFile.readPieces`. */
-  async readPieces(target: Uint8Array, offsets: readonly number[], sizes: readonly number[]): Promise<void> {
-    this.#readCount++
+  /** A piece of each of these chunks, which may be the same; see `Disk.readPieces`. */
+  static async readPieces(
+    disk: Disk,
+    chunks: readonly ChunkFile[],
+    target: Uint8Array,
+    offsets: readonly number[],
+    sizes: readonly number[],
+  ): Promise<void> {
+    const files: DiskFile[] = []
+    for (const chunk of chunks) {
+      chunk.#readCount++
+      files.push(chunk.file)
+    }
     try {
-      await this.file.readPieces(target, offsets, sizes)
+      await disk.readPieces(files, target, offsets, sizes)
     } finally {
-      if (--this.#readCount === 0) this.#onUnread?.()
+      for (const chunk of chunks) if (--chunk.#readCount === 0) chunk.#onUnread?.()
     }
   }
 

@@ -1,6 +1,7 @@
 import { CorruptLogError } from '../core/errors.ts'
 import { BLOCK_SIZE, MAX_APPEND_SIZE } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
+import type { Disk } from '../disk/disk.ts'
 import { ByteWindow } from '../format/byte-window.ts'
 import { CHUNK_HEADER_SIZE } from '../format/chunk-header.ts'
 import {
@@ -15,7 +16,7 @@ import {
 import type { BlockCache } from './block-cache.ts'
 import { cachedRecord, checkStored } from './cached-record.ts'
 import { readBytes, verifyBlocks } from './chunk-bytes.ts'
-import type { ChunkFile } from './chunk-file.ts'
+import { ChunkFile } from './chunk-file.ts'
 import type { ChunkSequence } from './chunk-sequence.ts'
 import { compactRecordInMemory, loadCompactRecord, readCompactBackward, readCompactForward } from './compact-reading.ts'
 import type { RecentBytes, Slab } from './recent-bytes.ts'
@@ -27,6 +28,7 @@ import type { RecordBatch, RecordPlace } from './record-batch.ts'
  * position that may be shown.
  */
 export class LogReader {
+  readonly #disk: Disk
   readonly #chunks: ChunkSequence
   readonly #recent: RecentBytes
   readonly cache: BlockCache
@@ -34,7 +36,9 @@ export class LogReader {
   readonly scratches: ByteWindow[] = []
   readonly #seed: number
 
-  constructor(chunks: ChunkSequence, recent: RecentBytes, cache: BlockCache, seed: number) {
+  /** @param disk where the chunks are. */
+  constructor(disk: Disk, chunks: ChunkSequence, recent: RecentBytes, cache: BlockCache, seed: number) {
+    this.#disk = disk
     this.#chunks = chunks
     this.#recent = recent
     this.cache = cache
@@ -188,6 +192,16 @@ export class LogReader {
   /** How many bytes the file of a chunk that is not compact has from `position` on, below `limit`. */
   availableIn(chunk: ChunkFile, position: LogPosition, limit: LogPosition): number {
     return Math.max(0, this.#endInFile(chunk, position, limit) - position)
+  }
+
+  /** Pieces of chunks, unverified and past the cache; see `Disk.readPieces`. Only for who holds the chunks. */
+  readPieces(
+    chunks: readonly ChunkFile[],
+    target: Uint8Array,
+    offsets: readonly number[],
+    sizes: readonly number[],
+  ): Promise<void> {
+    return ChunkFile.readPieces(this.#disk, chunks, target, offsets, sizes)
   }
 
   /** What stands in the window, up to `limit`, is the whole record of `position`, or why not. */

@@ -1,5 +1,4 @@
 import assert from 'node:assert'
-import { ReadFailedError } from '../core/errors.ts'
 import { BLOCK_SIZE, KIB } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
 import { ByteWindow } from '../format/byte-window.ts'
@@ -14,15 +13,15 @@ export const SCATTERED_COUNT = 128
 const NEAR_SIZE = 4 * KIB
 /** What is read in one is no larger than this, if it is more than one record. */
 const EXTENT_SIZE = 16 * KIB
-/** What is read side by side is no larger than this, beside one extent: whoever keeps one of its events keeps it all. */
+/** What is read side by side is no larger than this, beside one extent. */
 const LOAD_SIZE = 128 * KIB
-/** So many extents of one file, of about so many bytes, are asked for at once: while they are verified, the next ones are read. */
-const GROUP_COUNT = 32
-const GROUP_SIZE = LOAD_SIZE / 4
+/** So many extents, of about so many bytes, are asked for in one request: while its records are verified, the next one is read. */
+const REQUEST_COUNT = 32
+const REQUEST_SIZE = LOAD_SIZE / 4
 
 /** Memory that is read into, used again: so many are kept. */
-const SCRATCH_COUNT = 16
-const SCRATCH_SIZE = LOAD_SIZE + EXTENT_SIZE + 4
+const SCRATCH_COUNT = 32
+const SCRATCH_SIZE = REQUEST_SIZE + EXTENT_SIZE + 4
 
 /** What is read of a record that is read alone: twice the mean of its chunk, within these bounds. */
 const MIN_USUAL_SIZE = 512
@@ -40,15 +39,17 @@ interface Extent {
   readonly size: number
 }
 
-/** Extents of one chunk that stand one behind the other in the window. */
-interface Group {
-  readonly chunk: ChunkFile
+/** Extents that are read in one, and stand one behind the other in the window that they are read into. */
+interface Request {
   readonly extents: Extent[]
+  readonly chunks: ChunkFile[]
   readonly offsets: number[]
   readonly sizes: number[]
-  readonly from: number
   size: number
 }
+
+/** Loads the record of the position at `index`, whatever its size. */
+type LoadOne = (index: number) => Promise<void>
 
 /**
  * The records at these positions, which go up or go down and none of which is in memory, read side by side and verified by their own
@@ -64,8 +65,8 @@ export async function loadScattered(
   limit: LogPosition,
 ): Promise<(RecordPlace | null)[]> {
   const found: (RecordPlace | null)[] = []
-  const loads: Promise<unknown>[] = []
-  const groups: Group[] = []
+  const loads: Promise<void>[] = []
+  let request: Request | null = null
   let size = 0
   const loadOne = async (index: number): Promise<void> => {
     found[index] = log.recordInMemory(positions[index]!) ?? (await log.loadRecord(positions[index]!, limit))
@@ -76,42 +77,128 @@ export async function loadScattered(
   while (found.length < positions.length && size < LOAD_SIZE) {
     const extent = extentAt(log, positions, found.length, limit)
     for (let i = 0; i < extent.count; i++) found.push(null)
-    if (extent.chunk.isCompact || log.wantsBlockOf(extent.chunk, extent.start)) loads.push(loadByBlock(extent))
-    else size += join(groups, extent, size)
-  }
-  // Half of what is read is no record that was asked for: whoever keeps an event shall not keep that, too.
-  const scratch = log.scratches.pop() ?? ByteWindow.allocate(SCRATCH_SIZE)
-  assert(size <= scratch.size)
-  for (const group of groups) {
-    const load = async (): Promise<void> => {
-      const target = scratch.bytes.subarray(group.from, group.from + group.size)
-      await readPieces(group.chunk, target, group.offsets, group.sizes)
-      await takeRecords(log, positions, group, scratch, found, loadOne)
+    if (extent.chunk.isCompact || log.wantsBlockOf(extent.chunk, extent.start)) {
+      loads.push(loadByBlock(extent))
+      continue
     }
-    loads.push(group.chunk.held(load))
+    request ??= { extents: [], chunks: [], offsets: [], sizes: [], size: 0 }
+    size += join(request, extent)
+    if (request.extents.length < REQUEST_COUNT && request.size < REQUEST_SIZE) continue
+    loads.push(load(log, positions, request, found, loadOne))
+    request = null
   }
+  if (request !== null) loads.push(load(log, positions, request, found, loadOne))
   await Promise.all(loads)
-  moveOut(found, scratch)
-  // Not after an error: others may still be read into it.
-  if (log.scratches.length < SCRATCH_COUNT) log.scratches.push(scratch)
   return found
 }
 
-/** Copies the records that stand in `scratch` into a window that is no larger than they are. */
-function moveOut(found: (RecordPlace | null)[], scratch: ByteWindow): void {
-  let size = 0
-  for (const place of found) if (place?.window === scratch) size += (sizeOf(scratch.view, place.offset) + 3) & ~3
-  if (size === 0) return
-  const window = ByteWindow.allocate(size)
-  let end = 0
-  for (let index = 0; index < found.length; index++) {
-    const place = found[index]
-    if (place?.window !== scratch) continue
-    const recordSize = sizeOf(scratch.view, place.offset)
-    copyRecord(scratch, place.offset, window, end, recordSize)
-    found[index] = { window, offset: end, isOwn: true }
-    end += (recordSize + 3) & ~3
+/** @returns how much of the window the extent takes: windows of records begin at multiples of four. */
+function join(request: Request, extent: Extent): number {
+  const { chunk, start, size } = extent
+  const taken = (size + 3) & ~3
+  request.extents.push(extent)
+  request.chunks.push(chunk)
+  request.offsets.push(chunk.offsetOf(start))
+  request.sizes.push(taken)
+  request.size += taken
+  return taken
+}
+
+/** What can't be read in one is read record by record: then it is told what is wrong with which. */
+async function load(
+  log: LogReader,
+  positions: readonly LogPosition[],
+  request: Request,
+  found: (RecordPlace | null)[],
+  loadOne: LoadOne,
+): Promise<void> {
+  const { extents, chunks, offsets, sizes, size } = request
+  // Half of what is read is no record that was asked for: whoever keeps an event shall not keep that, too.
+  const scratch = log.scratches.pop() ?? ByteWindow.allocate(SCRATCH_SIZE)
+  assert(size <= scratch.size)
+  for (const chunk of chunks) chunk.retain()
+  try {
+    let isRead = true
+    try {
+      await log.readPieces(chunks, scratch.bytes.subarray(0, size), offsets, sizes)
+    } catch {
+      // The scratch is given up: some may still be read into it.
+      isRead = false
+    }
+    if (!isRead) {
+      for (const { first, count } of extents) for (let i = 0; i < count; i++) await loadOne(first + i)
+      return
+    }
+    const others = takeRecords(log, positions, request, scratch, found, loadOne)
+    if (log.scratches.length < SCRATCH_COUNT) log.scratches.push(scratch)
+    await others
+  } finally {
+    for (const chunk of chunks) chunk.release()
   }
+}
+
+/**
+ * Checks what was read, and copies the whole records into a window that is no larger than they are. What is no whole record is read
+ * once more: it is larger than most, or its block can say what is wrong.
+ */
+function takeRecords(
+  log: LogReader,
+  positions: readonly LogPosition[],
+  { extents, sizes }: Request,
+  scratch: ByteWindow,
+  found: (RecordPlace | null)[],
+  loadOne: LoadOne,
+): Promise<unknown> | null {
+  const whole: number[] = []
+  const offsets: number[] = []
+  let others: Promise<void>[] | null = null
+  let wholeSize = 0
+  for (let i = 0, from = 0; i < extents.length; from += sizes[i++]!) {
+    const { chunk, first, count, start, size: extentSize } = extents[i]!
+    const end = from + extentSize
+    for (let index = first; index < first + count; index++) {
+      const position = positions[index]!
+      const offset = from + LogPosition.minus(position, start)
+      const result = log.check(scratch, offset, end, position)
+      if (typeof result === 'number') {
+        whole.push(index)
+        offsets.push(offset)
+        wholeSize += (result + 3) & ~3
+      } else {
+        const claimedSize = result === 'cut off' && offset + 4 <= end ? sizeOf(scratch.view, offset) : 0
+        others ??= []
+        others.push(loadLarge(log, chunk, position, claimedSize, index, found, loadOne))
+      }
+    }
+  }
+  const window = ByteWindow.allocate(wholeSize)
+  for (let i = 0, at = 0; i < whole.length; i++) {
+    const recordSize = sizeOf(scratch.view, offsets[i]!)
+    copyRecord(scratch, offsets[i]!, window, at, recordSize)
+    found[whole[i]!] = { window, offset: at, isOwn: true }
+    at += (recordSize + 3) & ~3
+  }
+  return others && Promise.all(others)
+}
+
+async function loadLarge(
+  log: LogReader,
+  chunk: ChunkFile,
+  position: LogPosition,
+  claimedSize: number,
+  index: number,
+  found: (RecordPlace | null)[],
+  loadOne: LoadOne,
+): Promise<void> {
+  if (claimedSize > 0 && claimedSize <= BLOCK_SIZE) {
+    const window = ByteWindow.allocate(claimedSize)
+    const filled = await chunk.read(window.bytes, chunk.offsetOf(position)).catch(() => 0)
+    if (filled === claimedSize && typeof log.check(window, 0, claimedSize, position) === 'number') {
+      found[index] = { window, offset: 0, isOwn: true }
+      return
+    }
+  }
+  await loadOne(index)
 }
 
 /** Word by word where that can be: a call of `copy` costs as much as a record of some hundred bytes. */
@@ -144,81 +231,7 @@ function extentAt(log: LogReader, positions: readonly LogPosition[], first: numb
   return { chunk, first, count: end - first, start: low, size }
 }
 
-/** @returns how much of the window, which is `used` so far, the extent takes: windows of records begin at multiples of four. */
-function join(groups: Group[], extent: Extent, used: number): number {
-  const { chunk, start, size } = extent
-  let group = groups.at(-1)
-  if (group === undefined || group.chunk !== chunk || group.extents.length === GROUP_COUNT || group.size >= GROUP_SIZE) {
-    group = { chunk, extents: [], offsets: [], sizes: [], from: used, size: 0 }
-    groups.push(group)
-  }
-  const taken = (size + 3) & ~3
-  group.extents.push(extent)
-  group.offsets.push(chunk.offsetOf(start))
-  group.sizes.push(taken)
-  group.size += taken
-  return taken
-}
-
-/** Checks what was read. What is no whole record is read once more: it is larger than most, or its block can say what is wrong. */
-function takeRecords(
-  log: LogReader,
-  positions: readonly LogPosition[],
-  group: Group,
-  window: ByteWindow,
-  found: (RecordPlace | null)[],
-  loadOne: (index: number) => Promise<void>,
-): Promise<unknown> | undefined {
-  let rest: Promise<void>[] | undefined
-  let from = group.from
-  for (let i = 0; i < group.extents.length; i++) {
-    const { first, count, start, size } = group.extents[i]!
-    for (let index = first; index < first + count; index++) {
-      const position = positions[index]!
-      const offset = from + LogPosition.minus(position, start)
-      const result = log.check(window, offset, from + size, position)
-      if (typeof result === 'number') found[index] = { window, offset, isOwn: true }
-      else {
-        const claimedSize = result === 'cut off' && offset + 4 <= from + size ? sizeOf(window.view, offset) : 0
-        rest ??= []
-        rest.push(loadLarge(log, group.chunk, position, claimedSize, index, found, loadOne))
-      }
-    }
-    from += group.sizes[i]!
-  }
-  return rest && Promise.all(rest)
-}
-
-async function loadLarge(
-  log: LogReader,
-  chunk: ChunkFile,
-  position: LogPosition,
-  claimedSize: number,
-  index: number,
-  found: (RecordPlace | null)[],
-  loadOne: (index: number) => Promise<void>,
-): Promise<void> {
-  if (claimedSize > 0 && claimedSize <= BLOCK_SIZE) {
-    const window = ByteWindow.allocate(claimedSize)
-    await readPieces(chunk, window.bytes, [chunk.offsetOf(position)], [claimedSize])
-    if (typeof log.check(window, 0, claimedSize, position) === 'number') {
-      found[index] = { window, offset: 0, isOwn: true }
-      return
-    }
-  }
-  await loadOne(index)
-}
-
 function usualSizeIn({ footer }: ChunkFile): number {
   if (footer === null || footer.eventCount === 0) return USUAL_SIZE
   return Math.min(MAX_USUAL_SIZE, Math.max(MIN_USUAL_SIZE, Math.ceil((2 * footer.dataSize) / footer.eventCount)))
-}
-
-/** Unverified, and past the cache. @throws ReadFailedError */
-async function readPieces(chunk: ChunkFile, target: Buffer, offsets: readonly number[], sizes: readonly number[]): Promise<void> {
-  try {
-    await chunk.readPieces(target, offsets, sizes)
-  } catch (error) {
-    throw new ReadFailedError(`cannot read ${sizes.length} records of ${chunk.path}: ${String(error)}`, error)
-  }
 }

@@ -50,7 +50,7 @@ async function wire(
 ): Promise<Rooms> {
   const { storeId, chunks } = found
   const cache = new BlockCache(options.cacheBytes)
-  const reader = new LogReader(chunks, new RecentBytes(), cache, checksumSeed(storeId))
+  const reader = new LogReader(disk, chunks, new RecentBytes(), cache, checksumSeed(storeId))
   const files = await openIndexFiles({ disk, directory, storeId, chunks, reader, logEnd: found.end }, 'read', options)
   const index = new StreamIndex(chunks, files, files.end)
   /** What the log behind the published position is damaged by: to go on as if it ended there would hide events. */

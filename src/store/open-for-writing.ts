@@ -76,7 +76,7 @@ async function wireFound(
 
   const log = new ChunkLog(disk, directory, clock, options.chunkSizeBytes, hint, state)
   const cache = new BlockCache(options.cacheBytes)
-  const reader = new LogReader(log.chunks, log.recent, cache, log.stamp.seed)
+  const reader = new LogReader(disk, log.chunks, log.recent, cache, log.stamp.seed)
   const files = await openIndexFiles({ disk, directory, storeId, chunks: log.chunks, reader, logEnd: log.end }, 'write', options)
   opened.push(files)
   const index = new StreamIndex(log.chunks, files, files.end)

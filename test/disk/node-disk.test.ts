@@ -108,9 +108,10 @@ describe.runIf(process.platform === 'linux')('files that nobody writes any more'
   })
 
   test('are read in pieces, too', async () => {
-    const target = Buffer.alloc(4)
-    await files[3]!.readPieces(target, [0, 2], [2, 2])
-    expect(target.readUInt32LE()).toBe(3)
+    const target = Buffer.alloc(12)
+    const [three, nine] = [files[3]!, files[9]!]
+    await new NodeDisk().readPieces([three, three, nine, three], target, [0, 2, 0, 0], [2, 2, 4, 4])
+    expect([0, 4, 8].map(at => target.readUInt32LE(at))).toEqual([3, 9, 3])
   })
 
   test('have a size', async () => {

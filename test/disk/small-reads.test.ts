@@ -36,7 +36,16 @@ afterEach(() => {
 /** Whether the thread has read the pieces. */
 function read(from: number, target: Uint8Array, offsets: readonly number[], sizes: readonly number[]): Promise<boolean> {
   return new Promise((resolve: (isRead: boolean) => void) => {
-    if (!reads.read(from, target, offsets, sizes, resolve)) resolve(false)
+    if (
+      !reads.read(
+        offsets.map(() => from),
+        target,
+        offsets,
+        sizes,
+        resolve,
+      )
+    )
+      resolve(false)
   })
 }
 
@@ -155,10 +164,11 @@ describe('small reads', () => {
 })
 
 test('pieces of a real file have zeros for what lies behind its end', async () => {
-  const file = await new NodeDisk().open(path, 'read')
+  const disk = new NodeDisk()
+  const file = await disk.open(path, 'read')
   for (let turn = 0; turn < 20; turn++) {
     const target = Buffer.alloc(28, 1)
-    await file.readPieces(target, [FILE_SIZE - 4, 8, FILE_SIZE + 4, 100], [8, 4, 8, 8])
+    await disk.readPieces([file, file, file, file], target, [FILE_SIZE - 4, 8, FILE_SIZE + 4, 100], [8, 4, 8, 8])
     const expected = [content.subarray(-4), Buffer.alloc(4), content.subarray(8, 12), Buffer.alloc(8), content.subarray(100, 108)]
     expect(target.equals(Buffer.concat(expected))).toBe(true)
   }

@@ -240,11 +240,12 @@ describe('a file that has changed since it was opened', () => {
 })
 
 test('the first record behind any place is found far within a large chunk', async () => {
-  const scene = await rooms(new MemoryDisk(), { clock: stillClock })
+  const disk = new MemoryDisk()
+  const scene = await rooms(disk, { clock: stillClock })
   const positions: number[] = []
   for (let turn = 0; turn < 30; turn++) positions.push((await scene.append('s', sized(100_000))).position)
   const limit = scene.chaser.published.position
-  const cold = new LogReader(scene.chunks, new RecentBytes(), scene.cache, checksumSeed(scene.storeId))
+  const cold = new LogReader(disk, scene.chunks, new RecentBytes(), scene.cache, checksumSeed(scene.storeId))
   for (const at of [1, 13, 25]) {
     expect(await cold.boundaryFrom((positions[at]! - 5) as LogPosition, limit)).toBe(positions[at])
     expect(await cold.boundaryFrom(positions[at]! as LogPosition, limit)).toBe(positions[at])

@@ -44,7 +44,7 @@ export async function openLog(disk: Disk): Promise<OpenLog> {
   await found.next?.close()
   const { chunks, end, storeId } = found
   const cache = new BlockCache(1 << 20)
-  const reader = new LogReader(chunks, new RecentBytes(), cache, checksumSeed(storeId))
+  const reader = new LogReader(disk, chunks, new RecentBytes(), cache, checksumSeed(storeId))
   return { disk, directory: DIRECTORY, chunks, reader, cache, end }
 }
 

@@ -34,6 +34,15 @@ export class AskedDisk implements Disk {
     return [...this.#origins.values()].filter(path => !this.#asked.has(path))
   }
 
+  readPieces(
+    files: readonly DiskFile[],
+    target: Uint8Array,
+    offsets: readonly number[],
+    sizes: readonly number[],
+  ): Promise<void> {
+    return readEachPiece(files, target, offsets, sizes)
+  }
+
   async open(path: string, mode: OpenMode): Promise<DiskFile> {
     if (!path.startsWith(`${this.#directory}/`)) throw new Error(`${path} is no file of ${this.#directory}`)
     const file = await this.#disk.open(path, mode)
@@ -97,10 +106,6 @@ class AskedFile implements DiskFile {
     this.#disk.ask(this.#origin)
     this.#disk.countRead(this.path)
     return this.#file.read(target, offset)
-  }
-
-  readPieces(target: Uint8Array, offsets: readonly number[], sizes: readonly number[]): Promise<void> {
-    return readEachPiece(this, target, offsets, sizes)
   }
 
   size(): Promise<number> {

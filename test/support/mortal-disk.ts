@@ -37,6 +37,15 @@ export class MortalDisk implements Disk {
     }
   }
 
+  readPieces(
+    files: readonly DiskFile[],
+    target: Uint8Array,
+    offsets: readonly number[],
+    sizes: readonly number[],
+  ): Promise<void> {
+    return readEachPiece(files, target, offsets, sizes)
+  }
+
   open(path: string, mode: OpenMode): Promise<DiskFile> {
     return this.call(async () => new MortalFile(this, await this.#disk.open(path, mode)))
   }
@@ -99,10 +108,6 @@ class MortalFile implements DiskFile {
 
   read(target: Uint8Array, offset: number): Promise<number> {
     return this.#disk.call(() => this.#file.read(target, offset))
-  }
-
-  readPieces(target: Uint8Array, offsets: readonly number[], sizes: readonly number[]): Promise<void> {
-    return readEachPiece(this, target, offsets, sizes)
   }
 
   size(): Promise<number> {

@@ -78,6 +78,15 @@ export class SimulatedDisk implements Disk, Recording {
     return this.#live.snapshot()
   }
 
+  readPieces(
+    files: readonly DiskFile[],
+    target: Uint8Array,
+    offsets: readonly number[],
+    sizes: readonly number[],
+  ): Promise<void> {
+    return readEachPiece(files, target, offsets, sizes)
+  }
+
   open(path: string, mode: OpenMode): Promise<DiskFile> {
     const created = mode === 'create' ? this.#nextInode++ : null
     return this.#call('open', [path], created === null ? null : { kind: 'create', path, inode: created }, async () => {
@@ -248,10 +257,6 @@ class SimulatedFile implements DiskFile {
 
   read(target: Uint8Array, offset: number): Promise<number> {
     return this.#disk.look('read', this.path, () => this.#file.read(target, offset))
-  }
-
-  readPieces(target: Uint8Array, offsets: readonly number[], sizes: readonly number[]): Promise<void> {
-    return readEachPiece(this, target, offsets, sizes)
   }
 
   size(): Promise<number> {

@@ -1,4 +1,4 @@
-import { type DiskFile, type OpenMode, readEachPiece } from '../../src/disk/disk.ts'
+import type { DiskFile, OpenMode } from '../../src/disk/disk.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 
 /** Counts the calls that are under way at once, for each file and for each of its two descriptors. */
@@ -61,10 +61,6 @@ class CountedFile implements DiskFile {
 
   read(target: Uint8Array, offset: number): Promise<number> {
     return this.#file.read(target, offset)
-  }
-
-  readPieces(target: Uint8Array, offsets: readonly number[], sizes: readonly number[]): Promise<void> {
-    return readEachPiece(this, target, offsets, sizes)
   }
 
   size(): Promise<number> {
