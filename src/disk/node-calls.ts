@@ -24,3 +24,51 @@ export function open(path: string, flags: number): Promise<number> {
     })
   })
 }
+
+/** @returns fewer bytes at the end of the file. */
+export async function readInPool(descriptor: number, target: Uint8Array, offset: number): Promise<number> {
+  let filled = 0
+  while (filled < target.length) {
+    const count = await new Promise<number>((resolve, reject) => {
+      fs.read(descriptor, target, filled, target.length - filled, offset + filled, (error, bytesRead) => {
+        if (error) reject(error)
+        else resolve(bytesRead)
+      })
+    })
+    if (count === 0) break
+    filled += count
+  }
+  return filled
+}
+
+/**
+ * Writes until nothing is left. libuv hides the error behind a short write, it comes with the next call; a second write of
+ * nothing is an error of its own.
+ */
+export function writeAll(
+  descriptor: number,
+  bytes: Uint8Array,
+  offset: number,
+  progress: WriteProgress = { written: 0 },
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let empty = false
+    const next = (): void => {
+      const { written } = progress
+      fs.write(descriptor, bytes, written, bytes.length - written, offset + written, (error, count) => {
+        if (error) return reject(error)
+        progress.written += count
+        if (progress.written === bytes.length) return resolve()
+        if (count === 0 && empty) return reject(Object.assign(new Error('EIO: the disk takes no bytes, write'), { code: 'EIO' }))
+        empty = count === 0
+        next()
+      })
+    }
+    next()
+  })
+}
+
+/** How much of a write the kernel has taken. */
+export interface WriteProgress {
+  written: number
+}

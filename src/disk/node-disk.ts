@@ -2,8 +2,8 @@ import fs from 'node:fs'
 import { createRequire } from 'node:module'
 import { LockUnavailableError, StoreLockedError, systemErrorCode } from '../core/errors.ts'
 import { type Disk, type DiskFile, type DiskLock, joinPath, type OpenMode } from './disk.ts'
-import { call, open } from './node-calls.ts'
-import { NodeFile, readInPool, writeAll } from './node-file.ts'
+import { call, open, readInPool, writeAll } from './node-calls.ts'
+import { NodeFile } from './node-file.ts'
 
 const { O_CREAT, O_DIRECTORY, O_DSYNC, O_EXCL, O_RDONLY, O_RDWR } = fs.constants
 const DIRECTORY_MODE = 0o700

@@ -3,7 +3,7 @@ import fs from 'node:fs'
 import { isDiskFull, systemErrorCode } from '../core/errors.ts'
 import { DirectWrite } from './direct-write.ts'
 import { type DiskFile, readEachPiece } from './disk.ts'
-import { call, open } from './node-calls.ts'
+import { call, open, readInPool, type WriteProgress, writeAll } from './node-calls.ts'
 import { OpenFiles, type RestingFile } from './open-files.ts'
 import { SmallReads } from './small-reads.ts'
 
@@ -11,6 +11,9 @@ const { O_DIRECT, O_DSYNC, O_RDONLY, O_RDWR } = fs.constants
 
 /** Descriptors of files that are only read, and that nobody reads just now. */
 const RESTING_LIMIT = 512
+
+/** For a descriptor that is still to be had. */
+const CLOSED = -1
 
 /** Of all stores in the process. */
 const smallReads = new SmallReads()
@@ -31,6 +34,8 @@ export class NodeFile implements DiskFile, RestingFile {
   /** Reads under way, and one for whoever wants it to stay open. */
   #useCount = 0
   #opening: Promise<number> | null = null
+  /** For good. Its descriptors may be those of other files by now. */
+  #isClosed = false
 
   constructor(path: string, descriptor: number, durableDescriptor: number | null) {
     this.path = path
@@ -133,19 +138,35 @@ export class NodeFile implements DiskFile, RestingFile {
     sizes: readonly number[],
   ): Promise<void> {
     const descriptors: number[] = []
+    let isOpen = true
+    for (let i = 0; i < files.length; i++) {
+      const descriptor = isFirst(files, i) ? (files[i]!.#use() ?? CLOSED) : descriptors[i - 1]!
+      descriptors.push(descriptor)
+      if (descriptor === CLOSED) isOpen = false
+    }
     try {
-      for (let i = 0; i < files.length; i++) {
-        const file = files[i]!
-        descriptors.push(i > 0 && file === files[i - 1] ? descriptors[i - 1]! : (file.#use() ?? (await file.#open())))
-      }
+      if (!isOpen) await NodeFile.#openThoseClosed(files, descriptors)
       if (await readSmall(descriptors, target, offsets, sizes)) return
       const pooled = descriptors.map(descriptor => ({
         read: (piece: Uint8Array, offset: number) => readInPool(descriptor, piece, offset),
       }))
       await readEachPiece(pooled, target, offsets, sizes)
     } finally {
-      for (let i = 0; i < descriptors.length; i++) if (i === 0 || files[i] !== files[i - 1]) files[i]!.#useCount--
+      for (let i = 0; i < files.length; i++) if (isFirst(files, i) && descriptors[i] !== CLOSED) files[i]!.#useCount--
     }
+  }
+
+  /** Side by side. Those that can't be opened stay CLOSED, and are not used any more. */
+  static async #openThoseClosed(files: readonly NodeFile[], descriptors: number[]): Promise<void> {
+    const opened = await Promise.allSettled(
+      files.map((file, i) => (descriptors[i] === CLOSED && isFirst(files, i) ? file.#open() : descriptors[i]!)),
+    )
+    for (let i = 0; i < files.length; i++) {
+      const result = opened[i]!
+      if (!isFirst(files, i)) descriptors[i] = descriptors[i - 1]!
+      else if (result.status === 'fulfilled') descriptors[i] = result.value
+    }
+    for (const result of opened) if (result.status === 'rejected') throw result.reason
   }
 
   async size(): Promise<number> {
@@ -202,19 +223,13 @@ export class NodeFile implements DiskFile, RestingFile {
     return this.#descriptor
   }
 
-  /** Opens it again for one who uses it. */
+  /** Opens it again for one who uses it, or takes the use back. */
   async #open(): Promise<number> {
-    assert(this.#restingPath !== null)
-    this.#opening ??= open(this.#restingPath, O_RDONLY)
-      .then(descriptor => {
-        this.#descriptor = descriptor
-        openFiles.used(this)
-        return descriptor
-      })
-      .finally(() => {
+    try {
+      if (this.#isClosed) throw this.#closedError()
+      this.#opening ??= this.#reopen().finally(() => {
         this.#opening = null
       })
-    try {
       return await this.#opening
     } catch (error) {
       this.#useCount--
@@ -222,13 +237,38 @@ export class NodeFile implements DiskFile, RestingFile {
     }
   }
 
+  async #reopen(): Promise<number> {
+    assert(this.#restingPath !== null)
+    const descriptor = await open(this.#restingPath, O_RDONLY)
+    if (this.#isClosed) {
+      closeUnheard(descriptor)
+      throw this.#closedError()
+    }
+    this.#descriptor = descriptor
+    openFiles.used(this)
+    return descriptor
+  }
+
+  #closedError(): Error {
+    return Object.assign(new Error(`EBADF: ${this.path} was closed, read`), { code: 'EBADF' })
+  }
+
   async close(): Promise<void> {
     smallReads.closed()
     openFiles.closed(this)
-    for (const descriptor of [this.#descriptor, this.#durableDescriptor]) {
+    const descriptors = [this.#descriptor, this.#durableDescriptor]
+    this.#isClosed = true
+    this.#descriptor = null
+    this.#durableDescriptor = null
+    for (const descriptor of descriptors) {
       if (descriptor !== null) await call(done => fs.close(descriptor, done))
     }
   }
+}
+
+/** Of neighbours in one file. */
+function isFirst(files: readonly NodeFile[], index: number): boolean {
+  return index === 0 || files[index] !== files[index - 1]
 }
 
 /** Of a file that is not written any more: an error of that concerns nobody. */
@@ -246,52 +286,4 @@ function readSmall(
   return new Promise((resolve: (isRead: boolean) => void) => {
     if (!smallReads.read(descriptors, target, offsets, sizes, resolve)) resolve(false)
   })
-}
-
-/** @returns fewer bytes at the end of the file. */
-export async function readInPool(descriptor: number, target: Uint8Array, offset: number): Promise<number> {
-  let filled = 0
-  while (filled < target.length) {
-    const count = await new Promise<number>((resolve, reject) => {
-      fs.read(descriptor, target, filled, target.length - filled, offset + filled, (error, bytesRead) => {
-        if (error) reject(error)
-        else resolve(bytesRead)
-      })
-    })
-    if (count === 0) break
-    filled += count
-  }
-  return filled
-}
-
-/**
- * Writes until nothing is left. libuv hides the error behind a short write, it comes with the next call; a second write of
- * nothing is an error of its own.
- */
-export function writeAll(
-  descriptor: number,
-  bytes: Uint8Array,
-  offset: number,
-  progress: WriteProgress = { written: 0 },
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let empty = false
-    const next = (): void => {
-      const { written } = progress
-      fs.write(descriptor, bytes, written, bytes.length - written, offset + written, (error, count) => {
-        if (error) return reject(error)
-        progress.written += count
-        if (progress.written === bytes.length) return resolve()
-        if (count === 0 && empty) return reject(Object.assign(new Error('EIO: the disk takes no bytes, write'), { code: 'EIO' }))
-        empty = count === 0
-        next()
-      })
-    }
-    next()
-  })
-}
-
-/** How much of a write the kernel has taken. */
-interface WriteProgress {
-  written: number
 }

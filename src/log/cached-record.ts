@@ -7,7 +7,7 @@ import type { ChunkFile } from './chunk-file.ts'
 import type { RecordPlace } from './record-batch.ts'
 
 /** The size of a record stands in so many bytes at its beginning. */
-const SIZE_SIZE = 4
+export const SIZE_SIZE = 4
 
 /**
  * In verified bytes the block's checksum has spoken for them, though not for whoever wrote them.

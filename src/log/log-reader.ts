@@ -14,9 +14,9 @@ import {
   sizeOf,
 } from '../format/log-record.ts'
 import type { BlockCache } from './block-cache.ts'
-import { cachedRecord, checkStored } from './cached-record.ts'
+import { cachedRecord, checkStored, SIZE_SIZE } from './cached-record.ts'
 import { readBytes, verifyBlocks } from './chunk-bytes.ts'
-import { ChunkFile } from './chunk-file.ts'
+import type { ChunkFile } from './chunk-file.ts'
 import type { ChunkSequence } from './chunk-sequence.ts'
 import { compactRecordInMemory, loadCompactRecord, readCompactBackward, readCompactForward } from './compact-reading.ts'
 import type { RecentBytes, Slab } from './recent-bytes.ts'
@@ -28,7 +28,8 @@ import type { RecordBatch, RecordPlace } from './record-batch.ts'
  * position that may be shown.
  */
 export class LogReader {
-  readonly #disk: Disk
+  /** Where the chunks are. */
+  readonly disk: Disk
   readonly #chunks: ChunkSequence
   readonly #recent: RecentBytes
   readonly cache: BlockCache
@@ -36,9 +37,8 @@ export class LogReader {
   readonly scratches: ByteWindow[] = []
   readonly #seed: number
 
-  /** @param disk where the chunks are. */
   constructor(disk: Disk, chunks: ChunkSequence, recent: RecentBytes, cache: BlockCache, seed: number) {
-    this.#disk = disk
+    this.disk = disk
     this.#chunks = chunks
     this.#recent = recent
     this.cache = cache
@@ -194,16 +194,6 @@ export class LogReader {
     return Math.max(0, this.#endInFile(chunk, position, limit) - position)
   }
 
-  /** Pieces of chunks, unverified and past the cache; see `Disk.readPieces`. Only for who holds the chunks. */
-  readPieces(
-    chunks: readonly ChunkFile[],
-    target: Uint8Array,
-    offsets: readonly number[],
-    sizes: readonly number[],
-  ): Promise<void> {
-    return ChunkFile.readPieces(this.#disk, chunks, target, offsets, sizes)
-  }
-
   /** What stands in the window, up to `limit`, is the whole record of `position`, or why not. */
   check(window: ByteWindow, offset: number, limit: number, position: LogPosition): number | RecordDamage {
     return checkRecord(window, offset, limit, position, this.#seed)
@@ -221,7 +211,9 @@ export class LogReader {
     const result = this.#check(block.verified, block.window, at, block.size, position)
     if (typeof result === 'number') return { window: block.window, offset: at, isOwn: false }
     if (result !== 'cut off' || stop === end) throw this.#corrupt(chunk, position, result)
-    const { window, offsets } = (await this.#readChunkForward(chunk, position, end, 2 * BLOCK_SIZE))!
+    // Its size is told in its first bytes, if they are in this block: whoever keeps the event keeps all that is read.
+    const size = block.size - at >= SIZE_SIZE ? sizeOf(block.window.view, at) : BLOCK_SIZE
+    const { window, offsets } = (await this.#readChunkForward(chunk, position, end, Math.min(size, MAX_APPEND_SIZE)))!
     return { window, offset: offsets[0]!, isOwn: true }
   }
 

@@ -3,7 +3,7 @@ import { BLOCK_SIZE, KIB } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
 import { ByteWindow } from '../format/byte-window.ts'
 import { sizeOf } from '../format/log-record.ts'
-import type { ChunkFile } from './chunk-file.ts'
+import { ChunkFile } from './chunk-file.ts'
 import type { LogReader } from './log-reader.ts'
 import type { RecordPlace } from './record-batch.ts'
 
@@ -13,7 +13,7 @@ export const SCATTERED_COUNT = 128
 const NEAR_SIZE = 4 * KIB
 /** What is read in one is no larger than this, if it is more than one record. */
 const EXTENT_SIZE = 16 * KIB
-/** What is read side by side is no larger than this, beside one extent. */
+/** What is read side by side is no larger than this, beside one extent or large record. */
 const LOAD_SIZE = 128 * KIB
 /** So many extents, of about so many bytes, are asked for in one request: while its records are verified, the next one is read. */
 const REQUEST_COUNT = 32
@@ -68,6 +68,7 @@ export async function loadScattered(
   const loads: Promise<void>[] = []
   let request: Request | null = null
   let size = 0
+  let lastBlock: number | null = null
   const loadOne = async (index: number): Promise<void> => {
     found[index] = log.recordInMemory(positions[index]!) ?? (await log.loadRecord(positions[index]!, limit))
   }
@@ -77,12 +78,18 @@ export async function loadScattered(
   while (found.length < positions.length && size < LOAD_SIZE) {
     const extent = extentAt(log, positions, found.length, limit)
     for (let i = 0; i < extent.count; i++) found.push(null)
+    // Large events are few in a load, though little is read of each at first.
+    size += Math.max(extent.size, extent.count * meanSizeIn(extent.chunk))
     if (extent.chunk.isCompact || log.wantsBlockOf(extent.chunk, extent.start)) {
-      loads.push(loadByBlock(extent))
+      const block = blockOf(extent)
+      if (block !== null && block === lastBlock) loads.push(loads.pop()!.then(() => loadByBlock(extent)))
+      else loads.push(loadByBlock(extent))
+      lastBlock = block
       continue
     }
+    lastBlock = null
     request ??= { extents: [], chunks: [], offsets: [], sizes: [], size: 0 }
-    size += join(request, extent)
+    join(request, extent)
     if (request.extents.length < REQUEST_COUNT && request.size < REQUEST_SIZE) continue
     loads.push(load(log, positions, request, found, loadOne))
     request = null
@@ -92,8 +99,8 @@ export async function loadScattered(
   return found
 }
 
-/** @returns how much of the window the extent takes: windows of records begin at multiples of four. */
-function join(request: Request, extent: Extent): number {
+/** Windows of records begin at multiples of four. */
+function join(request: Request, extent: Extent): void {
   const { chunk, start, size } = extent
   const taken = (size + 3) & ~3
   request.extents.push(extent)
@@ -101,7 +108,6 @@ function join(request: Request, extent: Extent): number {
   request.offsets.push(chunk.offsetOf(start))
   request.sizes.push(taken)
   request.size += taken
-  return taken
 }
 
 /** What can't be read in one is read record by record: then it is told what is wrong with which. */
@@ -120,7 +126,7 @@ async function load(
   try {
     let isRead = true
     try {
-      await log.readPieces(chunks, scratch.bytes.subarray(0, size), offsets, sizes)
+      await ChunkFile.readPieces(log.disk, chunks, scratch.bytes.subarray(0, size), offsets, sizes)
     } catch {
       // The scratch is given up: some may still be read into it.
       isRead = false
@@ -151,7 +157,7 @@ function takeRecords(
 ): Promise<unknown> | null {
   const whole: number[] = []
   const offsets: number[] = []
-  let others: Promise<void>[] | null = null
+  let others: (() => Promise<void>)[] | null = null
   let wholeSize = 0
   for (let i = 0, from = 0; i < extents.length; from += sizes[i++]!) {
     const { chunk, first, count, start, size: extentSize } = extents[i]!
@@ -167,7 +173,7 @@ function takeRecords(
       } else {
         const claimedSize = result === 'cut off' && offset + 4 <= end ? sizeOf(scratch.view, offset) : 0
         others ??= []
-        others.push(loadLarge(log, chunk, position, claimedSize, index, found, loadOne))
+        others.push(() => loadLarge(log, chunk, position, claimedSize, index, found, loadOne))
       }
     }
   }
@@ -178,7 +184,7 @@ function takeRecords(
     found[whole[i]!] = { window, offset: at, isOwn: true }
     at += (recordSize + 3) & ~3
   }
-  return others && Promise.all(others)
+  return others && Promise.all(others.map(loadOther => loadOther()))
 }
 
 async function loadLarge(
@@ -231,7 +237,19 @@ function extentAt(log: LogReader, positions: readonly LogPosition[], first: numb
   return { chunk, first, count: end - first, start: low, size }
 }
 
-function usualSizeIn({ footer }: ChunkFile): number {
-  if (footer === null || footer.eventCount === 0) return USUAL_SIZE
-  return Math.min(MAX_USUAL_SIZE, Math.max(MIN_USUAL_SIZE, Math.ceil((2 * footer.dataSize) / footer.eventCount)))
+function usualSizeIn(chunk: ChunkFile): number {
+  const mean = meanSizeIn(chunk)
+  return mean === 0 ? USUAL_SIZE : Math.min(MAX_USUAL_SIZE, Math.max(MIN_USUAL_SIZE, Math.ceil(2 * mean)))
+}
+
+/** 0 when none is known: in the active chunk, which has no more than recent bytes and one chunk. */
+function meanSizeIn({ footer }: ChunkFile): number {
+  return footer === null || footer.eventCount === 0 ? 0 : footer.dataSize / footer.eventCount
+}
+
+/** What the cache knows the block by in which the extent begins; of a compact chunk null, for it is found there by its position. */
+function blockOf({ chunk, start }: Extent): number | null {
+  if (chunk.isCompact) return null
+  const offset = chunk.offsetOf(start)
+  return chunk.cacheKeyOf(offset - (offset % BLOCK_SIZE))
 }

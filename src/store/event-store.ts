@@ -24,6 +24,7 @@ import { type SubscribeOptions, subscribe } from '../subscriptions/subscribe.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { type PartitionedTopic, type Topic, type TopicOptions, topicOf } from '../subscriptions/topic.ts'
 import type { AppendOptions, CommitOptions } from './admission.ts'
+import { CallsUnderWay } from './calls-under-way.ts'
 import { followedStore } from './followed-store.ts'
 import type { BackupCallOptions, ScavengeCallOptions } from './maintenance.ts'
 import { openForReading } from './open-for-reading.ts'
@@ -64,6 +65,7 @@ export class EventStore {
   readonly #followers: FollowerDesk
   readonly #topics = new Map<string, PartitionedTopic>()
   #closing: Promise<void> | null = null
+  readonly #calls = new CallsUnderWay()
 
   private constructor(rooms: Rooms, clock: Clock) {
     this.#rooms = rooms
@@ -76,7 +78,7 @@ export class EventStore {
     this.#transactions = {
       clock,
       lastPosition: () => index.lastPosition,
-      read: (stream, options, upTo) => this.#whileOpen(this.#streams.read(stream, options, rooms.beforeRead, upTo)),
+      read: (stream, options, upTo) => this.#batches(this.#streams.read(stream, options, rooms.beforeRead, upTo)),
       append: (stream, events, options) => this.append(stream, events, options),
     }
     this.#followers = new FollowerDesk(
@@ -126,6 +128,7 @@ export class EventStore {
    */
   commit(streams: readonly StreamCommit[], options?: CommitOptions): Promise<CommitAnswer> {
     return new Promise((resolve, reject) => {
+      this.#refuseIfClosed()
       this.#rooms.admitCommit(streams, options, resolve as Resolve, reject)
     })
   }
@@ -143,14 +146,14 @@ export class EventStore {
   /** The events of one stream. Iterating throws StreamNotFoundError when there is no such stream. */
   readStream<Event extends AnyEvent = AnyEvent>(stream: string, options: ReadStreamOptions = {}): EventReading<Event> {
     checkReadOptions(options)
-    return eventReading<Event>(() => this.#whileOpen(this.#streams.read(stream, options, this.#rooms.beforeRead)))
+    return eventReading<Event>(() => this.#batches(this.#streams.read(stream, options, this.#rooms.beforeRead)))
   }
 
   /** The events of the whole log, in the order of their positions. */
   readAll<Event extends AnyEvent = AnyEvent>(options: ReadAllOptions = {}): EventReading<Event> {
     checkReadOptions(options)
     const selection = new EventSelection(options.filter, options.includeSystem ?? false)
-    return eventReading<Event>(() => this.#whileOpen(this.#all.read(options, selection, this.#rooms.beforeRead)))
+    return eventReading<Event>(() => this.#batches(this.#all.read(options, selection, this.#rooms.beforeRead)))
   }
 
   /**
@@ -213,10 +216,11 @@ export class EventStore {
     return (await this.#extent(stream))?.lastRevision ?? null
   }
 
-  async #extent(stream: string): Promise<StreamExtent | null> {
-    this.#refuseIfClosed()
-    await this.#rooms.beforeRead()
-    return this.#streams.extent(stream)
+  #extent(stream: string): Promise<StreamExtent | null> {
+    return this.#whileOpen(async () => {
+      await this.#rooms.beforeRead()
+      return this.#streams.extent(stream)
+    })
   }
 
   async exists(stream: string): Promise<boolean> {
@@ -230,16 +234,8 @@ export class EventStore {
    */
   streams({ prefix = '' }: { readonly prefix?: string | undefined } = {}): AsyncIterable<StreamSummary> {
     if (typeof prefix !== 'string') throw new InvalidArgumentError('prefix must be a string')
-    return { [Symbol.asyncIterator]: () => this.#walk(Buffer.from(prefix)) }
-  }
-
-  async *#walk(prefix: Uint8Array): AsyncGenerator<StreamSummary, void, undefined> {
-    this.#refuseIfClosed()
-    await this.#rooms.beforeRead()
-    for await (const stream of this.#list.walk(prefix)) {
-      this.#refuseIfClosed()
-      yield stream
-    }
+    const refuseIfClosed = () => this.#refuseIfClosed()
+    return { [Symbol.asyncIterator]: () => this.#list.walk(Buffer.from(prefix), this.#rooms.beforeRead, refuseIfClosed) }
   }
 
   /**
@@ -247,8 +243,7 @@ export class EventStore {
    * @throws StreamDeletedError when it is deleted for good
    */
   async metadata(stream: string): Promise<StreamMetadata> {
-    this.#refuseIfClosed()
-    return this.#settings.metadata(stream)
+    return this.#whileOpen(() => this.#settings.metadata(stream))
   }
 
   /**
@@ -258,8 +253,7 @@ export class EventStore {
    * @throws (rejects with) InvalidArgumentError, StreamDeletedError when it is deleted for good, and what `append` does
    */
   async setMetadata(stream: string, metadata: StreamMetadata, options: ChangeOptions = {}): Promise<ChangeAck> {
-    this.#refuseIfClosed()
-    return this.#settings.setMetadata(stream, metadata, options)
+    return this.#whileOpen(() => this.#settings.setMetadata(stream, metadata, options))
   }
 
   /**
@@ -268,8 +262,7 @@ export class EventStore {
    * @throws (rejects with) StreamDeletedError when it is deleted for good, and what `append` does
    */
   async delete(stream: string, options: ChangeOptions = {}): Promise<ChangeAck> {
-    this.#refuseIfClosed()
-    return this.#settings.delete(stream, options)
+    return this.#whileOpen(() => this.#settings.delete(stream, options))
   }
 
   /**
@@ -277,8 +270,7 @@ export class EventStore {
    * @throws (rejects with) StreamDeletedError when it is so already, and what `append` does
    */
   async tombstone(stream: string, options: ChangeOptions = {}): Promise<ChangeAck> {
-    this.#refuseIfClosed()
-    return this.#settings.tombstone(stream, options)
+    return this.#whileOpen(() => this.#settings.tombstone(stream, options))
   }
 
   /**
@@ -286,8 +278,7 @@ export class EventStore {
    * @throws (rejects with) StreamNotFoundError when there is no such event, StreamDeletedError, and what `append` does
    */
   async erase(stream: string, revision: number): Promise<ChangeAck> {
-    this.#refuseIfClosed()
-    return this.#settings.erase(stream, revision)
+    return this.#whileOpen(() => this.#settings.erase(stream, revision))
   }
 
   /** Position of the last event that was acknowledged; 0 while there is none. */
@@ -326,10 +317,17 @@ export class EventStore {
     return statsOf(this.#rooms)
   }
 
-  /** Takes no more appends, settles those it took, proves the log and lets go of the directory. May be called again. */
+  /**
+   * Takes no more calls, answers those it took, proves the log and lets go of the directory. A read ends with what it is reading just
+   * now. May be called again.
+   */
   close(): Promise<void> {
-    this.#closing ??= this.#followers.close()?.then(() => this.#rooms.close()) ?? this.#rooms.close()
+    this.#closing ??= this.#followers.close()?.then(() => this.#closeRooms()) ?? this.#closeRooms()
     return this.#closing
+  }
+
+  #closeRooms(): Promise<void> {
+    return this.#calls.answered()?.then(() => this.#rooms.close()) ?? this.#rooms.close()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -340,10 +338,12 @@ export class EventStore {
     if (this.#closing !== null) throw new StoreClosedError()
   }
 
-  #whileOpen(nextBatch: NextBatch): NextBatch {
-    return () => {
-      this.#refuseIfClosed()
-      return nextBatch()
-    }
+  async #whileOpen<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+    this.#refuseIfClosed()
+    return this.#calls.run(call)
+  }
+
+  #batches(nextBatch: NextBatch): NextBatch {
+    return () => this.#whileOpen(nextBatch)
   }
 }

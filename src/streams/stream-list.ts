@@ -38,9 +38,17 @@ export class StreamList {
    * The streams that were there when the walk began, as they are when it comes by, in no order that means anything. Streams of
    * the store's own and deleted ones are left out.
    * @param prefix as UTF-8.
-   * @throws (while iterated) CorruptLogError, ReadFailedError
+   * @param ready awaited before the walk begins.
+   * @param refuseIfClosed throws when the store was closed: from then on the index may have lost parts.
+   * @throws (while iterated) CorruptLogError, ReadFailedError, and what `refuseIfClosed` does
    */
-  async *walk(prefix: Uint8Array): AsyncGenerator<StreamSummary, void, undefined> {
+  async *walk(
+    prefix: Uint8Array,
+    ready: () => Promise<void> | null,
+    refuseIfClosed: () => void,
+  ): AsyncGenerator<StreamSummary, void, undefined> {
+    refuseIfClosed()
+    await ready()
     const slices = new TimeSlices(this.#clock)
     const hasRetention = await this.#loader.knowsOfAny()
     for await (const found of this.#found(slices)) {
@@ -48,8 +56,11 @@ export class StreamList {
       if (!isListed(found, prefix)) continue
       const stream = Buffer.from(found.nameBytes).toString('utf8', found.nameOffset, found.nameOffset + found.nameSize)
       const summary = await this.#summary(stream, found, hasRetention)
-      if (summary !== null) yield summary
+      if (summary === null) continue
+      refuseIfClosed()
+      yield summary
     }
+    refuseIfClosed()
   }
 
   /** Each name once. When an index file turns out to be damaged, it is made again, and the walk goes on behind the last name. */

@@ -114,6 +114,20 @@ describe.runIf(process.platform === 'linux')('files that nobody writes any more'
     expect([0, 4, 8].map(at => target.readUInt32LE(at))).toEqual([3, 9, 3])
   })
 
+  test('are not opened again once they were closed for good', async () => {
+    const disk = new NodeDisk()
+    const path = join(place, 'closed')
+    const file = await disk.open(path, 'create')
+    await file.writeDurably(Buffer.from('rest'), 0)
+    file.rest(path)
+    await file.close()
+    await expect(file.read(Buffer.alloc(4), 0)).rejects.toThrow('EBADF')
+    await expect(file.size()).rejects.toThrow('EBADF')
+    const three = files[3]!
+    await expect(disk.readPieces([three, file, three], Buffer.alloc(6), [0, 0, 2], [2, 2, 2])).rejects.toThrow('EBADF')
+    expect(await readNumber(three)).toBe(3)
+  })
+
   test('have a size', async () => {
     for (const file of files) expect(await file.size()).toBe(4)
   })

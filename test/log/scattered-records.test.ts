@@ -79,6 +79,19 @@ describe.each(CACHES)('records read side by side, with a cache of %d bytes,', ca
   })
 })
 
+test.each(CACHES)('large records are few at once, and bring little besides, with a cache of %d bytes', async cacheBytes => {
+  const disk = new MemoryDisk()
+  const writing = await rooms(disk, { chunkSizeBytes: 4 * KIB * KIB, clock: stillClock })
+  const positions: LogPosition[] = []
+  for (let turn = 0; turn < 20; turn++) positions.push((await writing.append('stream', sized(300 * KIB))).position)
+  await writing.close()
+  const { reader, chaser, close } = await open(cacheBytes, disk.snapshot())
+  const found = await loadScattered(reader, positions.slice(0, 8), chaser.published.position)
+  expect(found).toHaveLength(1)
+  expect(found[0]!.window.size).toBeLessThan((300 + 3 * 64) * KIB)
+  await close()
+})
+
 test('a record that lies alone does not bring its block into a full cache', async () => {
   const { reader, chaser, close } = await open(64 * KIB)
   // In the middle of the first and of the second block, far from their edges.

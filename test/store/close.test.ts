@@ -1,4 +1,8 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { StoreClosedError } from '../../src/core/errors.ts'
 import type { DiskFile, OpenMode } from '../../src/disk/disk.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { EventStore } from '../../src/store/event-store.ts'
@@ -54,6 +58,48 @@ describe('close', () => {
     expect(closed).toBe(false)
     held.release()
     await Promise.all([appending, closing])
+  })
+
+  test('answers what was asked before, and carries out what was begun', async () => {
+    const disk = new MemoryDisk()
+    const store = await openStore(disk, { ...SMALL_CHUNKS, cacheBytes: 0 })
+    await appendEach(store, 'kept', orders(200))
+    await appendEach(store, 'deleted', orders(200))
+    const reading = store.readStream('kept').batches()[Symbol.asyncIterator]()
+    const answers = Promise.all([store.head('kept'), reading.next(), store.delete('deleted')])
+    await store.close()
+    const [head, { value: batch }] = await answers
+    expect(head).toBe(199)
+    expect(batch.map(({ revision }: { revision: number }) => revision)).toEqual(upTo(200))
+    await expect(reading.next()).rejects.toBeInstanceOf(StoreClosedError)
+    const again = await openStore(disk, SMALL_CHUNKS)
+    expect([await again.head('kept'), await again.exists('deleted')]).toEqual([199, false])
+    await again.close()
+  })
+
+  test('under reads of files ends each of them with its events, or with StoreClosedError', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'tailrace-close-'))
+    const options = { chunkSizeBytes: 64 * 1024, cacheBytes: 0 }
+    const streams = upTo(20).map(number => `stream-${number}`)
+    const filling = await EventStore.open(directory, options)
+    for (let turn = 0; turn < 40; turn++) await Promise.all(streams.map(stream => filling.append(stream, order(turn))))
+    await filling.close()
+    for (let turn = 0; turn < 40; turn++) {
+      const store = await EventStore.open(directory, options)
+      const reads = streams.map(stream =>
+        all(store.readStream(stream)).then(
+          events => events.length,
+          (error: unknown) => error,
+        ),
+      )
+      for (let i = 0; i < turn; i++) await new Promise(resolve => setImmediate(resolve))
+      await store.close()
+      for (const outcome of await Promise.all(reads)) {
+        if (outcome instanceof Error) expect(outcome).toBeInstanceOf(StoreClosedError)
+        else expect(outcome).toBe(40)
+      }
+    }
+    rmSync(directory, { recursive: true })
   })
 
   test('lets go of the directory', async () => {
