@@ -32,8 +32,15 @@ beforeAll(async () => {
   await reading.close()
 })
 
-function open(cacheBytes: number, content = files): Promise<OpenRooms> {
-  return rooms(new MemoryDisk(content), { readOnly: true, clock: stillClock, cacheBytes })
+/** Of which no pieces can be read in one. */
+class PoorDisk extends MemoryDisk {
+  override readPieces(): Promise<void> {
+    return Promise.reject(new Error('EIO'))
+  }
+}
+
+function open(cacheBytes: number, content = files, disk = new MemoryDisk(content)): Promise<OpenRooms> {
+  return rooms(disk, { readOnly: true, clock: stillClock, cacheBytes })
 }
 
 function seenOf(place: RecordPlace | null): Seen | undefined {
@@ -63,6 +70,15 @@ describe.each(CACHES)('records read side by side, with a cache of %d bytes,', ca
       kept.push({ wanted, found: await loadScattered(reader, positions, chaser.published.position) })
     }
     for (const { wanted, found } of kept) expect(found.map(seenOf)).toEqual(wanted)
+    await close()
+  })
+
+  test(`are read one by one when they can't be read in one (seed ${SEED})`, async () => {
+    const random = new Random(SEED)
+    const { reader, chaser, close } = await open(cacheBytes, files, new PoorDisk(files))
+    const wanted = log.filter(() => random.chance(0.1))
+    const positions = wanted.map(({ position }) => position as LogPosition)
+    expect((await loadScattered(reader, positions, chaser.published.position)).map(seenOf)).toEqual(wanted)
     await close()
   })
 
