@@ -11,6 +11,7 @@ export type DiskContent = ReadonlyMap<string, Uint8Array>
  * waits; a file takes at most twice the memory of its content. The roots '.' and '/' always exist.
  */
 export class MemoryDisk implements Disk {
+  readonly readPieces = readEachPiece
   readonly #files = new Map<string, Inode>()
   readonly #directories = new Set(['.', '/'])
   readonly #locked = new Set<string>()
@@ -33,15 +34,6 @@ export class MemoryDisk implements Disk {
       if (!isRoot(directory) && !paths.some(path => parentOf(path) === directory)) content.set(`${directory}/`, new Uint8Array(0))
     }
     return content
-  }
-
-  readPieces(
-    files: readonly DiskFile[],
-    target: Uint8Array,
-    offsets: readonly number[],
-    sizes: readonly number[],
-  ): Promise<void> {
-    return readEachPiece(files, target, offsets, sizes)
   }
 
   async open(path: string, mode: OpenMode): Promise<DiskFile> {

@@ -18,7 +18,7 @@ export class SmallReads {
   #waiting: SmallRead[] = []
   /** Pieces, since there was no thread. */
   #refusedCount = 0
-  /** It could not be started, or ended by itself: not tried again. */
+  /** It could not be started: not tried again. */
   #isBroken = false
   #fileCount = 0
   /** Pieces that shall go another way, and that will the next time. */

@@ -124,14 +124,13 @@ async function load(
   assert(size <= scratch.size)
   for (const chunk of chunks) chunk.retain()
   try {
-    let isRead = true
-    try {
-      await ChunkFile.readPieces(log.disk, chunks, scratch.bytes.subarray(0, size), offsets, sizes)
-    } catch {
-      // The scratch is given up: some may still be read into it.
-      isRead = false
-    }
+    const reading = ChunkFile.readPieces(log.disk, chunks, scratch.bytes.subarray(0, size), offsets, sizes)
+    const isRead = await reading.then(
+      () => true,
+      () => false,
+    )
     if (!isRead) {
+      // The scratch is given up: some may still be read into it.
       for (const { first, count } of extents) for (let i = 0; i < count; i++) await loadOne(first + i)
       return
     }

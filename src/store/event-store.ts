@@ -338,6 +338,7 @@ export class EventStore {
     if (this.#closing !== null) throw new StoreClosedError()
   }
 
+  /** The store stays open until the call is answered. @throws StoreClosedError */
   async #whileOpen<Answer>(call: () => Promise<Answer>): Promise<Answer> {
     this.#refuseIfClosed()
     return this.#calls.run(call)

@@ -35,17 +35,9 @@ afterEach(() => {
 
 /** Whether the thread has read the pieces. */
 function read(from: number, target: Uint8Array, offsets: readonly number[], sizes: readonly number[]): Promise<boolean> {
+  const descriptors = offsets.map(() => from)
   return new Promise((resolve: (isRead: boolean) => void) => {
-    if (
-      !reads.read(
-        offsets.map(() => from),
-        target,
-        offsets,
-        sizes,
-        resolve,
-      )
-    )
-      resolve(false)
+    if (!reads.read(descriptors, target, offsets, sizes, resolve)) resolve(false)
   })
 }
 

@@ -34,9 +34,7 @@ beforeAll(async () => {
 
 /** Of which no pieces can be read in one. */
 class PoorDisk extends MemoryDisk {
-  override readPieces(): Promise<void> {
-    return Promise.reject(new Error('EIO'))
-  }
+  override readonly readPieces = () => Promise.reject(new Error('EIO'))
 }
 
 function open(cacheBytes: number, content = files, disk = new MemoryDisk(content)): Promise<OpenRooms> {

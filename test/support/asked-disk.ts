@@ -10,6 +10,7 @@ const MOST_READS = 20_000
  * Outside of its directory nothing may be looked for. It is impatient, too: after more reads than any small store needs, each fails.
  */
 export class AskedDisk implements Disk {
+  readonly readPieces = readEachPiece
   readonly #disk: MemoryDisk
   readonly #directory: string
   /** Where the files of the beginning are now, by their paths now. */
@@ -32,15 +33,6 @@ export class AskedDisk implements Disk {
   /** Files of the beginning that are still there, and that nobody has looked into. */
   get untouched(): string[] {
     return [...this.#origins.values()].filter(path => !this.#asked.has(path))
-  }
-
-  readPieces(
-    files: readonly DiskFile[],
-    target: Uint8Array,
-    offsets: readonly number[],
-    sizes: readonly number[],
-  ): Promise<void> {
-    return readEachPiece(files, target, offsets, sizes)
   }
 
   async open(path: string, mode: OpenMode): Promise<DiskFile> {

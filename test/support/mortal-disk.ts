@@ -5,6 +5,7 @@ import { type Disk, type DiskFile, type DiskLock, type OpenMode, readEachPiece }
  * nobody hears of them; none is begun any more; then its locks are free. The disk below, page cache and all, lives on.
  */
 export class MortalDisk implements Disk {
+  readonly readPieces = readEachPiece
   readonly #disk: Disk
   readonly #locks: DiskLock[] = []
   readonly #inFlight = new Set<Promise<unknown>>()
@@ -35,15 +36,6 @@ export class MortalDisk implements Disk {
     } finally {
       this.#inFlight.delete(call)
     }
-  }
-
-  readPieces(
-    files: readonly DiskFile[],
-    target: Uint8Array,
-    offsets: readonly number[],
-    sizes: readonly number[],
-  ): Promise<void> {
-    return readEachPiece(files, target, offsets, sizes)
   }
 
   open(path: string, mode: OpenMode): Promise<DiskFile> {

@@ -22,6 +22,7 @@ export interface SimulatedDiskOptions {
  * log of operations, from which crash-states.ts works it out.
  */
 export class SimulatedDisk implements Disk, Recording {
+  readonly readPieces = readEachPiece
   readonly initial: DiskContent
   readonly log: LogEntry[] = []
   readonly sectorSize: number
@@ -76,15 +77,6 @@ export class SimulatedDisk implements Disk, Recording {
   /** What readers see now: what a process finds that starts after this one was killed. */
   snapshot(): Map<string, Uint8Array> {
     return this.#live.snapshot()
-  }
-
-  readPieces(
-    files: readonly DiskFile[],
-    target: Uint8Array,
-    offsets: readonly number[],
-    sizes: readonly number[],
-  ): Promise<void> {
-    return readEachPiece(files, target, offsets, sizes)
   }
 
   open(path: string, mode: OpenMode): Promise<DiskFile> {
