@@ -40,16 +40,18 @@ const CAN_LOOK = availableParallelism() > 1
 const LOOKS_OF_THREAD = CAN_LOOK ? 10_000 : 0
 const LOOKS = CAN_LOOK ? 128 : 0
 
-/** Of a piece in shared memory: descriptor, offset in the file, size, offset in the ring of bytes. */
+/** Of a piece in shared memory: descriptor, offset in the file, size, offset in the ring of bytes. Of a read's last piece, the descriptor's complement. */
 const PLACE_WORDS = 4
-/** Of the control words: the counts of pieces that were asked for, and of those that were answered; both go round. */
+/** The control words are far apart: who writes one would take it away from who looks at its neighbour, which cost half as much as a read. */
+const APART = 32
+/** The counts of pieces that were asked for, and of those that were answered, read by read; both go round. */
 const ASKED = 0
-const DONE = 1
+const DONE = APART
 /** The thread sleeps, or is about to: it is to be woken. */
-const IS_ASLEEP = 2
+const IS_ASLEEP = 2 * APART
 /** That all is answered is to be told by a message, for nobody looks. */
-const IS_TOLD = 3
-const CONTROL_WORDS = 4
+const IS_TOLD = 3 * APART
+const CONTROL_WORDS = 4 * APART
 
 /** The answers to a piece. 'Refused': to wait for it would hold up the others. 'Failed': an error, or the file ends before. */
 const REFUSED = 0
@@ -63,22 +65,24 @@ const { readSync } = require('node:fs')
 const { control, places, answers, data } = workerData
 const bytes = new Uint8Array(data)
 const elapsedMs = since => { const [seconds, ns] = process.hrtime(since); return seconds * 1e3 + ns / 1e6 }
-const read = place => {
+const read = (descriptor, place) => {
   const size = places[place + 2]
   try {
-    return readSync(places[place], bytes, places[place + 3], size, places[place + 1]) === size ? ${READ} : ${FAILED}
+    return readSync(descriptor, bytes, places[place + 3], size, places[place + 1]) === size ? ${READ} : ${FAILED}
   } catch {
     return ${FAILED}
   }
 }
 parentPort.postMessage(0)
+let asked = 0
 let done = 0
 let refused = 0
 let looks = 0
 let slow = 0
 let since = process.hrtime()
 for (;;) {
-  if (Atomics.load(control, ${ASKED}) === done) {
+  if (asked === done) asked = Atomics.load(control, ${ASKED})
+  if (asked === done) {
     // In this order, and the other way round on the other side: at least one of both sees what the other one did.
     if (Atomics.load(control, ${IS_TOLD}) === 1) {
       Atomics.store(control, ${IS_TOLD}, 0)
@@ -89,12 +93,16 @@ for (;;) {
     while (Atomics.load(control, ${ASKED}) === done) Atomics.wait(control, ${ASKED}, done)
     Atomics.store(control, ${IS_ASLEEP}, 0)
     since = process.hrtime()
+    continue
   }
   const slot = done & ${RING_COUNT - 1}
-  answers[slot] = refused === 0 ? read(slot * ${PLACE_WORDS}) : ${REFUSED}
+  const place = slot * ${PLACE_WORDS}
+  const descriptor = places[place]
+  const isLast = descriptor < 0
+  answers[slot] = refused === 0 ? read(isLast ? ~descriptor : descriptor, place) : ${REFUSED}
   if (refused > 0) refused--
   done = (done + 1) | 0
-  Atomics.store(control, ${DONE}, done)
+  if (isLast) Atomics.store(control, ${DONE}, done)
   if (done % ${READS_PER_LOOK} !== 0) continue
   if (++looks % ${LOOKS_TOGETHER} === 0) slow = 0
   if (elapsedMs(since) > ${SLOW_LOOK_MS} && ++slow >= ${SLOW_LOOKS}) {
@@ -176,7 +184,7 @@ export class ReadingThread {
     const places = this.#places
     for (let i = 0, at = from; i < offsets.length; i++) {
       const place = ((this.#asked + i) & (RING_COUNT - 1)) * PLACE_WORDS
-      places[place] = descriptors[i]!
+      places[place] = i === offsets.length - 1 ? ~descriptors[i]! : descriptors[i]!
       places[place + 1] = offsets[i]!
       places[place + 2] = sizes[i]!
       places[place + 3] = at

@@ -48,24 +48,48 @@ interface Request {
   size: number
 }
 
-/** Loads the record of the position at `index`, whatever its size. */
+/** Fills in the record of the position at `index`, whatever its size. */
 type LoadOne = (index: number) => Promise<void>
 
+/** Of the records that were asked for, some neighbours that come together. */
+export class RecordLoad {
+  /** The index of its first one; some behind it may have been in memory. */
+  readonly first: number
+  /** Behind the index of its last one. */
+  readonly end: number
+  /** Resolves when they are there. Rejects with CorruptLogError, ReadFailedError; it may be that nobody waits for it. */
+  readonly done: Promise<void>
+  isDone = false
+
+  constructor(first: number, end: number, work: Promise<void>) {
+    this.first = first
+    this.end = end
+    this.done = work.then(() => {
+      this.isDone = true
+    })
+    this.done.catch(() => {})
+  }
+}
+
+/** Records that are being read. */
+export interface ScatteredRecords {
+  /**
+   * One for each position that was asked for, or the first of them only, but one at least, when all would be too much at once. Null
+   * when it is gone. Undefined until it has come, and of those that were in memory. In memory that does not change any more.
+   */
+  readonly found: (RecordPlace | null | undefined)[]
+  /** In the order of the positions; they come in any order. */
+  readonly loads: RecordLoad[]
+}
+
 /**
- * The records at these positions, which go up or go down and none of which is in memory, read side by side and verified by their own
- * checksums. A block costs many times as much to read and verify as a record, so blocks are read only for the cache: as long as it
- * has room, or when it wants one.
- * @returns for each what `LogReader.loadRecord` does, in memory that does not change any more; for the first of them only, but one
- *   at least, when all of them would be too much at once.
- * @throws CorruptLogError, ReadFailedError
+ * Reads the records at these positions, which go up or go down, side by side, but for those that are in memory. They are verified by
+ * their own checksums: a block costs many times as much to read and verify as a record, so blocks are read only for the cache: as
+ * long as it has room, or when it wants one.
  */
-export async function loadScattered(
-  log: LogReader,
-  positions: readonly LogPosition[],
-  limit: LogPosition,
-): Promise<(RecordPlace | null)[]> {
-  const found: (RecordPlace | null)[] = []
-  const loads: Promise<void>[] = []
+export function loadScattered(log: LogReader, positions: readonly LogPosition[], limit: LogPosition): ScatteredRecords {
+  const found: (RecordPlace | null | undefined)[] = []
+  const loads: RecordLoad[] = []
   let request: Request | null = null
   let size = 0
   let lastBlock: number | null = null
@@ -75,28 +99,39 @@ export async function loadScattered(
   const loadByBlock = async ({ first, count }: Extent): Promise<void> => {
     for (let index = first; index < first + count; index++) await loadOne(index)
   }
+  const send = (): void => {
+    if (request === null) return
+    const { first, count } = request.extents.at(-1)!
+    loads.push(new RecordLoad(request.extents[0]!.first, first + count, load(log, positions, request, found, loadOne)))
+    request = null
+  }
   while (found.length < positions.length && size < LOAD_SIZE) {
-    const extent = extentAt(log, positions, found.length, limit)
-    for (let i = 0; i < extent.count; i++) found.push(null)
+    const first = found.length
+    if (log.recordInMemory(positions[first]!) !== null) {
+      found.push(undefined)
+      continue
+    }
+    const extent = extentAt(log, positions, first, limit)
     // Large events are few in a load, though little is read of each at first.
     size += Math.max(extent.size, extent.count * meanSizeIn(extent.chunk))
-    if (extent.chunk.isCompact || log.wantsBlockOf(extent.chunk, extent.start)) {
+    const isByBlock = extent.chunk.isCompact || log.wantsBlockOf(extent.chunk, extent.start)
+    if (isByBlock) send()
+    for (let i = 0; i < extent.count; i++) found.push(undefined)
+    if (isByBlock) {
       const block = blockOf(extent)
-      if (block !== null && block === lastBlock) loads.push(loads.pop()!.then(() => loadByBlock(extent)))
-      else loads.push(loadByBlock(extent))
+      const isSame = block !== null && block === lastBlock
+      const work = isSame ? loads.at(-1)!.done.then(() => loadByBlock(extent)) : loadByBlock(extent)
+      loads.push(new RecordLoad(first, found.length, work))
       lastBlock = block
       continue
     }
     lastBlock = null
     request ??= { extents: [], chunks: [], offsets: [], sizes: [], size: 0 }
     join(request, extent)
-    if (request.extents.length < REQUEST_COUNT && request.size < REQUEST_SIZE) continue
-    loads.push(load(log, positions, request, found, loadOne))
-    request = null
+    if (request.extents.length === REQUEST_COUNT || request.size >= REQUEST_SIZE) send()
   }
-  if (request !== null) loads.push(load(log, positions, request, found, loadOne))
-  await Promise.all(loads)
-  return found
+  send()
+  return { found, loads }
 }
 
 /** Windows of records begin at multiples of four. */
@@ -115,7 +150,7 @@ async function load(
   log: LogReader,
   positions: readonly LogPosition[],
   request: Request,
-  found: (RecordPlace | null)[],
+  found: (RecordPlace | null | undefined)[],
   loadOne: LoadOne,
 ): Promise<void> {
   const { extents, chunks, offsets, sizes, size } = request
@@ -151,7 +186,7 @@ function takeRecords(
   positions: readonly LogPosition[],
   { extents, sizes }: Request,
   scratch: ByteWindow,
-  found: (RecordPlace | null)[],
+  found: (RecordPlace | null | undefined)[],
   loadOne: LoadOne,
 ): Promise<unknown> | null {
   const whole: number[] = []
@@ -192,7 +227,7 @@ async function loadLarge(
   position: LogPosition,
   claimedSize: number,
   index: number,
-  found: (RecordPlace | null)[],
+  found: (RecordPlace | null | undefined)[],
   loadOne: LoadOne,
 ): Promise<void> {
   if (claimedSize > 0 && claimedSize <= BLOCK_SIZE) {

@@ -338,8 +338,8 @@ export class EventStore {
     if (this.#closing !== null) throw new StoreClosedError()
   }
 
-  /** The store stays open until the call is answered. @throws StoreClosedError */
-  async #whileOpen<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+  /** The store stays open until the call is answered. For those whose own errors are told by a promise. @throws StoreClosedError */
+  #whileOpen<Answer>(call: () => Promise<Answer>): Promise<Answer> {
     this.#refuseIfClosed()
     return this.#calls.run(call)
   }

@@ -1,17 +1,14 @@
-/** Chunks `firstChunk` to `lastChunk`. Index files cover ranges as a binary counter has them: 2^k chunks from a multiple of 2^k on. */
+/** Chunks `firstChunk` to `lastChunk`, which an index file covers. */
 export interface ChunkRange {
   readonly firstChunk: number
   readonly lastChunk: number
 }
 
-export function isCounterRange(firstChunk: number, lastChunk: number): boolean {
-  const count = lastChunk - firstChunk + 1
-  return count > 0 && Number.isInteger(Math.log2(count)) && firstChunk % count === 0
-}
+/** A file joins those behind it once they have one chunk for so many of its own. */
+const JOINED_SHARE = 4
 
 /** Ranges that no other one covers, in order. */
 export function uncovered<R extends ChunkRange>(ranges: readonly R[]): R[] {
-  const sizeOf = ({ firstChunk, lastChunk }: R) => lastChunk - firstChunk
   const kept: R[] = []
   for (const range of [...ranges].sort((one, other) => sizeOf(other) - sizeOf(one))) {
     if (!kept.some(larger => larger.firstChunk <= range.firstChunk && range.lastChunk <= larger.lastChunk)) kept.push(range)
@@ -19,14 +16,16 @@ export function uncovered<R extends ChunkRange>(ranges: readonly R[]): R[] {
   return kept.sort((one, other) => one.firstChunk - other.firstChunk)
 }
 
-/** The largest set of ranges, lying one behind the other, that make one range of the counter; null when there is none. */
+/**
+ * The oldest range, and all that lie one behind the other behind it, that are to become one: so n chunks have at most 1 + log5(n)
+ * files, mostly two, and what is written once for each chunk is written some 4 * log5(n) times at most. Null when there is none.
+ */
 export function nextMerge<R extends ChunkRange>(ranges: readonly R[]): R[] | null {
   for (let first = 0; first < ranges.length; first++) {
     let last = first
     while (ranges[last + 1]?.firstChunk === ranges[last]!.lastChunk + 1) last++
-    for (; last > first; last--) {
-      if (isCounterRange(ranges[first]!.firstChunk, ranges[last]!.lastChunk)) return ranges.slice(first, last + 1)
-    }
+    const behind = ranges[last]!.lastChunk - ranges[first]!.lastChunk
+    if (behind > 0 && behind * JOINED_SHARE >= sizeOf(ranges[first]!)) return ranges.slice(first, last + 1)
   }
   return null
 }
@@ -38,4 +37,8 @@ export function fingerprintOf({ firstChunk, lastChunk }: ChunkRange, generationO
     fingerprint = (Math.imul(fingerprint, 31) + generationOf(chunk)) >>> 0
   }
   return fingerprint
+}
+
+function sizeOf({ firstChunk, lastChunk }: ChunkRange): number {
+  return lastChunk - firstChunk + 1
 }

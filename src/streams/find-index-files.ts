@@ -3,7 +3,7 @@ import type { LogPosition } from '../core/positions.ts'
 import { type Disk, joinPath } from '../disk/disk.ts'
 import type { IndexHeader } from '../format/index-layout.ts'
 import { closeAll } from '../log/close-all.ts'
-import { isCounterRange, uncovered } from './chunk-ranges.ts'
+import { uncovered } from './chunk-ranges.ts'
 import type { IndexFile } from './index-file.ts'
 import { isIndexFileName, isUnfinishedIndexFile } from './index-file-names.ts'
 import type { IndexPageCache } from './index-page-cache.ts'
@@ -109,7 +109,6 @@ export function fitsLog(header: IndexHeader, log: IndexedLog): boolean {
     const before = completedChunks.at(-1)
     return firstChunk === first + completedChunks.length && start === (before?.end ?? 0) && end <= log.logEnd
   }
-  if (!isCounterRange(firstChunk, lastChunk)) return false
   return completedChunks[firstChunk - first]?.start === start && completedChunks[lastChunk - first]?.end === end
 }
 

@@ -126,11 +126,15 @@ export class HeadLoader {
 
   /**
    * What is kept of the stream, as committed; null when nobody has said anything. Of a stream that describes another it is
-   * the last event, as long as the other may be read.
+   * the last event, as long as the other may be read. At once when nobody has said anything of any stream.
    */
-  async retentionOf(stream: string): Promise<Retention | null> {
+  retentionOf(stream: string): Retention | null | Promise<Retention | null> {
     const described = streamDescribedBy(stream)
-    if (described === null) return this.#setFor(stream)
+    if (this.#nothingWasSaid()) return described === null ? null : LAST_ONE
+    return described === null ? this.#setFor(stream) : this.#ofDescription(described)
+  }
+
+  async #ofDescription(described: string): Promise<Retention> {
     const ofDescribed = await this.#setFor(described)
     return ofDescribed?.isTombstoned ? ofDescribed : LAST_ONE
   }
@@ -164,7 +168,6 @@ export class HeadLoader {
   }
 
   async #setFor(stream: string): Promise<Retention | null> {
-    if (this.#nothingWasSaid()) return null
     const run = await this.#metadataRun(stream)
     return run === null ? null : this.#retentionIn(run)
   }

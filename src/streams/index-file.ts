@@ -51,7 +51,7 @@ export class IndexFile {
   constructor(header: IndexHeader, pages: PageReader) {
     this.header = header
     this.#pages = pages
-    this.#inMemory = new PageView(pages.cached, null)
+    this.#inMemory = new PageView(pages.cached, [])
   }
 
   get path(): string {
@@ -175,26 +175,26 @@ export class IndexFile {
   }
 
   async #answerSlowly<T>(attempt: (view: PageView) => T | null, firstMissing: readonly number[]): Promise<T | null> {
-    const held = new Map<number, IndexPage>()
+    const held: IndexPage[] = []
     const view = new PageView(this.#pages.cached, held)
     this.#pages.use()
     try {
       for (let missing = firstMissing; ; missing = view.takeMissing()) {
-        if (missing.length === 1) held.set(missing[0]!, await this.#pages.loadPage(missing[0]!))
+        if (missing.length === 1) held.push(await this.#pages.loadPage(missing[0]!))
         else await this.#loadInto(held, missing)
         const answer = attempt(view)
         if (view.isWhole) return answer
       }
     } finally {
-      for (const page of held.values()) this.#pages.cached.release(page)
+      for (const page of held) this.#pages.cached.release(page)
       this.#pages.release()
     }
   }
 
-  async #loadInto(held: Map<number, IndexPage>, missing: readonly number[]): Promise<void> {
+  async #loadInto(held: IndexPage[], missing: readonly number[]): Promise<void> {
     const pageNumbers = [...new Set(missing)]
     const loads = await Promise.allSettled(pageNumbers.map(pageNumber => this.#pages.loadPage(pageNumber)))
-    for (const [i, load] of loads.entries()) if (load.status === 'fulfilled') held.set(pageNumbers[i]!, load.value)
+    for (const load of loads) if (load.status === 'fulfilled') held.push(load.value)
     for (const load of loads) if (load.status === 'rejected') throw load.reason
   }
 

@@ -5,15 +5,17 @@ import type { FilePages, IndexPage } from './index-page-cache.ts'
 export class PageView {
   #missing: number[] = []
   readonly #pages: FilePages
-  readonly #held: ReadonlyMap<number, IndexPage> | null
+  readonly #held: readonly IndexPage[]
 
-  constructor(pages: FilePages, held: ReadonlyMap<number, IndexPage> | null) {
+  /** @param held kept for this view, a few; the others may go at the next load. */
+  constructor(pages: FilePages, held: readonly IndexPage[]) {
     this.#pages = pages
     this.#held = held
   }
 
   page(pageNumber: number): ByteWindow | null {
-    const page = this.#held?.get(pageNumber) ?? this.#pages.get(pageNumber)
+    for (const page of this.#held) if (page.pageNumber === pageNumber) return page
+    const page = this.#pages.get(pageNumber)
     if (page !== undefined) return page
     this.#missing.push(pageNumber)
     return null

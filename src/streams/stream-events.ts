@@ -4,6 +4,14 @@ import type { LogReader } from '../log/log-reader.ts'
 import type { RecordPlace } from '../log/record-batch.ts'
 import type { EventList, StreamRun } from './index-part.ts'
 
+/** There at once, when what it takes is in memory. */
+type Answer<T> = T | Promise<T>
+
+/** Goes on with the answer: at once when it is there. */
+function follow<T, Next>(answer: Answer<T>, next: (answer: T) => Answer<Next>): Answer<Next> {
+  return answer instanceof Promise ? answer.then(next) : next(answer)
+}
+
 /** Where one event stands. */
 export interface EventPlace {
   readonly revision: Revision
@@ -21,50 +29,27 @@ export class StreamEvents {
     this.#runs = runs
   }
 
-  /** Up to `count` events from `revision` on, in order; some may be missing between. */
-  async forwards(revision: number, count: number): Promise<EventPlace[]> {
+  /** Up to `count` events from `revision` on, in order; some may be missing between. At once when the index has them in memory. */
+  forwards(revision: number, count: number): Answer<EventPlace[]> {
     const runs = this.#runs.filter(run => run.lastRevision >= revision)
     const spanOf = (run: StreamRun) => run.lastRevision - Math.max(revision, run.firstRevision) + 1
-    return this.#collect(runs, count, spanOf, async (run, wanted) => {
-      const from = await run.part.indexOf(run, revision)
-      return placesOf(run, from, await run.part.events(run, from, wanted))
-    })
+    const ask: AskRun = (run, wanted) =>
+      follow(run.part.indexOf(run, revision), from =>
+        follow(run.part.events(run, from, wanted), events => placesOf(run, from, events)),
+      )
+    return collect([], runs, 0, count, spanOf, ask)
   }
 
-  /** Up to `count` events down from `revision`, newest first. */
-  async backwards(revision: number, count: number): Promise<EventPlace[]> {
+  /** Up to `count` events down from `revision`, newest first. At once when the index has them in memory. */
+  backwards(revision: number, count: number): Answer<EventPlace[]> {
     const runs = this.#runs.filter(run => run.firstRevision <= revision).reverse()
     const spanOf = (run: StreamRun) => Math.min(revision, run.lastRevision) - run.firstRevision + 1
-    return this.#collect(runs, count, spanOf, async (run, wanted) => {
-      const to = revision >= run.lastRevision ? run.eventCount : await run.part.indexOf(run, revision + 1)
-      const from = Math.max(0, to - wanted)
-      return placesOf(run, from, await run.part.events(run, from, to - from)).reverse()
-    })
-  }
-
-  /**
-   * The first `count` places of these runs. As many runs as may be enough are asked at once, so that what is not in memory is read
-   * side by side; the next ones when events were missing.
-   * @param spanOf how many events of a run may be meant.
-   */
-  async #collect(
-    runs: readonly StreamRun[],
-    count: number,
-    spanOf: (run: StreamRun) => number,
-    ask: (run: StreamRun, wanted: number) => Promise<EventPlace[]>,
-  ): Promise<EventPlace[]> {
-    let places: EventPlace[] = []
-    for (let next = 0; next < runs.length && places.length < count; ) {
-      const asked: Promise<EventPlace[]>[] = []
-      for (let wanted = count - places.length; next < runs.length && wanted > 0; next++) {
-        const run = runs[next]!
-        const share = wanted
-        asked.push(steadily(run, () => ask(run, share)))
-        wanted -= Math.min(run.eventCount, spanOf(run))
-      }
-      for (const found of await Promise.all(asked)) places = places.length === 0 ? found : places.concat(found)
-    }
-    return places.length > count ? places.slice(0, count) : places
+    const ask: AskRun = (run, wanted) =>
+      follow(revision >= run.lastRevision ? run.eventCount : run.part.indexOf(run, revision + 1), to => {
+        const from = Math.max(0, to - wanted)
+        return follow(run.part.events(run, from, to - from), events => placesOf(run, from, events).reverse())
+      })
+    return collect([], runs, 0, count, spanOf, ask)
   }
 
   /** The revision of the last event at or before `position`. */
@@ -94,16 +79,47 @@ async function lastInRun(run: StreamRun, position: LogPosition): Promise<Revisio
   return (revisions?.[0] ?? run.firstRevision + low - 1) as Revision
 }
 
+/** The places of up to `wanted` events of a run. */
+type AskRun = (run: StreamRun, wanted: number) => Answer<EventPlace[]>
+
+/**
+ * The first `count` places: those that are known, then those of the runs from `next` on. As many runs as may be enough are asked at
+ * once, so that what is not in memory is read side by side; the next ones when events were missing.
+ * @param spanOf how many events of a run may be meant.
+ */
+function collect(
+  known: EventPlace[],
+  runs: readonly StreamRun[],
+  next: number,
+  count: number,
+  spanOf: (run: StreamRun) => number,
+  ask: AskRun,
+): Answer<EventPlace[]> {
+  let places = known
+  let asking = next
+  while (asking < runs.length && places.length < count) {
+    const asked: Answer<EventPlace[]>[] = []
+    for (let wanted = count - places.length; asking < runs.length && wanted > 0; asking++) {
+      const run = runs[asking]!
+      const share = wanted
+      asked.push(steadily(run, () => ask(run, share)))
+      wanted -= Math.min(run.eventCount, spanOf(run))
+    }
+    if (asked.some(found => found instanceof Promise)) {
+      return Promise.all(asked).then(found => collect(places.concat(...found), runs, asking, count, spanOf, ask))
+    }
+    for (const found of asked as EventPlace[][]) places = places.length === 0 ? found : places.concat(found)
+  }
+  return places.length > count ? places.slice(0, count) : places
+}
+
 /**
  * When the file that a run is in turns out to be damaged, it is made again, maybe from chunks that have been scavenged since: then
  * the run has fewer events, and what was worked out from their number is worked out anew.
  */
-async function steadily<Answer>(run: StreamRun, ask: () => Promise<Answer>): Promise<Answer> {
-  for (;;) {
-    const { eventCount } = run
-    const answer = await ask()
-    if (run.eventCount === eventCount) return answer
-  }
+function steadily<T>(run: StreamRun, ask: () => Answer<T>): Answer<T> {
+  const { eventCount } = run
+  return follow(ask(), answer => (run.eventCount === eventCount ? answer : steadily(run, ask)))
 }
 
 function placesOf(run: StreamRun, from: number, { positions, revisions }: EventList): EventPlace[] {

@@ -9,7 +9,7 @@ import { createdMsOf, RecordType, sizeOf, typeOf } from '../format/log-record.ts
 import type { Checkpoint } from '../log/checkpoint.ts'
 import type { LogReader } from '../log/log-reader.ts'
 import type { RecordPlace } from '../log/record-batch.ts'
-import { loadScattered, SCATTERED_COUNT } from '../log/scattered-records.ts'
+import { loadScattered, type RecordLoad, SCATTERED_COUNT } from '../log/scattered-records.ts'
 import type { NextBatch } from './event-reading.ts'
 import type { HeadLoader } from './head-loader.ts'
 import type { IndexPart } from './index-part.ts'
@@ -71,12 +71,12 @@ export class StreamReader {
 
   /** Whether the event stands in the log, shown to readers or not. @throws CorruptLogError, ReadFailedError */
   async holds(stream: string, revision: number): Promise<boolean> {
-    const [place] = await this.#index.hold(this.#placesFrom(encodeStreamName(stream), revision))
+    const [place] = await this.#index.hold(this.#placeOf(encodeStreamName(stream), revision))
     if (place?.revision !== revision) return false
     return (await prepareAt(this.#log, place.position, this.#published.position)) !== null
   }
 
-  async #placesFrom(name: Uint8Array, revision: number): Promise<EventPlace[]> {
+  async #placeOf(name: Uint8Array, revision: number): Promise<EventPlace[]> {
     return new StreamEvents(await this.#index.runs(name, hashOf(name, 0, name.length))).forwards(revision, 1)
   }
 
@@ -120,7 +120,10 @@ export class StreamReader {
     const name = encodeStreamName(stream)
     const hash = hashOf(name, 0, name.length)
     const parts = this.#index.parts()
-    const [runs, retention] = await Promise.all([this.#index.runs(name, hash), this.#loader.retentionOf(stream)])
+    const asked = this.#index.runs(name, hash)
+    const said = this.#loader.retentionOf(stream)
+    const isWaiting = asked instanceof Promise || said instanceof Promise
+    const [runs, retention] = isWaiting ? await Promise.all([asked, said]) : [asked, said]
     if (retention?.isTombstoned) throw new StreamDeletedError(stream)
     const events = new StreamEvents(runs)
     const last = upTo === null ? runs.at(-1)?.lastRevision : await events.lastUpTo(upTo)
@@ -147,7 +150,8 @@ export class StreamReader {
       places: [],
       placeIndex: 0,
       loaded: [],
-      loadedIndex: 0,
+      loadedFrom: 0,
+      loads: [],
     }
   }
 
@@ -157,23 +161,22 @@ export class StreamReader {
     const available = backwards ? next - first + 1 : last - next + 1
     if (available <= 0) return false
     const count = Math.min(PLACE_COUNT, reading.left, available)
-    const found = await this.#index.hold(this.#nextPlaces(reading, count))
+    const asked = reading.parts === this.#index.parts() ? placesOf(reading, count) : this.#placesAnew(reading, count)
+    const found = asked instanceof Promise ? await this.#index.hold(asked) : asked
     reading.places = found.filter(({ revision }) => revision >= first && revision <= last)
     reading.placeIndex = 0
+    reading.loaded = []
     const end = found.at(-1)
     if (end === undefined || reading.places.length === 0) return false
     reading.next = backwards ? end.revision - 1 : end.revision + 1
     return true
   }
 
-  async #nextPlaces(reading: Reading, count: number): Promise<readonly EventPlace[]> {
-    const parts = this.#index.parts()
-    if (reading.parts !== parts) {
-      reading.events = new StreamEvents(await this.#index.runs(reading.name, reading.hash))
-      reading.parts = parts
-    }
-    const { backwards, events, next } = reading
-    return backwards ? events.backwards(next, count) : events.forwards(next, count)
+  /** The parts have changed: what was found in them may have gone with one. */
+  async #placesAnew(reading: Reading, count: number): Promise<readonly EventPlace[]> {
+    reading.parts = this.#index.parts()
+    reading.events = new StreamEvents(await this.#index.runs(reading.name, reading.hash))
+    return placesOf(reading, count)
   }
 
   async #readBatch(reading: Reading): Promise<readonly RecordedEvent[] | null> {
@@ -184,13 +187,15 @@ export class StreamReader {
     let size = 0
     while (reading.left > 0) {
       if (reading.placeIndex === reading.places.length && (events.length > 0 || !(await this.#refill(reading)))) break
-      let place = reading.loaded[reading.loadedIndex]
+      const place = this.#nextRecord(reading, limit)
       if (place === undefined) {
-        const { position } = reading.places[reading.placeIndex]!
-        place = this.#log.recordInMemory(position) ?? (await this.#load(reading, limit))
+        // What has come is handed out while the rest is read.
+        if (events.length > 0) break
+        await reading.loads.shift()!.done
+        continue
       }
       if (place === null || !isReadable(place.window.view, place.offset, reading.oldestMs)) {
-        pass(reading)
+        reading.placeIndex++
         continue
       }
       let { window, offset } = place
@@ -209,30 +214,30 @@ export class StreamReader {
       }
       events.push(new StoredEvent(window, offset, this.#storeId, reading.stream))
       size += recordSize
-      pass(reading)
+      reading.placeIndex++
       reading.left--
     }
     return events.length === 0 ? null : events
   }
 
-  /** The record at the next place, which is not in memory, and with it those of the places behind it that are not either. */
-  async #load(reading: Reading, limit: LogPosition): Promise<RecordPlace | null> {
-    const { places, placeIndex, left } = reading
-    const end = Math.min(places.length, placeIndex + Math.min(left, SCATTERED_COUNT))
-    const positions = [places[placeIndex]!.position]
-    const missing = [0]
-    for (let index = placeIndex + 1; index < end; index++) {
-      const { position } = places[index]!
-      if (this.#log.recordInMemory(position) !== null) continue
-      positions.push(position)
-      missing.push(index - placeIndex)
-    }
-    const found = await loadScattered(this.#log, positions, limit)
-    const loaded = new Array<RecordPlace | null | undefined>(missing[found.length - 1]! + 1).fill(undefined)
-    for (let index = 0; index < found.length; index++) loaded[missing[index]!] = found[index]!
-    reading.loaded = loaded
-    reading.loadedIndex = 0
-    return found[0]!
+  /** The record at the next place; null when it is gone, undefined when the first one of the loads has to come first. */
+  #nextRecord(reading: Reading, limit: LogPosition): RecordPlace | null | undefined {
+    const { places, placeIndex, loads } = reading
+    const index = placeIndex - reading.loadedFrom
+    const loaded = reading.loaded[index]
+    if (loaded !== undefined) return loaded
+    while (loads[0]?.isDone) loads.shift()
+    if (loads.length > 0 && index >= loads[0]!.first && index < loads[0]!.end) return undefined
+    const inMemory = this.#log.recordInMemory(places[placeIndex]!.position)
+    if (inMemory !== null) return inMemory
+    const positions: LogPosition[] = []
+    const end = Math.min(places.length, placeIndex + Math.min(reading.left, SCATTERED_COUNT))
+    for (let i = placeIndex; i < end; i++) positions.push(places[i]!.position)
+    const scattered = loadScattered(this.#log, positions, limit)
+    reading.loaded = scattered.found
+    reading.loads = scattered.loads
+    reading.loadedFrom = placeIndex
+    return undefined
   }
 }
 
@@ -259,18 +264,16 @@ interface Reading {
   left: number
   places: readonly EventPlace[]
   placeIndex: number
-  /**
-   * Records that were read side by side and are not taken yet: `loaded[loadedIndex]` is the one at `placeIndex`, null when it is
-   * gone, undefined when it was in memory, or is not read yet.
-   */
+  /** Records of the places from `loadedFrom` on, as `ScatteredRecords` has them. */
   loaded: readonly (RecordPlace | null | undefined)[]
-  loadedIndex: number
+  loadedFrom: number
+  /** Those that are not known to have come. */
+  loads: RecordLoad[]
 }
 
-/** Goes on to the next place. */
-function pass(reading: Reading): void {
-  reading.placeIndex++
-  reading.loadedIndex++
+/** The next ones, as many as `count` if there are so many. */
+function placesOf({ backwards, events, next }: Reading, count: number): readonly EventPlace[] | Promise<readonly EventPlace[]> {
+  return backwards ? events.backwards(next, count) : events.forwards(next, count)
 }
 
 /** @throws InvalidArgumentError */

@@ -41,6 +41,14 @@ function open(cacheBytes: number, content = files, disk = new MemoryDisk(content
   return rooms(disk, { readOnly: true, clock: stillClock, cacheBytes })
 }
 
+/** All that were asked for, or the first of them, when they have come; those that were in memory from there. */
+async function loaded({ reader, chaser }: OpenRooms, positions: readonly LogPosition[]): Promise<(RecordPlace | null)[]> {
+  const { found, loads } = loadScattered(reader, positions, chaser.published.position)
+  expect(found.filter(place => place !== undefined)).toEqual([])
+  for (const load of loads) await load.done
+  return found.map((place, index) => (place === undefined ? reader.recordInMemory(positions[index]!) : place))
+}
+
 function seenOf(place: RecordPlace | null): Seen | undefined {
   return place === null ? undefined : recordsOf({ window: place.window, offsets: [place.offset], next: 0 as LogPosition })[0]
 }
@@ -48,36 +56,36 @@ function seenOf(place: RecordPlace | null): Seen | undefined {
 describe.each(CACHES)('records read side by side, with a cache of %d bytes,', cacheBytes => {
   test(`are those that a reader in order comes by (seed ${SEED})`, async () => {
     const random = new Random(SEED)
-    const { reader, chaser, close } = await open(cacheBytes)
+    const opened = await open(cacheBytes)
     for (let turn = 0; turn < 20; turn++) {
       const wanted = log.filter(() => random.chance(0.1))
       const positions = wanted.map(({ position }) => position as LogPosition)
-      const found = await loadScattered(reader, positions, chaser.published.position)
+      const found = await loaded(opened, positions)
       expect(found.map(seenOf)).toEqual(wanted)
     }
-    await close()
+    await opened.close()
   })
 
   test(`stay as they were read, whatever is read after them (seed ${SEED})`, async () => {
     const random = new Random(SEED)
-    const { reader, chaser, close } = await open(cacheBytes)
+    const opened = await open(cacheBytes)
     const kept: { readonly wanted: Seen[]; readonly found: (RecordPlace | null)[] }[] = []
     for (let turn = 0; turn < 10; turn++) {
       const wanted = log.filter(() => random.chance(0.1))
       const positions = wanted.map(({ position }) => position as LogPosition)
-      kept.push({ wanted, found: await loadScattered(reader, positions, chaser.published.position) })
+      kept.push({ wanted, found: await loaded(opened, positions) })
     }
     for (const { wanted, found } of kept) expect(found.map(seenOf)).toEqual(wanted)
-    await close()
+    await opened.close()
   })
 
   test(`are read one by one when they can't be read in one (seed ${SEED})`, async () => {
     const random = new Random(SEED)
-    const { reader, chaser, close } = await open(cacheBytes, files, new PoorDisk(files))
+    const opened = await open(cacheBytes, files, new PoorDisk(files))
     const wanted = log.filter(() => random.chance(0.1))
     const positions = wanted.map(({ position }) => position as LogPosition)
-    expect((await loadScattered(reader, positions, chaser.published.position)).map(seenOf)).toEqual(wanted)
-    await close()
+    expect((await loaded(opened, positions)).map(seenOf)).toEqual(wanted)
+    await opened.close()
   })
 
   test('are refused when one of them is damaged', async () => {
@@ -86,10 +94,10 @@ describe.each(CACHES)('records read side by side, with a cache of %d bytes,', ca
     const damaged = Uint8Array.from(files.get(name)!)
     const last = victim.position + victim.bytes.length - 10
     damaged[last] = damaged[last]! ^ 1
-    const { reader, chaser, close } = await open(cacheBytes, new Map(files).set(name, damaged))
+    const opened = await open(cacheBytes, new Map(files).set(name, damaged))
     const positions = [log[150]!, victim].map(({ position }) => position as LogPosition)
-    await expect(loadScattered(reader, positions, chaser.published.position)).rejects.toThrow(CorruptLogError)
-    await close()
+    await expect(loaded(opened, positions)).rejects.toThrow(CorruptLogError)
+    await opened.close()
   })
 })
 
@@ -99,32 +107,32 @@ test.each(CACHES)('large records are few at once, and bring little besides, with
   const positions: LogPosition[] = []
   for (let turn = 0; turn < 20; turn++) positions.push((await writing.append('stream', sized(300 * KIB))).position)
   await writing.close()
-  const { reader, chaser, close } = await open(cacheBytes, disk.snapshot())
-  const found = await loadScattered(reader, positions.slice(0, 8), chaser.published.position)
+  const opened = await open(cacheBytes, disk.snapshot())
+  const found = await loaded(opened, positions.slice(0, 8))
   expect(found).toHaveLength(1)
   expect(found[0]!.window.size).toBeLessThan((300 + 3 * 64) * KIB)
-  await close()
+  await opened.close()
 })
 
 test('a record that lies alone does not bring its block into a full cache', async () => {
-  const { reader, chaser, close } = await open(64 * KIB)
+  const opened = await open(64 * KIB)
   // In the middle of the first and of the second block, far from their edges.
   const [first, second] = [32 * KIB, 96 * KIB].map(place => log.find(({ position }) => position > place)!.position as LogPosition)
-  await loadScattered(reader, [first!], chaser.published.position)
-  await loadScattered(reader, [second!], chaser.published.position)
-  expect([first!, second!].map(position => reader.recordInMemory(position) !== null)).toEqual([true, false])
-  await close()
+  await loaded(opened, [first!])
+  await loaded(opened, [second!])
+  expect([first!, second!].map(position => opened.reader.recordInMemory(position) !== null)).toEqual([true, false])
+  await opened.close()
 })
 
 test('a record that lies across two blocks of the cache is in memory', async () => {
-  const { reader, chaser, close } = await open(32 * KIB * KIB)
+  const opened = await open(32 * KIB * KIB)
   const boundary = 64 * KIB
   const index = log.findIndex(({ position, bytes }) => position < boundary && position + bytes.length > boundary)
   const [before, across, behind] = log.slice(index - 1, index + 2)
   for (const { position } of [before!, behind!]) {
-    expect(reader.recordInMemory(across!.position as LogPosition)).toBeNull()
-    await loadScattered(reader, [position as LogPosition], chaser.published.position)
+    expect(opened.reader.recordInMemory(across!.position as LogPosition)).toBeNull()
+    await loaded(opened, [position as LogPosition])
   }
-  expect(seenOf(reader.recordInMemory(across!.position as LogPosition))).toEqual(across)
-  await close()
+  expect(seenOf(opened.reader.recordInMemory(across!.position as LogPosition))).toEqual(across)
+  await opened.close()
 })

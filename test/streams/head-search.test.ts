@@ -164,11 +164,12 @@ test('keeps the files that it asks open, though a merge replaces them meanwhile'
   // It asks the newest part first, and waits there for its page.
   isWaiting = true
   const end = new Searching(index).endOf('oldest')
-  // The eighth chunk has all eight merged into one file.
+  // Two more chunks have all nine merged into one file.
+  stage.growChunk(new Random('grow'), 50, ['another'])
   stage.growChunk(new Random('grow'), 50, ['another'])
   await stage.addChunks(files)
   await files.settled()
-  expect((await disk.list(DIRECTORY)).filter(name => name.endsWith('.index'))).toContain('000000-000007.index')
+  expect((await disk.list(DIRECTORY)).filter(name => name.endsWith('.index'))).toContain('000000-000008.index')
   mergeDone()
   expect(await end).toEqual(endIn(stage.model.events, 'oldest'))
   expect(failedCount).toBe(0)
