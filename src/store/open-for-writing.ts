@@ -10,6 +10,7 @@ import { FlushedHint } from '../log/flushed-hint.ts'
 import { LogReader } from '../log/log-reader.ts'
 import { createLog, repairLog } from '../log/recovery.ts'
 import { AppendRules } from '../streams/append-rules.ts'
+import { SHARE_AT_REST } from '../streams/chunk-ranges.ts'
 import { ConditionCheck } from '../streams/condition-check.ts'
 import { HeadLoader } from '../streams/head-loader.ts'
 import { RetryCheck } from '../streams/retry-check.ts'
@@ -98,6 +99,7 @@ async function wireFound(
       pending.undo(position, error, append => rules.forget(append))
       pending.settle(chaser.published.position)
     },
+    rested: () => files.tidy(SHARE_AT_REST),
     failed(position, cause) {
       logger?.error({ err: cause, position }, 'the writer failed; reads go on, appends need a reopen')
       pending.fail(position, cause)

@@ -4,9 +4,6 @@ export interface ChunkRange {
   readonly lastChunk: number
 }
 
-/** A file joins those behind it once they have one chunk for so many of its own. */
-const JOINED_SHARE = 4
-
 /** Ranges that no other one covers, in order. */
 export function uncovered<R extends ChunkRange>(ranges: readonly R[]): R[] {
   const kept: R[] = []
@@ -17,15 +14,22 @@ export function uncovered<R extends ChunkRange>(ranges: readonly R[]): R[] {
 }
 
 /**
- * The oldest range, and all that lie one behind the other behind it, that are to become one: so n chunks have at most 1 + log5(n)
- * files, mostly two, and what is written once for each chunk is written some 4 * log5(n) times at most. Null when there is none.
+ * The share of a file's chunks that those behind it must cover to be merged with it. Under load each chunk is written as seldom as
+ * can be; at rest there are fewer files, for whoever reads.
  */
-export function nextMerge<R extends ChunkRange>(ranges: readonly R[]): R[] | null {
+export const SHARE_UNDER_LOAD = 1
+export const SHARE_AT_REST = 4
+
+/**
+ * The oldest range that is to become one with all that lie one behind the other behind it, and those: they cover one chunk at
+ * least for `share` of its own. Of n chunks at most 1 + log(n) / log(share + 1) ranges are left. Null when there is none.
+ */
+export function nextMerge<R extends ChunkRange>(ranges: readonly R[], share: number): R[] | null {
   for (let first = 0; first < ranges.length; first++) {
     let last = first
     while (ranges[last + 1]?.firstChunk === ranges[last]!.lastChunk + 1) last++
     const behind = ranges[last]!.lastChunk - ranges[first]!.lastChunk
-    if (behind > 0 && behind * JOINED_SHARE >= sizeOf(ranges[first]!)) return ranges.slice(first, last + 1)
+    if (behind > 0 && behind * share >= sizeOf(ranges[first]!)) return ranges.slice(first, last + 1)
   }
   return null
 }

@@ -5,7 +5,7 @@ import { MemoryDisk } from '../disk/memory-disk.ts'
 import type { IndexCoverage, IndexHeader } from '../format/index-layout.ts'
 import { closeAll } from '../log/close-all.ts'
 import type { ActiveIndex } from './active-index.ts'
-import { nextMerge } from './chunk-ranges.ts'
+import { nextMerge, SHARE_AT_REST, SHARE_UNDER_LOAD } from './chunk-ranges.ts'
 import { FilePart, mendAmong } from './file-part.ts'
 import { type CompletedChunk, findIndexFiles, type IndexedLog } from './find-index-files.ts'
 import type { IndexFile } from './index-file.ts'
@@ -70,7 +70,7 @@ export class IndexFiles {
     if (options.mode === 'write') {
       for (const name of found.useless) await disk.remove(joinPath(directory, name)).catch(options.onFailure)
     }
-    if (options.mode === 'write' && files.missing.length === 0) files.#tidyLater()
+    if (options.mode === 'write' && files.missing.length === 0) files.tidy(SHARE_AT_REST)
     return files
   }
 
@@ -131,7 +131,7 @@ export class IndexFiles {
         await written
       }
     })
-    this.#tidyLater()
+    this.tidy(SHARE_AT_REST)
     return rebuilt
   }
 
@@ -154,7 +154,7 @@ export class IndexFiles {
       try {
         await this.#writeActive()
       } finally {
-        if (kind === 'complete') this.#tidyLater()
+        if (kind === 'complete') this.tidy(SHARE_UNDER_LOAD)
       }
     }
     // Who follows another process may be given files for parts that are being written.
@@ -180,7 +180,7 @@ export class IndexFiles {
         this.#replace(parts, await this.#made(this.#coverageOf(number, number)))
       }
     })
-    this.#tidyLater()
+    this.tidy(SHARE_UNDER_LOAD)
     return refreshed
   }
 
@@ -203,9 +203,10 @@ export class IndexFiles {
     return (this.#chunks.at(-1)?.number ?? -1) + 1
   }
 
-  #tidyLater(): void {
+  /** Merges files by and by; see `nextMerge`. */
+  tidy(share: number): void {
     const tidied =
-      this.#options.mode === 'write' ? this.#work.merge(() => this.#merge()) : this.#work.alone(() => this.#takeOver())
+      this.#options.mode === 'write' ? this.#work.merge(() => this.#merge(share)) : this.#work.alone(() => this.#takeOver())
     tidied.catch(this.#options.onFailure)
   }
 
@@ -224,11 +225,11 @@ export class IndexFiles {
     }
   }
 
-  async #merge(): Promise<void> {
+  async #merge(share: number): Promise<void> {
     while (!this.#isClosing) {
       const complete = this.#fileParts.filter(({ header }) => !header.isPartial)
       const ranges = complete.map(part => ({ part, firstChunk: part.header.firstChunk, lastChunk: part.header.lastChunk }))
-      const chosen = nextMerge(ranges)
+      const chosen = nextMerge(ranges, share)
       if (chosen === null) return
       const sources = chosen.map(({ part }) => part)
       // A chunk was rewritten since: its file is about to be made anew, and must not be taken for one of the new chunk.

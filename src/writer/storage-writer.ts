@@ -292,9 +292,14 @@ export class StorageWriter {
       if (this.#failure !== null || this.#holdCount > 0) return
       const isIdle = this.#flushing === null && this.queue.length === 0
       const isQuiet = this.#clock.monotonic() - this.#lastFlushMs >= PROOF_DELAY_MS / 2
-      if (isIdle && (isQuiet || this.#durability === 'os')) void this.#hold(() => this.#prove())
+      if (isIdle && (isQuiet || this.#durability === 'os')) void this.#hold(() => this.#rest())
       else this.#armProof()
     })
+  }
+
+  async #rest(): Promise<void> {
+    await this.#prove()
+    if (this.#failure === null) this.#listener.rested()
   }
 
   async #prove(): Promise<void> {

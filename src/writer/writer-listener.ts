@@ -8,6 +8,8 @@ export interface WriterListener {
   decided(append: AppendMessage): void
   /** Nothing that was taken and stands or rests behind `position` will ever appear; the writer goes on. */
   undone(position: LogPosition, error: TailraceError): void
+  /** Everything that was taken is proven, and nothing has come for a while. */
+  rested(): void
   /** The writer is finished. What stands behind `position` may or may not appear; what still waits never will. */
   failed(position: LogPosition, cause: unknown): void
 }

@@ -9,36 +9,39 @@ function merged(ranges: readonly ChunkRange[], chosen: readonly ChunkRange[]): C
 }
 
 describe('ranges of chunks that become one', () => {
-  test('of thousands of chunks, completed one by one, a few are left at any time, and each chunk was written a few times', () => {
+  test.each([
+    1, 2, 4,
+  ])('of thousands of chunks, completed one by one, a few are left at any time, and each was written a few times (share %d)', share => {
     let ranges: ChunkRange[] = []
     let written = 0
     for (let chunk = 0; chunk < 3000; chunk++) {
       ranges.push(range(chunk, chunk))
       written++
-      for (let chosen = nextMerge(ranges); chosen !== null; chosen = nextMerge(ranges)) {
+      for (let chosen = nextMerge(ranges, share); chosen !== null; chosen = nextMerge(ranges, share)) {
         ranges = merged(ranges, chosen)
         written += chosen.at(-1)!.lastChunk - chosen[0]!.firstChunk + 1
       }
       const count = chunk + 1
-      expect(ranges.length).toBeLessThanOrEqual(1 + Math.log(count) / Math.log(5))
-      expect(written / count).toBeLessThanOrEqual(2 + (4 * Math.log(count)) / Math.log(5))
+      const levels = Math.log(count) / Math.log(share + 1)
+      expect(ranges.length).toBeLessThanOrEqual(1 + levels)
+      expect(written / count).toBeLessThanOrEqual(2 + share * levels)
       expect([ranges[0]!.firstChunk, ranges.at(-1)!.lastChunk]).toEqual([0, chunk])
     }
   })
 
   test('what came together while a long merge was under way is merged in one', () => {
-    expect(nextMerge([range(0, 39), range(40, 40), range(41, 41), range(42, 42)])).toEqual([
+    expect(nextMerge([range(0, 39), range(40, 40), range(41, 41), range(42, 42)], 4)).toEqual([
       range(40, 40),
       range(41, 41),
       range(42, 42),
     ])
     const twelve = [range(0, 39), ...Array.from({ length: 12 }, (_, i) => range(40 + i, 40 + i))]
-    expect(nextMerge(twelve)).toEqual(twelve)
+    expect(nextMerge(twelve, 4)).toEqual(twelve)
   })
 
   test('nothing is merged across a chunk that has no file', () => {
-    expect(nextMerge([range(0, 0), range(2, 2)])).toBeNull()
-    expect(nextMerge([range(0, 1), range(3, 3), range(4, 4)])).toEqual([range(3, 3), range(4, 4)])
+    expect(nextMerge([range(0, 0), range(2, 2)], 4)).toBeNull()
+    expect(nextMerge([range(0, 1), range(3, 3), range(4, 4)], 4)).toEqual([range(3, 3), range(4, 4)])
   })
 
   test('of a merge that was cut off, the file that it made covers those that it was made of', () => {

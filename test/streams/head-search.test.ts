@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { LogPosition } from '../../src/core/positions.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
+import { SHARE_AT_REST } from '../../src/streams/chunk-ranges.ts'
 import { HeadSearch } from '../../src/streams/head-search.ts'
 import { StreamIndex } from '../../src/streams/stream-index.ts'
 import { Random } from '../support/random.ts'
@@ -161,13 +162,14 @@ test('keeps the files that it asks open, though a merge replaces them meanwhile'
     return file
   }
   const { files, index } = await indexOn(stage, disk, 0)
+  await files.settled()
   // It asks the newest part first, and waits there for its page.
   isWaiting = true
   const end = new Searching(index).endOf('oldest')
-  // Two more chunks have all nine merged into one file.
-  stage.growChunk(new Random('grow'), 50, ['another'])
-  stage.growChunk(new Random('grow'), 50, ['another'])
+  // With two more chunks, all nine are merged into one file.
+  for (let chunk = 0; chunk < 2; chunk++) stage.growChunk(new Random('grow'), 50, ['another'])
   await stage.addChunks(files)
+  files.tidy(SHARE_AT_REST)
   await files.settled()
   expect((await disk.list(DIRECTORY)).filter(name => name.endsWith('.index'))).toContain('000000-000008.index')
   mergeDone()

@@ -70,3 +70,13 @@ test(`whoever asks the index by and by finds all, while merges replace the files
     expect(await disk.list('/data').then(names => names.filter(name => name.endsWith('.tmp')))).toEqual([])
   }
 })
+
+test('when nobody has appended for a while, there are fewer files to look into', async () => {
+  const disk = new MemoryDisk()
+  const store = await openStore(disk, SMALL_CHUNKS)
+  // Five chunks are complete: under load there would be a file of four of them, and one of the fifth.
+  for (let turn = 0; turn < 6; turn++) await store.append('filler', sized(1900))
+  const files = async () => (await disk.list('/data')).filter(name => name.endsWith('.index'))
+  await expect.poll(files).toEqual(['000000-000004.index'])
+  await store.close()
+})

@@ -1,0 +1,110 @@
+import { beforeAll, describe, expect, test } from 'vitest'
+import { CorruptLogError } from '../../src/core/errors.ts'
+import { readEachPiece } from '../../src/disk/disk.ts'
+import { MemoryDisk } from '../../src/disk/memory-disk.ts'
+import type { EventStore } from '../../src/store/event-store.ts'
+import { numbers, openStore, order, sized, upTo } from './words.ts'
+
+/** Read in three requests: two of thirty-two records, and the rest. */
+const COUNT = 70
+const OPTIONS = { chunkSizeBytes: 65_536, cacheBytes: 0 }
+
+/** Pieces of files come when they are let go, in any order. */
+class WaitingDisk extends MemoryDisk {
+  readonly waiting: (() => void)[] = []
+
+  override readonly readPieces = async (...pieces: Parameters<typeof readEachPiece>) => {
+    await new Promise<void>(letGo => this.waiting.push(letGo))
+    await readEachPiece(...pieces)
+  }
+
+  async asked(count: number): Promise<void> {
+    await expect.poll(() => this.waiting.length).toBe(count)
+  }
+}
+
+let files: Map<string, Uint8Array>
+beforeAll(async () => {
+  const disk = new MemoryDisk()
+  const store = await openStore(disk, OPTIONS)
+  for (const number of upTo(COUNT)) {
+    await store.append('orders', order(number))
+    await store.append(
+      'noise',
+      Array.from({ length: 50 }, () => sized(50)),
+    )
+  }
+  await store.close()
+  files = disk.snapshot()
+})
+
+function batchesOf(store: EventStore) {
+  const batches = store.readStream('orders').batches()[Symbol.asyncIterator]()
+  return async () => {
+    const result = await batches.next()
+    return result.done ? null : result.value.map(({ revision }) => revision)
+  }
+}
+
+describe('a stream whose events lie far apart', () => {
+  test('is handed out as it comes, and in order', async () => {
+    const disk = new WaitingDisk(files)
+    const store = await openStore(disk, OPTIONS)
+    const next = batchesOf(store)
+    const first = next()
+    await disk.asked(3)
+    disk.waiting[0]!()
+    expect(await first).toEqual(upTo(32))
+    const second = next()
+    disk.waiting[2]!()
+    await new Promise(setImmediate)
+    disk.waiting[1]!()
+    expect(await second).toEqual(upTo(COUNT).slice(32))
+    expect(await next()).toBeNull()
+    await store.close()
+  })
+
+  test('comes up to a damaged event, which is then refused by name and position', async () => {
+    const at = await damagedPosition()
+    const damaged = new Map([...files].map(([path, bytes]) => [path, bytes]))
+    const path = [...damaged.keys()].find(name => name.endsWith(at.file))!
+    const bytes = Uint8Array.from(damaged.get(path)!)
+    bytes[at.offset]! ^= 1
+    const store = await openStore(new MemoryDisk(damaged.set(path, bytes)), OPTIONS)
+    const seen: number[] = []
+    const reading = async () => {
+      for await (const batch of store.readStream('orders').batches()) seen.push(...batch.map(({ revision }) => revision))
+    }
+    await expect(reading()).rejects.toThrow(CorruptLogError)
+    expect(seen).toEqual(upTo(40))
+    await store.close()
+  })
+
+  test('that nobody goes on with keeps nobody from closing the store', async () => {
+    const disk = new WaitingDisk(files)
+    const store = await openStore(disk, OPTIONS)
+    const next = batchesOf(store)
+    const first = next()
+    await disk.asked(3)
+    disk.waiting[0]!()
+    await first
+    const closed = store.close()
+    for (const letGo of disk.waiting) letGo()
+    await closed
+    await expect(next()).rejects.toMatchObject({ code: 'STORE_CLOSED' })
+    const again = await openStore(new MemoryDisk(files), OPTIONS)
+    expect(await numbers(again.readStream('orders'))).toEqual(upTo(COUNT))
+    await again.close()
+  })
+})
+
+/** A byte of the data of event 40. */
+async function damagedPosition(): Promise<{ readonly file: string; readonly offset: number }> {
+  const store = await openStore(new MemoryDisk(files), OPTIONS)
+  const events = store.readStream('orders', { from: 40, maxCount: 1 })
+  let position = 0
+  for await (const event of events) position = event.position
+  await store.close()
+  const chunk = Math.floor(position / OPTIONS.chunkSizeBytes)
+  return { file: `${String(chunk).padStart(6, '0')}.chunk`, offset: (position % OPTIONS.chunkSizeBytes) + 60 }
+}
