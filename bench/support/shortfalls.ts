@@ -59,14 +59,15 @@ const SHORTFALLS: Readonly<Record<string, Shortfall>> = {
   W5: {
     profile:
       'The events of a stream lie all over the log: a stream of 100 is 100 places. With the default cache one reader waits for the thread that ' +
-      'reads, 1.5 to 2 µs a place; SQLite reads the cache of the system through a memory map, without a call. A stream of 10 among many is some ' +
-      'pages of several index files and then ten places: two trips to that thread, one after the other. With many readers the event loop is the ' +
-      'limit: looking into the index takes it a third of its time, reading records a quarter, verifying them a tenth, garbage collection 8 %. With all in memory a ' +
-      'stream of 10 takes 25 µs.',
+      'reads, 1.5 to 2 µs a place, of which half is the system call; SQLite reads the cache of the system through a memory map, without a call. ' +
+      'A stream of 10 among many is a page of the index and then ten places, two trips to that thread, one after the other: of 50 µs it takes 26, ' +
+      'looking into the index and asking 15, verifying and handing out 9. With many readers the event loop is the limit.',
     tried:
       'Kept: small reads in a thread of their own, in a ring from which the event loop takes what has come back while the next ones are read (decision 0009; ' +
-      '1.6 times as many streams of 100 by 16 readers as in batches by two threads); pieces of several files in one request (streams of 10: a quarter more); near records in one read; records of twice the ' +
-      "mean size instead of blocks; a stream's index files asked side by side. Dropped, for it did not pay: a second thread on two processors, looking longer before it sleeps.",
+      '1.6 times as many streams of 100 by 16 readers as in batches by two threads); the thread says once a read how far it is, in a cache line of its own (streams of 10, ' +
+      '16 readers: a third more); events are handed out as they come; fewer index files at rest (decision 0006); pieces of several files in one request; near records in one read; records of ' +
+      "twice the mean size instead of blocks; a stream's index files asked side by side. Dropped, for it did not pay: a second thread on two processors, looking longer before it sleeps, " +
+      'smaller requests.',
     needed:
       'Events of a stream that lie together: a scavenge or merge that orders old chunks by stream, which the format does not have yet; a memory ' +
       'map would need native code.',

@@ -1,3 +1,4 @@
+import { bringIntoCache } from '../support/cached-files.ts'
 import { longStream, randomNumbers, shortStream } from '../support/data-set.ts'
 import type { Figures } from '../support/figures.ts'
 import { LatencyRecorder } from '../support/histogram.ts'
@@ -5,7 +6,7 @@ import { cpuSeconds } from '../support/process-usage.ts'
 import type { OpenSpec } from '../support/subject.ts'
 import { subjectNamed } from '../support/subjects.ts'
 
-/** W5: whole streams at random. */
+/** W5: whole streams at random, of files that are in the cache of the system when it begins. */
 export interface StreamReadsSpec extends OpenSpec {
   readonly subject: string
   readonly streams: number
@@ -18,6 +19,7 @@ export interface StreamReadsSpec extends OpenSpec {
 }
 
 export async function measureStreamReads(spec: StreamReadsSpec): Promise<Figures> {
+  await bringIntoCache(spec.directory)
   const subject = await subjectNamed(spec.subject).open(spec)
   const random = randomNumbers(spec.seed)
   const nameOf = spec.isLong ? longStream : shortStream
