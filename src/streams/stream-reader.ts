@@ -30,6 +30,8 @@ export interface ReadStreamOptions {
 
 /** Records are handed out in batches of about this size; what is copied out of shared memory, an event that is kept keeps with it. */
 const BATCH_SIZE = 64 * KIB
+/** While others of a load are still being read, few of those in memory come one behind the other: so many get memory at once. */
+const MIXED_COUNT = 16
 /** So many places are taken from the index at once. */
 const PLACE_COUNT = 1024
 
@@ -202,7 +204,8 @@ export class StreamReader {
       const recordSize = sizeOf(window.view, offset)
       if (events.length > 0 && size + recordSize > BATCH_SIZE) break
       if (!place.isOwn) {
-        const wanted = recordSize * Math.min(reading.left, reading.places.length - reading.placeIndex)
+        const count = Math.min(reading.left, reading.places.length - reading.placeIndex)
+        const wanted = recordSize * (reading.loads.length > 0 ? Math.min(count, MIXED_COUNT) : count)
         if (copies === null || copiedSize + recordSize > copies.size) {
           copies = ByteWindow.allocate(Math.max(recordSize, Math.min(BATCH_SIZE - size, wanted)))
           copiedSize = 0
