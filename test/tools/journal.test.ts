@@ -66,9 +66,10 @@ describe('journal', () => {
     let mended = 0
     // A kill may come between two writes: then there is another.
     for (let turn = 0; turn < 6 || (mended === 0 && turn < 40); turn++) {
+      const before = sizeOf(safeFilesIn(directory))
       const follower = spawn(process.execPath, [BIN, 'journal', store, directory, '--follow', '--json'])
-      await expect.poll(() => Object.keys(safeFilesIn(directory)).length, { timeout: 20_000 }).toBeGreaterThan(20)
-      await new Promise(resolve => setTimeout(resolve, 60 + ((17 * turn) % 100)))
+      await expect.poll(() => sizeOf(safeFilesIn(directory)), { timeout: 20_000, interval: 5 }).toBeGreaterThan(before)
+      await new Promise(resolve => setTimeout(resolve, (17 * turn) % 100))
       follower.kill('SIGKILL')
       await once(follower, 'close')
       const { status, stdout } = await run(['journal', '--verify', store, directory])
@@ -230,6 +231,10 @@ describe('journal --import', () => {
 })
 
 /** The same, while the directory may not be there yet. */
+function sizeOf(files: Record<string, string>): number {
+  return Object.values(files).reduce((sum, content) => sum + content.length, 0)
+}
+
 function safeFilesIn(directory: string): Record<string, string> {
   try {
     return filesIn(directory)
