@@ -11,7 +11,7 @@ export async function bringIntoCache(directory: string): Promise<void> {
   const buffer = Buffer.allocUnsafe(READ_BYTES)
   for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue
-    const file = await open(join(entry.path, entry.name))
+    const file = await open(join(entry.parentPath, entry.name))
     try {
       while ((await file.read(buffer, 0, READ_BYTES)).bytesRead > 0);
     } finally {

@@ -59,13 +59,14 @@ export class RecordLoad {
   readonly end: number
   /** Resolves when they are there. Rejects with CorruptLogError, ReadFailedError; it may be that nobody waits for it. */
   readonly done: Promise<void>
-  isDone = false
+  /** They are there, or it failed. */
+  isOver = false
 
   constructor(first: number, end: number, work: Promise<void>) {
     this.first = first
     this.end = end
-    this.done = work.then(() => {
-      this.isDone = true
+    this.done = work.finally(() => {
+      this.isOver = true
     })
     this.done.catch(() => {})
   }
@@ -262,6 +263,8 @@ function extentAt(log: LogReader, positions: readonly LogPosition[], first: numb
   let end = first + 1
   for (; end < positions.length; end++) {
     const position = positions[end]!
+    // What is in memory now may stand elsewhere, or nowhere, when the reader comes by.
+    if (log.recentSlab(position) !== undefined) break
     if (Math.abs(position - positions[end - 1]!) > NEAR_SIZE || position < chunk.start || position >= chunk.end) break
     if (Math.max(high, position) - Math.min(low, position) + usual > EXTENT_SIZE) break
     if (position < low) low = position

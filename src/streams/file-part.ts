@@ -66,6 +66,14 @@ export class FilePart implements IndexPart {
     return this.#file.header
   }
 
+  get firstChunk(): number {
+    return this.header.firstChunk
+  }
+
+  get lastChunk(): number {
+    return this.header.lastChunk
+  }
+
   get path(): string {
     return this.#file.path
   }

@@ -2,7 +2,7 @@ import type { Clock } from '../core/clock.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { type Disk, joinPath } from '../disk/disk.ts'
 import { MemoryDisk } from '../disk/memory-disk.ts'
-import type { IndexCoverage, IndexHeader } from '../format/index-layout.ts'
+import type { IndexCoverage } from '../format/index-layout.ts'
 import { closeAll } from '../log/close-all.ts'
 import type { ActiveIndex } from './active-index.ts'
 import { nextMerge, SHARE_AT_REST, SHARE_UNDER_LOAD } from './chunk-ranges.ts'
@@ -44,6 +44,8 @@ export class IndexFiles {
   readonly #chunks: CompletedChunk[]
   /** In order; those in memory are being written, or could not be. */
   #parts: readonly (FilePart | ActiveIndex)[] = []
+  /** The parts that a merge began with last: if it failed, it is tried again when they are others. */
+  #unmergeable: readonly IndexPart[] | null = null
   readonly #work = new IndexWork()
   /** Files that are being closed, because nobody asks them any more. */
   readonly #leaving = new Set<Promise<void>>()
@@ -226,17 +228,15 @@ export class IndexFiles {
   }
 
   async #merge(share: number): Promise<void> {
-    while (!this.#isClosing) {
+    while (!this.#isClosing && this.#parts !== this.#unmergeable) {
       const complete = this.#fileParts.filter(({ header }) => !header.isPartial)
-      const ranges = complete.map(part => ({ part, firstChunk: part.header.firstChunk, lastChunk: part.header.lastChunk }))
-      const chosen = nextMerge(ranges, share)
-      if (chosen === null) return
-      const sources = chosen.map(({ part }) => part)
+      const sources = nextMerge(complete, share)
+      if (sources === null) return
       // A chunk was rewritten since: its file is about to be made anew, and must not be taken for one of the new chunk.
-      const isStale = ({ firstChunk, lastChunk, fingerprint }: IndexHeader) =>
-        fingerprint !== this.#options.fingerprintOf(firstChunk, lastChunk)
-      if (sources.some(({ header }) => isStale(header))) return
-      const coverage = this.#coverageOf(chosen[0]!.firstChunk, chosen.at(-1)!.lastChunk)
+      const { fingerprintOf } = this.#options
+      if (sources.some(({ firstChunk, lastChunk, header }) => header.fingerprint !== fingerprintOf(firstChunk, lastChunk))) return
+      const coverage = this.#coverageOf(sources[0]!.firstChunk, sources.at(-1)!.lastChunk)
+      this.#unmergeable = this.#parts
       this.#replace(sources, await this.#write(this.#disk, coverage, sources))
     }
   }

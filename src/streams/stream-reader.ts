@@ -9,7 +9,7 @@ import { createdMsOf, RecordType, sizeOf, typeOf } from '../format/log-record.ts
 import type { Checkpoint } from '../log/checkpoint.ts'
 import type { LogReader } from '../log/log-reader.ts'
 import type { RecordPlace } from '../log/record-batch.ts'
-import { loadScattered, type RecordLoad, SCATTERED_COUNT } from '../log/scattered-records.ts'
+import { loadScattered, RecordLoad, SCATTERED_COUNT } from '../log/scattered-records.ts'
 import type { NextBatch } from './event-reading.ts'
 import type { HeadLoader } from './head-loader.ts'
 import type { IndexPart } from './index-part.ts'
@@ -176,8 +176,9 @@ export class StreamReader {
 
   /** The parts have changed: what was found in them may have gone with one. */
   async #placesAnew(reading: Reading, count: number): Promise<readonly EventPlace[]> {
-    reading.parts = this.#index.parts()
+    const parts = this.#index.parts()
     reading.events = new StreamEvents(await this.#index.runs(reading.name, reading.hash))
+    reading.parts = parts
     return placesOf(reading, count)
   }
 
@@ -190,10 +191,10 @@ export class StreamReader {
     while (reading.left > 0) {
       if (reading.placeIndex === reading.places.length && (events.length > 0 || !(await this.#refill(reading)))) break
       const place = this.#nextRecord(reading, limit)
-      if (place === undefined) {
+      if (place instanceof RecordLoad) {
         // What has come is handed out while the rest is read.
         if (events.length > 0) break
-        await reading.loads.shift()!.done
+        await place.done
         continue
       }
       if (place === null || !isReadable(place.window.view, place.offset, reading.oldestMs)) {
@@ -223,14 +224,14 @@ export class StreamReader {
     return events.length === 0 ? null : events
   }
 
-  /** The record at the next place; null when it is gone, undefined when the first one of the loads has to come first. */
-  #nextRecord(reading: Reading, limit: LogPosition): RecordPlace | null | undefined {
+  /** The record at the next place; null when it is gone; what to wait for when it is being read. */
+  #nextRecord(reading: Reading, limit: LogPosition): RecordPlace | null | RecordLoad {
     const { places, placeIndex, loads } = reading
     const index = placeIndex - reading.loadedFrom
     const loaded = reading.loaded[index]
     if (loaded !== undefined) return loaded
-    while (loads[0]?.isDone) loads.shift()
-    if (loads.length > 0 && index >= loads[0]!.first && index < loads[0]!.end) return undefined
+    while (loads[0]?.isOver) loads.shift()
+    for (const load of loads) if (index >= load.first && index < load.end && !load.isOver) return load
     const inMemory = this.#log.recordInMemory(places[placeIndex]!.position)
     if (inMemory !== null) return inMemory
     const positions: LogPosition[] = []
@@ -240,7 +241,7 @@ export class StreamReader {
     reading.loaded = scattered.found
     reading.loads = scattered.loads
     reading.loadedFrom = placeIndex
-    return undefined
+    return scattered.loads[0]!
   }
 }
 
@@ -270,7 +271,7 @@ interface Reading {
   /** Records of the places from `loadedFrom` on, as `ScatteredRecords` has them. */
   loaded: readonly (RecordPlace | null | undefined)[]
   loadedFrom: number
-  /** Those that are not known to have come. */
+  /** Those of them that are not known to be over. */
   loads: RecordLoad[]
 }
 

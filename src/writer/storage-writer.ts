@@ -292,14 +292,15 @@ export class StorageWriter {
       if (this.#failure !== null || this.#holdCount > 0) return
       const isIdle = this.#flushing === null && this.queue.length === 0
       const isQuiet = this.#clock.monotonic() - this.#lastFlushMs >= PROOF_DELAY_MS / 2
-      if (isIdle && (isQuiet || this.#durability === 'os')) void this.#hold(() => this.#rest())
+      if (isIdle && (isQuiet || this.#durability === 'os')) void this.#hold(() => this.#proveIdle(isQuiet))
       else this.#armProof()
     })
   }
 
-  async #rest(): Promise<void> {
+  async #proveIdle(isQuiet: boolean): Promise<void> {
     await this.#prove()
-    if (this.#failure === null) this.#listener.rested()
+    const isProven = this.#failure === null && this.#log.proven === this.#log.end
+    if (isQuiet && isProven && this.queue.length === 0) this.#listener.rested()
   }
 
   async #prove(): Promise<void> {

@@ -8,7 +8,7 @@ export interface WriterListener {
   decided(append: AppendMessage): void
   /** Nothing that was taken and stands or rests behind `position` will ever appear; the writer goes on. */
   undone(position: LogPosition, error: TailraceError): void
-  /** Everything that was taken is proven, and nothing has come for a while. */
+  /** Everything that was taken is proven, and nothing has come for some milliseconds. Not told with durability 'memory'. */
   rested(): void
   /** The writer is finished. What stands behind `position` may or may not appear; what still waits never will. */
   failed(position: LogPosition, cause: unknown): void

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { CorruptLogError } from '../../src/core/errors.ts'
+import type { RecordedEvent } from '../../src/core/events.ts'
 import { readEachPiece } from '../../src/disk/disk.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import type { EventStore } from '../../src/store/event-store.ts'
@@ -96,6 +97,34 @@ describe('a stream whose events lie far apart', () => {
     expect(await numbers(again.readStream('orders'))).toEqual(upTo(COUNT))
     await again.close()
   })
+})
+
+test('a read that goes on from files into recent bytes gives the stream, whatever is appended between two batches', async () => {
+  const store = await openStore()
+  const padded = (number: number) => ({ ...order(number), metadata: 'x'.repeat(900) })
+  for (let number = 0; number < 16_000; number += 100) {
+    await store.append(
+      'orders',
+      upTo(100).map(index => padded(number + index)),
+    )
+  }
+  // About half of it is still in memory. Each has taken one batch.
+  const readers: { readonly from: number; readonly batches: AsyncIterator<readonly RecordedEvent[]>; readonly seen: number[] }[] =
+    []
+  const take = (seen: number[], batch: readonly RecordedEvent[]) =>
+    seen.push(...batch.map(({ stream, data }) => (stream === 'orders' ? (data as { number: number }).number : Number.NaN)))
+  for (let from = 5000; from < 10_000; from += 50) {
+    const batches = store.readStream('orders', { from, maxCount: 128 }).batches()[Symbol.asyncIterator]()
+    const seen: number[] = []
+    take(seen, (await batches.next()).value)
+    readers.push({ from, batches, seen })
+  }
+  for (let turn = 0; turn < 60; turn++) await store.append('others', upTo(50).map(padded))
+  for (const { from, batches, seen } of readers) {
+    for (let next = await batches.next(); !next.done; next = await batches.next()) take(seen, next.value)
+    expect(seen).toEqual(upTo(128).map(index => from + index))
+  }
+  await store.close()
 })
 
 /** A byte of the data of event 40. */

@@ -368,6 +368,32 @@ describe('index files', () => {
     expect(await disk.list(DIRECTORY)).toEqual(['000000-000003.index'])
   })
 
+  test('a merge that failed is tried again when there are other files to merge', async () => {
+    const disk = await directoryOnDisk()
+    const open = disk.open.bind(disk)
+    const tried: string[] = []
+    disk.open = async (path, mode) => {
+      if (!/(\d{6})-\1\.index/.test(path) && path.endsWith('.tmp')) {
+        tried.push(path.slice(DIRECTORY.length + 1))
+        throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' })
+      }
+      return open(path, mode)
+    }
+    const stage = new IndexStage()
+    const files = await stage.open(disk, { chunkCount: 0 })
+    for (let chunk = 0; chunk < 2; chunk++) stage.growChunk(new Random(SEED), 50, FEW)
+    await stage.addChunks(files)
+    for (let turn = 0; turn < 3; turn++) files.tidy(SHARE_AT_REST)
+    await files.settled()
+    expect(tried).toEqual(['000000-000001.index.tmp'])
+    stage.growChunk(new Random(SEED), 50, FEW)
+    await stage.addChunks(files)
+    await files.settled()
+    expect(tried).toEqual(['000000-000001.index.tmp', '000000-000002.index.tmp'])
+    await expectAnswers(files.parts, stage.model.events, FEW)
+    await files.close()
+  })
+
   test('readers keep what a merge replaced until they release it', async () => {
     const disk = await directoryOnDisk()
     const stage = new IndexStage()

@@ -230,11 +230,11 @@ describe('journal --import', () => {
   })
 })
 
-/** The same, while the directory may not be there yet. */
 function sizeOf(files: Record<string, string>): number {
   return Object.values(files).reduce((sum, content) => sum + content.length, 0)
 }
 
+/** `filesIn`, while the directory may not be there yet. */
 function safeFilesIn(directory: string): Record<string, string> {
   try {
     return filesIn(directory)
