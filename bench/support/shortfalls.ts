@@ -65,9 +65,8 @@ const SHORTFALLS: Readonly<Record<string, Shortfall>> = {
     tried:
       'Kept: small reads in a thread of their own, in a ring from which the event loop takes what has come back while the next ones are read (decision 0009; ' +
       '1.6 times as many streams of 100 by 16 readers as in batches by two threads); the thread says once a read how far it is, in a cache line of its own (streams of 10, ' +
-      '16 readers: a third more); events are handed out as they come; fewer index files at rest (decision 0006); pieces of several files in one request; near records in one read; records of ' +
-      "twice the mean size instead of blocks; a stream's index files asked side by side. Dropped, for it did not pay: a second thread on two processors, looking longer before it sleeps, " +
-      'smaller requests.',
+      '16 readers: a third more); events are handed out as they come; smaller requests for a reader that is alone; fewer index files at rest (decision 0006); pieces of several files in one request; near records in one read; records of ' +
+      "twice the mean size instead of blocks; a stream's index files asked side by side. Dropped, for it did not pay: a second thread on two processors, looking longer before it sleeps.",
     needed:
       'Events of a stream that lie together: a scavenge or merge that orders old chunks by stream, which the format does not have yet; a memory ' +
       'map would need native code.',

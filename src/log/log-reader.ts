@@ -35,6 +35,8 @@ export class LogReader {
   readonly cache: BlockCache
   /** Memory that reads of scattered records use again; theirs alone. */
   readonly scratches: ByteWindow[] = []
+  /** Requests for scattered records that are not answered yet; theirs alone. */
+  requestsUnderWay = 0
   readonly #seed: number
 
   constructor(disk: Disk, chunks: ChunkSequence, recent: RecentBytes, cache: BlockCache, seed: number) {

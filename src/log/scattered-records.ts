@@ -17,6 +17,9 @@ const EXTENT_SIZE = 16 * KIB
 const LOAD_SIZE = 128 * KIB
 /** So many extents, of about so many bytes, are asked for in one request: while its records are verified, the next one is read. */
 const REQUEST_COUNT = 32
+/** When nobody else reads, the reader waits for the first one and verifies the last one alone: it is an eighth, or so many. */
+const LONE_REQUEST_SHARE = 1 / 8
+const LONE_REQUEST_COUNT = 5
 const REQUEST_SIZE = LOAD_SIZE / 4
 
 /** Memory that is read into, used again: so many are kept. */
@@ -94,6 +97,8 @@ export function loadScattered(log: LogReader, positions: readonly LogPosition[],
   let request: Request | null = null
   let size = 0
   let lastBlock: number | null = null
+  const isAlone = log.requestsUnderWay === 0
+  const requestCount = isAlone ? Math.max(LONE_REQUEST_COUNT, positions.length * LONE_REQUEST_SHARE) : REQUEST_COUNT
   const loadOne = async (index: number): Promise<void> => {
     found[index] = log.recordInMemory(positions[index]!) ?? (await log.loadRecord(positions[index]!, limit))
   }
@@ -129,7 +134,7 @@ export function loadScattered(log: LogReader, positions: readonly LogPosition[],
     lastBlock = null
     request ??= { extents: [], chunks: [], offsets: [], sizes: [], size: 0 }
     join(request, extent)
-    if (request.extents.length === REQUEST_COUNT || request.size >= REQUEST_SIZE) send()
+    if (request.extents.length >= requestCount || request.size >= REQUEST_SIZE) send()
   }
   send()
   return { found, loads }
@@ -159,6 +164,7 @@ async function load(
   const scratch = log.scratches.pop() ?? ByteWindow.allocate(SCRATCH_SIZE)
   assert(size <= scratch.size)
   for (const chunk of chunks) chunk.retain()
+  log.requestsUnderWay++
   try {
     const reading = ChunkFile.readPieces(log.disk, chunks, scratch.bytes.subarray(0, size), offsets, sizes)
     const isRead = await reading.then(
@@ -174,6 +180,7 @@ async function load(
     if (log.scratches.length < SCRATCH_COUNT) log.scratches.push(scratch)
     await others
   } finally {
+    log.requestsUnderWay--
     for (const chunk of chunks) chunk.release()
   }
 }

