@@ -39,6 +39,7 @@ describe('the index file of a chunk that was rewritten', () => {
     made.scans.length = 0
     const again = await made.open(disk)
     expect(again.missing).toEqual([])
+    await again.settled()
     await expectAnswers(again.parts, made.model.events, NAMES)
     expect(made.scans).toEqual([])
     await again.close()
