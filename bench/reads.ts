@@ -19,8 +19,9 @@ interface Options {
 }
 
 const HELP = `Streams of 100 events at random among 10,000, streams of 10 among 1,000,000, and a scan of 1,000,000 events of
-256 B: Tailrace, a hand-written log, SQLite and LMDB, each with the same data, in turn, from the cache of the system: its files are
-read once before each measurement. Durability of the data: fsync. At full scale it takes twenty minutes and 12 GB of disk. npm run bench:peers installs SQLite and LMDB.
+256 B: Tailrace, a hand-written log, SQLite and LMDB, each with the same data, in turn. Streams are read from the cache
+of the system: the files are read once before each measurement. Durability of the data: fsync. At full scale it takes a
+quarter of an hour and 12 GB of disk. npm run bench:peers installs SQLite and LMDB.
 
   --scale X         of the number of streams (1)
   --seconds S       measured for each, after a warm-up of half of it (3)

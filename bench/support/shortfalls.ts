@@ -60,8 +60,8 @@ const SHORTFALLS: Readonly<Record<string, Shortfall>> = {
     profile:
       'The events of a stream lie all over the log: a stream of 100 is 100 places. With the default cache one reader waits for the thread that ' +
       'reads, 1.5 to 2 µs a place, of which half is the system call; SQLite reads the cache of the system through a memory map, without a call. ' +
-      'A stream of 10 among many is a page of the index and then ten places, two trips to that thread, one after the other: of 50 µs it takes 26, ' +
-      'looking into the index and asking 15, verifying and handing out 9. With many readers the event loop is the limit.',
+      'A stream of 10 among many is a page of the index and then ten places, two trips to that thread, one after the other: of 45 µs it takes 24, ' +
+      'looking into the index and asking 13, verifying and handing out 8. With many readers the event loop is the limit.',
     tried:
       'Kept: small reads in a thread of their own, in a ring from which the event loop takes what has come back while the next ones are read (decision 0009; ' +
       '1.6 times as many streams of 100 by 16 readers as in batches by two threads); the thread says once a read how far it is, in a cache line of its own (streams of 10, ' +

@@ -40,9 +40,12 @@ const CAN_LOOK = availableParallelism() > 1
 const LOOKS_OF_THREAD = CAN_LOOK ? 10_000 : 0
 const LOOKS = CAN_LOOK ? 128 : 0
 
-/** Of a piece in shared memory: descriptor, offset in the file, size, offset in the ring of bytes. Of a read's last piece, the descriptor's complement. */
+/**
+ * Of a piece in shared memory: descriptor, offset in the file, size, offset in the ring of bytes. Of a read's last piece, the
+ * complement of the descriptor.
+ */
 const PLACE_WORDS = 4
-/** The control words are far apart: who writes one would take it away from who looks at its neighbour, which cost half as much as a read. */
+/** The control words stand in cache lines of their own: who writes one would take it away from who looks at its neighbour. */
 const APART = 32
 /** The counts of pieces that were asked for, and of those that were answered, read by read; both go round. */
 const ASKED = 0

@@ -17,10 +17,10 @@ const EXTENT_SIZE = 16 * KIB
 const LOAD_SIZE = 128 * KIB
 /** So many extents, of about so many bytes, are asked for in one request: while its records are verified, the next one is read. */
 const REQUEST_COUNT = 32
-/** When nobody else reads, the reader waits for the first one and verifies the last one alone: it is an eighth, or so many. */
+const REQUEST_SIZE = LOAD_SIZE / 4
+/** When nobody else reads, a reader waits for its first request, and its last one is verified while nothing is read: they are smaller. */
 const LONE_REQUEST_SHARE = 1 / 8
 const LONE_REQUEST_COUNT = 5
-const REQUEST_SIZE = LOAD_SIZE / 4
 
 /** Memory that is read into, used again: so many are kept. */
 const SCRATCH_COUNT = 32
@@ -90,6 +90,7 @@ export interface ScatteredRecords {
  * Reads the records at these positions, which go up or go down, side by side, but for those that are in memory. They are verified by
  * their own checksums: a block costs many times as much to read and verify as a record, so blocks are read only for the cache: as
  * long as it has room, or when it wants one.
+ * @param limit bytes at or behind it are not read.
  */
 export function loadScattered(log: LogReader, positions: readonly LogPosition[], limit: LogPosition): ScatteredRecords {
   const found: (RecordPlace | null | undefined)[] = []

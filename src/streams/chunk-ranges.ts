@@ -14,7 +14,7 @@ export function uncovered<R extends ChunkRange>(ranges: readonly R[]): R[] {
 }
 
 /**
- * The share of a file's chunks that those behind it must cover to be merged with it. Under load each chunk is written as seldom as
+ * For so many of a file's chunks, those behind it must cover one to be merged with it. Under load each chunk is written as seldom as
  * can be; at rest there are fewer files, for whoever reads.
  */
 export const SHARE_UNDER_LOAD = 1

@@ -163,7 +163,7 @@ export class StreamReader {
     const available = backwards ? next - first + 1 : last - next + 1
     if (available <= 0) return false
     const count = Math.min(PLACE_COUNT, reading.left, available)
-    const asked = reading.parts === this.#index.parts() ? placesOf(reading, count) : this.#placesAnew(reading, count)
+    const asked = reading.parts === this.#index.parts() ? nextPlaces(reading, count) : this.#placesAnew(reading, count)
     const found = asked instanceof Promise ? await this.#index.hold(asked) : asked
     reading.places = found.filter(({ revision }) => revision >= first && revision <= last)
     reading.placeIndex = 0
@@ -179,7 +179,7 @@ export class StreamReader {
     const parts = this.#index.parts()
     reading.events = new StreamEvents(await this.#index.runs(reading.name, reading.hash))
     reading.parts = parts
-    return placesOf(reading, count)
+    return nextPlaces(reading, count)
   }
 
   async #readBatch(reading: Reading): Promise<readonly RecordedEvent[] | null> {
@@ -276,7 +276,7 @@ interface Reading {
 }
 
 /** The next ones, as many as `count` if there are so many. */
-function placesOf({ backwards, events, next }: Reading, count: number): readonly EventPlace[] | Promise<readonly EventPlace[]> {
+function nextPlaces({ backwards, events, next }: Reading, count: number): readonly EventPlace[] | Promise<readonly EventPlace[]> {
   return backwards ? events.backwards(next, count) : events.forwards(next, count)
 }
 

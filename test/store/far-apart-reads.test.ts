@@ -3,8 +3,7 @@ import { CorruptLogError } from '../../src/core/errors.ts'
 import type { RecordedEvent } from '../../src/core/events.ts'
 import { readEachPiece } from '../../src/disk/disk.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
-import type { EventStore } from '../../src/store/event-store.ts'
-import { numbers, openStore, order, sized, upTo } from './words.ts'
+import { DIRECTORY, numbers, openStore, order, positions, rejectionOf, sized, upTo } from './words.ts'
 
 /** Read in several requests. */
 const COUNT = 70
@@ -17,10 +16,6 @@ class WaitingDisk extends MemoryDisk {
   override readonly readPieces = async (...pieces: Parameters<typeof readEachPiece>) => {
     await new Promise<void>(letGo => this.waiting.push(letGo))
     await readEachPiece(...pieces)
-  }
-
-  async asked(): Promise<void> {
-    await expect.poll(() => this.waiting.length).toBeGreaterThan(2)
   }
 }
 
@@ -39,23 +34,24 @@ beforeAll(async () => {
   files = disk.snapshot()
 })
 
-function batchesOf(store: EventStore) {
+/** The first batch has been taken; what is behind it waits to be let go. */
+async function readingBegun() {
+  const disk = new WaitingDisk(files)
+  const store = await openStore(disk, OPTIONS)
   const batches = store.readStream('orders').batches()[Symbol.asyncIterator]()
-  return async () => {
+  const next = async () => {
     const result = await batches.next()
     return result.done ? null : result.value.map(({ revision }) => revision)
   }
+  const first = next()
+  await expect.poll(() => disk.waiting.length).toBeGreaterThan(2)
+  disk.waiting[0]!()
+  return { disk, store, next, begun: (await first)! }
 }
 
 describe('a stream whose events lie far apart', () => {
   test('is handed out as it comes, and in order', async () => {
-    const disk = new WaitingDisk(files)
-    const store = await openStore(disk, OPTIONS)
-    const next = batchesOf(store)
-    const first = next()
-    await disk.asked()
-    disk.waiting[0]!()
-    const begun = (await first)!
+    const { disk, store, next, begun } = await readingBegun()
     expect(begun.length).toBeLessThan(COUNT / 2)
     const second = next()
     for (const letGo of disk.waiting.slice(2).reverse()) letGo()
@@ -66,30 +62,26 @@ describe('a stream whose events lie far apart', () => {
     await store.close()
   })
 
-  test('comes up to a damaged event, which is then refused by name and position', async () => {
-    const at = await damagedPosition()
-    const damaged = new Map([...files].map(([path, bytes]) => [path, bytes]))
-    const path = [...damaged.keys()].find(name => name.endsWith(at.file))!
-    const bytes = Uint8Array.from(damaged.get(path)!)
-    bytes[at.offset]! ^= 1
-    const store = await openStore(new MemoryDisk(damaged.set(path, bytes)), OPTIONS)
+  test('comes up to a damaged event, whose block is then refused by name and position', async () => {
+    const position = await positionOfEvent(40)
+    const path = `${DIRECTORY}/${String(Math.floor(position / OPTIONS.chunkSizeBytes)).padStart(6, '0')}.chunk`
+    const bytes = Uint8Array.from(files.get(path)!)
+    // Within its data.
+    bytes[(position % OPTIONS.chunkSizeBytes) + 60]! ^= 1
+    const store = await openStore(new MemoryDisk(new Map(files).set(path, bytes)), OPTIONS)
     const seen: number[] = []
     const reading = async () => {
       for await (const batch of store.readStream('orders').batches()) seen.push(...batch.map(({ revision }) => revision))
     }
-    await expect(reading()).rejects.toThrow(CorruptLogError)
+    const refusal = await rejectionOf(reading())
+    expect(refusal).toBeInstanceOf(CorruptLogError)
+    expect(refusal).toMatchObject({ file: path, position: position - (position % (64 * 1024)) })
     expect(seen).toEqual(upTo(40))
     await store.close()
   })
 
   test('that nobody goes on with keeps nobody from closing the store', async () => {
-    const disk = new WaitingDisk(files)
-    const store = await openStore(disk, OPTIONS)
-    const next = batchesOf(store)
-    const first = next()
-    await disk.asked()
-    disk.waiting[0]!()
-    await first
+    const { disk, store, next } = await readingBegun()
     const closed = store.close()
     for (const letGo of disk.waiting) letGo()
     await closed
@@ -128,13 +120,9 @@ test('a read that goes on from files into recent bytes gives the stream, whateve
   await store.close()
 })
 
-/** A byte of the data of event 40. */
-async function damagedPosition(): Promise<{ readonly file: string; readonly offset: number }> {
+async function positionOfEvent(revision: number): Promise<number> {
   const store = await openStore(new MemoryDisk(files), OPTIONS)
-  const events = store.readStream('orders', { from: 40, maxCount: 1 })
-  let position = 0
-  for await (const event of events) position = event.position
+  const [position] = await positions(store.readStream('orders', { from: revision, maxCount: 1 }))
   await store.close()
-  const chunk = Math.floor(position / OPTIONS.chunkSizeBytes)
-  return { file: `${String(chunk).padStart(6, '0')}.chunk`, offset: (position % OPTIONS.chunkSizeBytes) + 60 }
+  return position!
 }
