@@ -1,7 +1,8 @@
 import fs from 'node:fs'
 import { createRequire } from 'node:module'
+import { dirname } from 'node:path'
 import { LockUnavailableError, StoreLockedError, systemErrorCode } from '../core/errors.ts'
-import { type Disk, type DiskFile, type DiskLock, joinPath, type OpenMode } from './disk.ts'
+import type { Disk, DiskFile, DiskLock, OpenMode } from './disk.ts'
 import { call, open, readInPool, writeAll } from './node-calls.ts'
 import { NodeFile } from './node-file.ts'
 
@@ -53,17 +54,19 @@ export class NodeDisk implements Disk {
   }
 
   async makeDirectory(directory: string): Promise<void> {
+    const parent = dirname(directory)
+    const make = () => call(done => fs.mkdir(directory, { mode: DIRECTORY_MODE }, done))
     try {
-      await call(done => fs.mkdir(directory, { mode: DIRECTORY_MODE }, done))
+      // Not `directory/..`: that path leads nowhere as long as the directory is not there.
+      await make().catch(error => {
+        if (systemErrorCode(error) !== 'ENOENT' || parent === directory) throw error
+        return this.makeDirectory(parent).then(make)
+      })
     } catch (error) {
-      const code = systemErrorCode(error)
-      if (code === 'EEXIST') return
-      if (code !== 'ENOENT') throw error
-      await this.makeDirectory(joinPath(directory, '..'))
-      await this.makeDirectory(directory)
-      return
+      if (systemErrorCode(error) === 'EEXIST') return
+      throw error
     }
-    await this.syncDirectory(joinPath(directory, '..'))
+    await this.syncDirectory(parent)
   }
 
   rename(from: string, to: string): Promise<void> {

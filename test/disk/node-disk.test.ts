@@ -1,4 +1,4 @@
-import fs, { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import fs, { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -39,6 +39,27 @@ describe('bytes that are written again past the cache', () => {
     expect(Buffer.compare(seen, content)).toBe(0)
     await file.close()
     expect(Buffer.compare(readFileSync(path), content)).toBe(0)
+  })
+})
+
+describe('a directory', () => {
+  test('is made with its parents, for nobody but the user, and made again without complaint', async () => {
+    const path = join(directory, 'data', 'stores', 'orders')
+    const disk = new NodeDisk()
+    await disk.makeDirectory(path)
+    await disk.makeDirectory(`${path}/`)
+    expect(await disk.list(path)).toEqual([])
+    expect(statSync(join(directory, 'data')).mode & 0o777).toBe(0o700)
+  })
+
+  test('is not made below a file', async () => {
+    const path = join(directory, 'a file')
+    writeFileSync(path, '')
+    await expect(new NodeDisk().makeDirectory(join(path, 'stores', 'orders'))).rejects.toMatchObject({ code: 'ENOTDIR' })
+  })
+
+  test('without a name is none', async () => {
+    await expect(new NodeDisk().makeDirectory('')).rejects.toMatchObject({ code: 'ENOENT' })
   })
 })
 
