@@ -23,7 +23,7 @@ const SHORTFALLS: Readonly<Record<string, Shortfall>> = {
       '(npm run bench:flush -- --in-flight 1 --seconds 1.5) it is nearer to the floor. The slowest in a hundred wait ' +
       'for zeros that are written ahead and for hints, which share the disk with them.',
     tried:
-      'The write and the sync of a group in one call (decision 0002), zeros ahead of the tail, the hint at most every 2 ms instead of after ' +
+      'The write and the sync of a group in one call (decision 0002), zeros ahead of the tail, the hint at most every 10 ms instead of after ' +
       'each sync.',
     needed:
       'A thread that writes and waits by itself would save the way through the thread pool, by how much was not measured; SQLite, which blocks the ' +

@@ -36,6 +36,20 @@ describe('the flushed hint', () => {
     expect(await readFlushedHint(disk, DIRECTORY)).toEqual({ storeId: STORE_ID, position: 400 })
   })
 
+  test('is written seldom while syncs keep coming: each write takes something from the groups', async () => {
+    const disk = new SimulatedDisk()
+    const { hint, clock } = await hintOn(disk)
+    for (let ms = 1; ms <= 100; ms++) {
+      hint.advance(at(100 * ms + 128))
+      clock.advance(1)
+      await settle()
+    }
+    expect(disk.callCount('write')).toBe(10)
+    clock.advance(10)
+    await settle()
+    expect((await readFlushedHint(disk, DIRECTORY))!.position).toBe(10_128)
+  })
+
   test('is never synced: it costs no flush', async () => {
     const disk = new SimulatedDisk()
     const { hint, clock } = await hintOn(disk)
@@ -58,7 +72,7 @@ describe('the flushed hint', () => {
     hint.advance(at(300))
     held.release()
     await settle()
-    clock.advance(3)
+    clock.advance(10)
     await settle()
     expect((await readFlushedHint(disk, DIRECTORY))!.position).toBe(300)
   })
@@ -91,7 +105,7 @@ describe('the flushed hint', () => {
       const held = disk.hold('writeDurably')
       const appending = store.append('s', order(turn))
       await held.reached
-      clock.advance(3)
+      clock.advance(10)
       await settle()
       const position = (await readFlushedHint(disk, DIRECTORY))!.position
       expect(position).toBe(turn === 0 ? 128 : store.lastPosition + 46 + 1 + 11 + 12)

@@ -24,7 +24,7 @@ async function writerAndReader() {
   const writer = await openStore(disk, { ...SMALL_CHUNKS, clock })
   const hinted = async () => {
     await settle()
-    clock.advance(3)
+    clock.advance(10)
     await settle()
   }
   await hinted()

@@ -13,7 +13,7 @@ async function writerAndReader() {
   const readerClock = new ManualClock()
   const pass = async () => {
     await settle()
-    clock.advance(5)
+    clock.advance(10)
     await settle()
     readerClock.advance(10)
     await settle()

@@ -46,7 +46,7 @@ export async function makeSample(name: SampleName, seed: string, store = 'own'):
   if (name === 'killed') {
     await opened.append('orders', newEvents(random, payload, 61))
     // The hint is written: it proves everything but the last append.
-    clock.advance(2)
+    clock.advance(10)
     await settle()
     await opened.append('orders', [{ type: 'last', data: payload.bytes(300) }])
   } else await opened.close()
