@@ -49,11 +49,10 @@ export type {
   TransactionOptions,
   TransactionResult,
 } from './store/transaction.ts'
-export type { ReadAllOptions } from './streams/all-reader.ts'
 export type { EventFilter } from './streams/event-filter.ts'
 export type { EventReading } from './streams/event-reading.ts'
-export type { StreamSummary } from './streams/stream-list.ts'
-export type { ReadStreamOptions } from './streams/stream-reader.ts'
+export type { ReadAllOptions, ReadStreamOptions } from './streams/read-options.ts'
+export type { StreamListOptions, StreamSummary } from './streams/stream-list.ts'
 export type { Consumer, ConsumerOptions } from './subscriptions/consumer.ts'
 export type { ConsumerGroup, GroupStats } from './subscriptions/consumer-group.ts'
 export type { Entity, EntityOptions } from './subscriptions/entity.ts'

@@ -1,5 +1,7 @@
+import { absoluteDirectory } from '../core/directory.ts'
 import { InvalidArgumentError, StreamNotFoundError } from '../core/errors.ts'
 import { isSystemStream } from '../core/names.ts'
+import { checkOptionNames } from '../core/option-names.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { EventStore, RecordedEvent } from '../index.ts'
 import { hasHashedName, nameFileOf } from './journal-batch.ts'
@@ -19,6 +21,8 @@ export interface VerifyOptions {
   /** Told of the position up to which everything was compared. */
   readonly onProgress?: ((position: number) => void) | undefined
 }
+
+const OPTIONS: ReadonlySet<string> = new Set<keyof VerifyOptions>(['signal', 'onProgress'])
 
 export interface JournalVerificationReport {
   /** Position of the last event that the journals say they have; null when they have none. */
@@ -57,7 +61,8 @@ export class JournalVerification {
   constructor(disk: Disk, store: EventStore, directory: string, options: VerifyOptions) {
     this.#disk = disk
     this.#store = store
-    this.#directory = directory
+    this.#directory = absoluteDirectory(directory)
+    checkOptionNames(options, OPTIONS)
     this.#options = options
   }
 

@@ -1,4 +1,6 @@
+import { absoluteDirectory } from '../core/directory.ts'
 import { InvalidArgumentError, JournalsLockedError, StoreLockedError } from '../core/errors.ts'
+import { checkOptionNames } from '../core/option-names.ts'
 import { type Disk, type DiskLock, joinPath } from '../disk/disk.ts'
 import { NodeDisk } from '../disk/node-disk.ts'
 import type { EventStore, RecordedEvent } from '../index.ts'
@@ -21,6 +23,8 @@ export interface WriteOptions {
   /** Told of the position up to which everything is in the journals, after each batch. */
   readonly onProgress?: ((position: number) => void) | undefined
 }
+
+const OPTIONS: ReadonlySet<string> = new Set<keyof JournalOptions>(['includeSystem'])
 
 /**
  * Readable journals of a store: a directory with one text file a stream, one line an event. They follow the log and hold nothing
@@ -71,7 +75,9 @@ export class Journals {
   }
 
   /** @internal */
-  static async openOn(disk: Disk, store: EventStore, directory: string, options: JournalOptions = {}): Promise<Journals> {
+  static async openOn(disk: Disk, store: EventStore, place: string, options: JournalOptions = {}): Promise<Journals> {
+    const directory = absoluteDirectory(place)
+    checkOptionNames(options, OPTIONS)
     await disk.makeDirectory(directory)
     await refuseStrangers(disk, directory)
     const lock = await disk.lock(joinPath(directory, LOCK_NAME)).catch((error: unknown) => {
@@ -95,7 +101,12 @@ export class Journals {
   }
 
   /** @internal */
-  static verifyOn(disk: Disk, store: EventStore, directory: string, options: VerifyOptions): Promise<JournalVerificationReport> {
+  static async verifyOn(
+    disk: Disk,
+    store: EventStore,
+    directory: string,
+    options: VerifyOptions,
+  ): Promise<JournalVerificationReport> {
     return new JournalVerification(disk, store, directory, options).run()
   }
 

@@ -9,6 +9,7 @@ import {
 import type { AppendCondition, ExpectedRevision, NewEvent, StreamCommit } from '../core/events.ts'
 import { MAX_APPEND_SIZE } from '../core/limits.ts'
 import { isSystemStream } from '../core/names.ts'
+import { checkOptionNames } from '../core/option-names.ts'
 import { Revision } from '../core/positions.ts'
 import type { EncodableEvent } from '../format/record-encoding.ts'
 import type { StageQueue } from '../queue/stage-queue.ts'
@@ -35,6 +36,10 @@ export interface AppendOptions extends CommitOptions {
   /** What the stream must be at: its last revision, 'no_stream', 'stream_exists', or 'any' (default). */
   readonly expectedRevision?: ExpectedRevision | undefined
 }
+
+const COMMIT_OPTIONS: ReadonlySet<string> = new Set<keyof CommitOptions>(['condition', 'signal'])
+const APPEND_OPTIONS: ReadonlySet<string> = new Set<keyof AppendOptions>(['expectedRevision', 'condition', 'signal'])
+const COMMIT_FIELDS: ReadonlySet<string> = new Set<keyof StreamCommit>(['stream', 'events', 'expectedRevision'])
 
 /** Marks an append of the store's own, which may go to `$` streams. Nobody outside has the symbol. */
 export const fromHouse = Symbol('from the house')
@@ -108,6 +113,7 @@ export class Admission {
     let terms: AppendTerms | null = null
     let signal: AbortSignal | undefined
     if (options !== undefined) {
+      checkOptionNames(options, APPEND_OPTIONS)
       signal = checkSignal(options.signal)
       if (options.expectedRevision !== undefined) expected = checkExpected(options.expectedRevision)
       if (options.condition !== undefined) terms = { parts: NO_PARTS, condition: encodeCondition(options.condition) }
@@ -129,6 +135,7 @@ export class Admission {
     reject: (error: unknown) => void,
   ): void {
     this.#checkRoom()
+    if (options !== undefined) checkOptionNames(options, COMMIT_OPTIONS)
     const signal = checkSignal(options?.signal)
     const condition = options?.condition === undefined ? null : encodeCondition(options.condition)
     const encoded = checkCommits(commits, isFromHouse(options)).map(({ stream, events, expectedRevision = 'any' }) => ({
@@ -270,6 +277,7 @@ function checkCommits(commits: unknown, isOurs: boolean): readonly StreamCommit[
     if (typeof commit !== 'object' || commit === null || typeof commit.events !== 'object' || commit.events === null) {
       throw new InvalidArgumentError('each entry of a commit has a stream and events; no events ([]) check the stream')
     }
+    checkOptionNames(commit, COMMIT_FIELDS)
     const { stream } = commit
     if (streams.has(stream)) throw new InvalidArgumentError(`stream '${stream}' is named twice in one commit`)
     if (typeof stream === 'string' && !isOurs) refuseSystemStream(stream)

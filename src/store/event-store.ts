@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts'
-import { InvalidArgumentError, ReadOnlyStoreError, StoreClosedError } from '../core/errors.ts'
+import { absoluteDirectory } from '../core/directory.ts'
+import { ReadOnlyStoreError, StoreClosedError } from '../core/errors.ts'
 import type { AppendAck, CommitAnswer, NewEvent, StreamCommit } from '../core/events.ts'
 import type { LogPosition, Revision } from '../core/positions.ts'
 import type { StreamMetadata } from '../core/stream-metadata.ts'
@@ -8,11 +9,12 @@ import { MemoryDisk } from '../disk/memory-disk.ts'
 import { NodeDisk } from '../disk/node-disk.ts'
 import type { BackupResult } from '../log/backup.ts'
 import type { ScavengeResult } from '../scavenge/scavenger.ts'
-import { AllReader, type ReadAllOptions } from '../streams/all-reader.ts'
+import { AllReader } from '../streams/all-reader.ts'
 import { EventSelection } from '../streams/event-filter.ts'
 import { type EventReading, eventReading, type NextBatch } from '../streams/event-reading.ts'
-import { StreamList, type StreamSummary } from '../streams/stream-list.ts'
-import { checkReadOptions, type ReadStreamOptions, type StreamExtent, StreamReader } from '../streams/stream-reader.ts'
+import { checkReadAll, checkReadStream, type ReadAllOptions, type ReadStreamOptions } from '../streams/read-options.ts'
+import { StreamList, type StreamListOptions, type StreamSummary } from '../streams/stream-list.ts'
+import { type StreamExtent, StreamReader } from '../streams/stream-reader.ts'
 import { type Consumer, type ConsumerOptions, NamedConsumer } from '../subscriptions/consumer.ts'
 import { type ConsumerGroup, OpenGroup } from '../subscriptions/consumer-group.ts'
 import { type Entity, type EntityOptions, FoldedEntity } from '../subscriptions/entity.ts'
@@ -105,9 +107,9 @@ export class EventStore {
 
   /** @internal */
   static async openOn(disk: Disk, directory: string, options?: StoreOptions): Promise<EventStore> {
-    if (typeof directory !== 'string' || directory === '') throw new InvalidArgumentError('directory must be a path')
+    const place = absoluteDirectory(directory)
     const checked: CheckedOptions = checkOptions(options)
-    return new EventStore(await (checked.readOnly ? openForReading : openForWriting)(disk, directory, checked), checked.clock)
+    return new EventStore(await (checked.readOnly ? openForReading : openForWriting)(disk, place, checked), checked.clock)
   }
 
   /**
@@ -145,13 +147,13 @@ export class EventStore {
 
   /** The events of one stream. Iterating throws StreamNotFoundError when there is no such stream. */
   readStream<Event extends AnyEvent = AnyEvent>(stream: string, options: ReadStreamOptions = {}): EventReading<Event> {
-    checkReadOptions(options)
+    checkReadStream(options)
     return eventReading<Event>(() => this.#batches(this.#streams.read(stream, options, this.#rooms.beforeRead)))
   }
 
   /** The events of the whole log, in the order of their positions. */
   readAll<Event extends AnyEvent = AnyEvent>(options: ReadAllOptions = {}): EventReading<Event> {
-    checkReadOptions(options)
+    checkReadAll(options)
     const selection = new EventSelection(options.filter, options.includeSystem ?? false)
     return eventReading<Event>(() => this.#batches(this.#all.read(options, selection, this.#rooms.beforeRead)))
   }
@@ -230,12 +232,10 @@ export class EventStore {
   /**
    * Every stream with something to read, once, in no order that means anything; not those of the store's own (`$`). It shows the
    * streams that are there when it is first asked, as they are when it comes by them.
-   * @param options `prefix`: only those whose names begin so.
+   * @throws InvalidArgumentError; (while iterated) StoreClosedError, CorruptLogError, ReadFailedError
    */
-  streams({ prefix = '' }: { readonly prefix?: string | undefined } = {}): AsyncIterable<StreamSummary> {
-    if (typeof prefix !== 'string') throw new InvalidArgumentError('prefix must be a string')
-    const refuseIfClosed = () => this.#refuseIfClosed()
-    return { [Symbol.asyncIterator]: () => this.#list.walk(Buffer.from(prefix), this.#rooms.beforeRead, refuseIfClosed) }
+  streams(options: StreamListOptions = {}): AsyncIterable<StreamSummary> {
+    return this.#list.streams(options, this.#rooms.beforeRead, () => this.#refuseIfClosed())
   }
 
   /**

@@ -1,5 +1,7 @@
 import type { Clock } from '../core/clock.ts'
+import { absoluteDirectory } from '../core/directory.ts'
 import { InvalidArgumentError, StreamNotFoundError, TailraceError } from '../core/errors.ts'
+import { checkOptionNames } from '../core/option-names.ts'
 import { type BackupProgress, type BackupResult, backupLog } from '../log/backup.ts'
 import type { LogFiles } from '../log/log-files.ts'
 import { type Erasures, RetentionJudge } from '../scavenge/retention-judge.ts'
@@ -40,6 +42,9 @@ export interface MaintenanceRooms {
   erasures(): Promise<Erasures>
 }
 
+const SCAVENGE_OPTIONS: ReadonlySet<string> = new Set<keyof ScavengeCallOptions>(['signal', 'onProgress'])
+const BACKUP_OPTIONS: ReadonlySet<string> = new Set<keyof BackupCallOptions>(['signal', 'onProgress'])
+
 /** Long work beside appends and reads: scavenging and backups. */
 export class Maintenance {
   readonly #rooms: MaintenanceRooms
@@ -60,6 +65,7 @@ export class Maintenance {
   }
 
   scavenge(options: ScavengeCallOptions): Promise<ScavengeResult> {
+    checkOptionNames(options, SCAVENGE_OPTIONS)
     if (this.#isScavenging) throw new InvalidArgumentError('a scavenge is running already; wait for its end')
     this.#isScavenging = true
     return this.#track(
@@ -69,10 +75,13 @@ export class Maintenance {
     )
   }
 
-  backup(directory: string, { signal, onProgress }: BackupCallOptions): Promise<BackupResult> {
+  backup(directory: string, callOptions: BackupCallOptions): Promise<BackupResult> {
+    checkOptionNames(callOptions, BACKUP_OPTIONS)
+    const { signal, onProgress } = callOptions
     const { files, writer } = this.#rooms
+    const target = absoluteDirectory(directory)
     const options = { signal: this.#signalWith(signal), ...(onProgress === undefined ? {} : { onProgress }) }
-    return this.#track(backupLog(files.disk, files.chunks, writer.flushed.position, directory, options))
+    return this.#track(backupLog(files.disk, files.chunks, writer.flushed.position, target, options))
   }
 
   async #scavenge({ signal, onProgress }: ScavengeCallOptions): Promise<ScavengeResult> {

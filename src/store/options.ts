@@ -10,6 +10,7 @@ import {
   MAX_CHUNK_SIZE,
   MIN_CHUNK_SIZE,
 } from '../core/limits.ts'
+import { checkOptionNames } from '../core/option-names.ts'
 import type { Durability } from '../writer/durability.ts'
 
 export type { Durability }
@@ -64,10 +65,7 @@ const NAMES: ReadonlySet<string> = new Set<keyof StoreOptions>([
 
 /** @throws InvalidArgumentError that names the option. */
 export function checkOptions(options: StoreOptions = {}): CheckedOptions {
-  if (typeof options !== 'object' || options === null) throw new InvalidArgumentError('options must be an object')
-  for (const name of Object.keys(options)) {
-    if (!NAMES.has(name)) throw new InvalidArgumentError(`unknown option '${name}'; there are ${[...NAMES].join(', ')}`)
-  }
+  checkOptionNames(options, NAMES)
   const { durability = 'fsync', readOnly = false } = options
   if (durability !== 'fsync' && durability !== 'os' && durability !== 'memory') {
     throw new InvalidArgumentError(`durability must be 'fsync', 'os' or 'memory', got ${JSON.stringify(durability)}`)

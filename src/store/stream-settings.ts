@@ -1,6 +1,7 @@
 import { InvalidArgumentError, StreamDeletedError, StreamNotFoundError, WrongExpectedRevisionError } from '../core/errors.ts'
 import type { AppendAck, CommitAnswer, ExpectedRevision, JsonValue, StreamCommit } from '../core/events.ts'
 import { encodeStreamName } from '../core/names.ts'
+import { checkOptionNames } from '../core/option-names.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { checkStreamMetadata, type StreamMetadata } from '../core/stream-metadata.ts'
 import {
@@ -21,6 +22,8 @@ export interface ChangeOptions {
   /** Checked together with the change; 'any' by default. */
   readonly expectedRevision?: ExpectedRevision | undefined
 }
+
+const OPTIONS: ReadonlySet<string> = new Set<keyof ChangeOptions>(['expectedRevision'])
 
 /** A change of what is kept of a stream is durable and holds for every read that begins from now on. */
 export interface ChangeAck {
@@ -54,19 +57,22 @@ export class StreamSettings {
   }
 
   /** @param options its expected revision is that of `$$stream`. */
-  async setMetadata(stream: string, metadata: StreamMetadata, { expectedRevision }: ChangeOptions): Promise<ChangeAck> {
+  async setMetadata(stream: string, metadata: StreamMetadata, options: ChangeOptions): Promise<ChangeAck> {
     checkName(stream)
+    checkOptionNames(options, OPTIONS)
     const data = checkStreamMetadata(metadata) as JsonValue
     const events = { type: METADATA_TYPE, data }
     const answer = await this.#commit([
       { stream, events: [] },
-      { stream: metadataStreamOf(stream), events, expectedRevision },
+      { stream: metadataStreamOf(stream), events, expectedRevision: options.expectedRevision },
     ])
     return { stream, position: answer.position }
   }
 
-  async delete(stream: string, { expectedRevision = 'any' }: ChangeOptions): Promise<ChangeAck> {
+  async delete(stream: string, options: ChangeOptions): Promise<ChangeAck> {
     checkName(stream)
+    checkOptionNames(options, OPTIONS)
+    const { expectedRevision = 'any' } = options
     // It stands in line behind every append that was called before: what they append is deleted, too.
     const { position } = await this.#commit([{ stream, events: [], expectedRevision }])
     for (let attempt = 1; ; attempt++) {
@@ -93,10 +99,11 @@ export class StreamSettings {
     }
   }
 
-  async tombstone(stream: string, { expectedRevision }: ChangeOptions): Promise<ChangeAck> {
+  async tombstone(stream: string, options: ChangeOptions): Promise<ChangeAck> {
     checkName(stream)
+    checkOptionNames(options, OPTIONS)
     const answer = await this.#commit([
-      { stream, events: [], expectedRevision },
+      { stream, events: [], expectedRevision: options.expectedRevision },
       { stream: metadataStreamOf(stream), events: { type: TOMBSTONE_TYPE, data: {} } },
     ])
     return { stream, position: answer.position }

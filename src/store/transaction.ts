@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto'
 import type { Clock } from '../core/clock.ts'
 import { ConditionFailedError, InvalidArgumentError, StreamNotFoundError, TransactionClosedError } from '../core/errors.ts'
 import type { AppendAck, NewEvent, RecordedEvent } from '../core/events.ts'
+import { checkOptionNames } from '../core/option-names.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { type EventReading, eventReading, type NextBatch } from '../streams/event-reading.ts'
-import type { ReadStreamOptions } from '../streams/stream-reader.ts'
+import type { ReadStreamOptions } from '../streams/read-options.ts'
 import type { AppendOptions } from './admission.ts'
 
 export interface TransactionOptions {
@@ -67,6 +68,9 @@ export interface TransactionDesk {
   append(stream: string, events: readonly NewEvent[], options: AppendOptions): Promise<AppendAck>
 }
 
+const OPTIONS: ReadonlySet<string> = new Set<keyof TransactionOptions>(['idleTimeoutMs'])
+const COMMIT_OPTIONS: ReadonlySet<string> = new Set<keyof TransactionCommitOptions>(['retry'])
+
 const DEFAULT_IDLE_TIMEOUT_MS = 60_000
 
 export class OpenTransaction<Event extends { type: string; data: unknown }> implements Transaction<Event> {
@@ -79,7 +83,9 @@ export class OpenTransaction<Event extends { type: string; data: unknown }> impl
   #isCommitting = false
 
   /** @throws InvalidArgumentError */
-  constructor(desk: TransactionDesk, stream: string, { idleTimeoutMs = DEFAULT_IDLE_TIMEOUT_MS }: TransactionOptions) {
+  constructor(desk: TransactionDesk, stream: string, options: TransactionOptions) {
+    checkOptionNames(options, OPTIONS)
+    const { idleTimeoutMs = DEFAULT_IDLE_TIMEOUT_MS } = options
     if (typeof idleTimeoutMs !== 'number' || !(idleTimeoutMs >= 0)) {
       throw new InvalidArgumentError(`idleTimeoutMs must be a number from 0, got ${String(idleTimeoutMs)}`)
     }
@@ -120,7 +126,9 @@ export class OpenTransaction<Event extends { type: string; data: unknown }> impl
     })
   }
 
-  async commit(events: NewEvent | readonly NewEvent[], { retry }: TransactionCommitOptions = {}): Promise<TransactionResult> {
+  async commit(events: NewEvent | readonly NewEvent[], options: TransactionCommitOptions = {}): Promise<TransactionResult> {
+    checkOptionNames(options, COMMIT_OPTIONS)
+    const { retry } = options
     if (retry !== undefined && typeof retry !== 'function') throw new InvalidArgumentError('retry must be a function')
     this.#use()
     if (this.#isCommitting) throw new InvalidArgumentError('a commit of this transaction is under way')

@@ -3,22 +3,10 @@ import { LogPosition } from '../core/positions.ts'
 import { sizeOf } from '../format/log-record.ts'
 import type { Checkpoint } from '../log/checkpoint.ts'
 import type { LogReader } from '../log/log-reader.ts'
-import type { EventFilter, EventSelection } from './event-filter.ts'
+import type { EventSelection } from './event-filter.ts'
 import type { NextBatch } from './event-reading.ts'
+import type { ReadAllOptions } from './read-options.ts'
 import { eventsOf } from './stored-event.ts'
-
-export interface ReadAllOptions {
-  /** A position, 'start' or 'end'; inclusive: the first event at or after it, in reading direction. */
-  readonly from?: number | 'start' | 'end' | undefined
-  /** Backwards begins at the end by default. */
-  readonly direction?: 'forwards' | 'backwards' | undefined
-  readonly maxCount?: number | undefined
-  /** Only these events; maxCount counts them alone. */
-  readonly filter?: EventFilter | undefined
-  /** Streams whose name begins with `$` are left out unless this is true. */
-  readonly includeSystem?: boolean | undefined
-  readonly signal?: AbortSignal | undefined
-}
 
 const BATCH_SIZE = 256 * KIB
 

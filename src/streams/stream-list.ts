@@ -1,4 +1,6 @@
 import type { Clock } from '../core/clock.ts'
+import { InvalidArgumentError } from '../core/errors.ts'
+import { checkOptionNames } from '../core/option-names.ts'
 import type { Revision } from '../core/positions.ts'
 import { mendAmong } from './file-part.ts'
 import { compareHashedNames, type HashedName } from './hash-order.ts'
@@ -16,6 +18,12 @@ export interface StreamSummary {
   readonly lastRevision: Revision
 }
 
+export interface StreamListOptions {
+  /** Only those whose names begin so, compared byte by byte. */
+  readonly prefix?: string | undefined
+}
+
+const OPTIONS: ReadonlySet<string> = new Set<keyof StreamListOptions>(['prefix'])
 const DOLLAR = 0x24
 const MAX_MENDS = 100
 
@@ -36,13 +44,24 @@ export class StreamList {
 
   /**
    * The streams that were there when the walk began, as they are when it comes by, in no order that means anything. Streams of
-   * the store's own and deleted ones are left out.
-   * @param prefix as UTF-8.
+   * the store's own and deleted ones are left out. Each iteration is a walk of its own.
    * @param ready awaited before the walk begins.
    * @param refuseIfClosed throws when the store was closed: from then on the index may have lost parts.
-   * @throws (while iterated) CorruptLogError, ReadFailedError, and what `refuseIfClosed` does
+   * @throws InvalidArgumentError; (while iterated) CorruptLogError, ReadFailedError, and what `refuseIfClosed` does
    */
-  async *walk(
+  streams(
+    options: StreamListOptions,
+    ready: () => Promise<void> | null,
+    refuseIfClosed: () => void,
+  ): AsyncIterable<StreamSummary> {
+    checkOptionNames(options, OPTIONS)
+    const { prefix = '' } = options
+    if (typeof prefix !== 'string') throw new InvalidArgumentError('prefix must be a string')
+    const bytes = Buffer.from(prefix)
+    return { [Symbol.asyncIterator]: () => this.#walk(bytes, ready, refuseIfClosed) }
+  }
+
+  async *#walk(
     prefix: Uint8Array,
     ready: () => Promise<void> | null,
     refuseIfClosed: () => void,

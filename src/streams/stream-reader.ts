@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts'
-import { InvalidArgumentError, StreamDeletedError, StreamNotFoundError } from '../core/errors.ts'
+import { StreamDeletedError, StreamNotFoundError } from '../core/errors.ts'
 import type { RecordedEvent } from '../core/events.ts'
 import { KIB } from '../core/limits.ts'
 import { encodeStreamName } from '../core/names.ts'
@@ -13,20 +13,12 @@ import { loadScattered, RecordLoad, SCATTERED_COUNT } from '../log/scattered-rec
 import type { NextBatch } from './event-reading.ts'
 import type { HeadLoader } from './head-loader.ts'
 import type { IndexPart } from './index-part.ts'
+import type { ReadStreamOptions } from './read-options.ts'
 import { metadataStreamOf, streamDescribedBy } from './retention.ts'
 import { StoredEvent } from './stored-event.ts'
 import { type EventPlace, prepareAt, StreamEvents } from './stream-events.ts'
 import { hashOf } from './stream-hash.ts'
 import type { StreamIndex } from './stream-index.ts'
-
-export interface ReadStreamOptions {
-  /** A revision, 'start' or 'end'; inclusive: the first event at or after it, in reading direction. */
-  readonly from?: number | 'start' | 'end' | undefined
-  /** Backwards begins at the end by default. */
-  readonly direction?: 'forwards' | 'backwards' | undefined
-  readonly maxCount?: number | undefined
-  readonly signal?: AbortSignal | undefined
-}
 
 /** Records are handed out in batches of about this size; what is copied out of shared memory, an event that is kept keeps with it. */
 const BATCH_SIZE = 64 * KIB
@@ -278,18 +270,4 @@ interface Reading {
 /** The next ones, as many as `count` if there are so many. */
 function nextPlaces({ backwards, events, next }: Reading, count: number): readonly EventPlace[] | Promise<readonly EventPlace[]> {
   return backwards ? events.backwards(next, count) : events.forwards(next, count)
-}
-
-/** @throws InvalidArgumentError */
-export function checkReadOptions(options: { direction?: unknown; maxCount?: unknown; from?: unknown }): void {
-  const { direction, maxCount, from } = options
-  if (direction !== undefined && direction !== 'forwards' && direction !== 'backwards') {
-    throw new InvalidArgumentError(`direction must be 'forwards' or 'backwards', got ${JSON.stringify(direction)}`)
-  }
-  if (maxCount !== undefined && !(Number.isSafeInteger(maxCount) && (maxCount as number) >= 0)) {
-    throw new InvalidArgumentError(`maxCount must be a whole number from 0, got ${String(maxCount)}`)
-  }
-  if (from !== undefined && from !== 'start' && from !== 'end' && !(Number.isSafeInteger(from) && (from as number) >= 0)) {
-    throw new InvalidArgumentError(`from must be 'start', 'end' or a whole number from 0, got ${String(from)}`)
-  }
 }

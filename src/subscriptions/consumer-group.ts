@@ -1,9 +1,10 @@
 import { InvalidArgumentError, StoreClosedError, TailraceError } from '../core/errors.ts'
+import { checkOptionNames } from '../core/option-names.ts'
 import { unreachable } from '../core/unreachable.ts'
 import { EventSelection } from '../streams/event-filter.ts'
 import { checkedCount, checkSignal, type FollowerDesk, notesStream } from './follower-desk.ts'
 import { GroupCheckpoint, type GroupNote } from './group-checkpoint.ts'
-import { type GroupMember, type JoinOptions, Member } from './group-member.ts'
+import { type GroupMember, JOIN_OPTIONS, type JoinOptions, Member } from './group-member.ts'
 import { type CheckedGroupOptions, checkGroupOptions, type GroupOptions } from './group-options.ts'
 import { type Answer, type Charge, HandingOut } from './handing-out.ts'
 import { lastNote, writeNote } from './log-client.ts'
@@ -96,7 +97,9 @@ export class OpenGroup implements ConsumerGroup {
     this.#ready.then(() => this.#follow()).catch((error: unknown) => this.#fail(error))
   }
 
-  join<MemberEvent extends AnyEvent>({ bufferSize, signal }: JoinOptions = {}): GroupMember<MemberEvent> {
+  join<MemberEvent extends AnyEvent>(options: JoinOptions = {}): GroupMember<MemberEvent> {
+    checkOptionNames(options, JOIN_OPTIONS)
+    const { bufferSize, signal } = options
     checkSignal(signal)
     const size = checkedCount('bufferSize', bufferSize, 10, 1)
     if (this.#isClosed) throw new StoreClosedError()

@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from '../core/errors.ts'
 import type { RecordedEvent } from '../core/events.ts'
+import { checkOptionNames } from '../core/option-names.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { type EventFilter, EventSelection } from '../streams/event-filter.ts'
 import { checkedFrom, checkSignal, type FollowerDesk, notesStream } from './follower-desk.ts'
@@ -32,6 +33,7 @@ export interface Consumer<Event extends AnyEvent = AnyEvent> extends Subscriptio
   lag(): Promise<number>
 }
 
+const OPTIONS: ReadonlySet<string> = new Set<keyof ConsumerOptions>(['filter', 'from', 'commit', 'signal'])
 const COMMIT_WAYS: readonly ConsumerOptions['commit'][] = ['batch', 'explicit', undefined]
 
 /** What a consumer writes down: everything below is done. */
@@ -76,6 +78,7 @@ export class NamedConsumer extends CursorSubscription implements Consumer {
   /** @throws InvalidArgumentError */
   constructor(desk: FollowerDesk, name: string, options: ConsumerOptions) {
     const stream = notesStream('consumer', name)
+    checkOptionNames(options, OPTIONS)
     checkSignal(options.signal)
     if (!COMMIT_WAYS.includes(options.commit))
       throw new InvalidArgumentError(`commit must be 'batch' or 'explicit', got ${JSON.stringify(options.commit)}`)

@@ -1,6 +1,7 @@
 import { InvalidArgumentError, StreamNotFoundError } from '../core/errors.ts'
 import type { JsonValue } from '../core/events.ts'
 import { encodeStreamName } from '../core/names.ts'
+import { checkOptionNames } from '../core/option-names.ts'
 import type { StreamMetadata } from '../core/stream-metadata.ts'
 import { metadataStreamOf } from '../streams/retention.ts'
 import { Fold, type When } from './fold.ts'
@@ -37,6 +38,10 @@ interface SnapshotNote {
   readonly state: JsonValue
 }
 
+const OPTIONS: ReadonlySet<string> = new Set<keyof EntityOptions<unknown>>([
+  ...(['initial', 'snapshotAfterCount', 'maxSnapshotBytes', 'version'] as const),
+])
+
 const DEFAULT_SNAPSHOT_AFTER_COUNT = 100
 const DEFAULT_MAX_SNAPSHOT_BYTES = 1024 * 1024
 
@@ -60,6 +65,7 @@ export class FoldedEntity<State> implements Entity<State> {
   /** @throws InvalidArgumentError */
   constructor(client: LogClient, stream: string, when: When<State>, options: EntityOptions<State>) {
     encodeStreamName(stream)
+    checkOptionNames(options, OPTIONS)
     this.stream = stream
     this.#client = client
     this.#fold = new Fold<State>(options.initial as State, when)

@@ -33,6 +33,8 @@ export interface JoinOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+export const JOIN_OPTIONS: ReadonlySet<string> = new Set<keyof JoinOptions>(['bufferSize', 'signal'])
+
 /** The member's side of the counter: messages in, answers out. */
 export class Member implements GroupMember {
   readonly #bufferSize: number

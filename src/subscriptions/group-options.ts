@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from '../core/errors.ts'
 import { encodeStreamName } from '../core/names.ts'
+import { checkOptionNames } from '../core/option-names.ts'
 import { type EventFilter, EventSelection } from '../streams/event-filter.ts'
 import { checkedCount, checkedFrom } from './follower-desk.ts'
 
@@ -58,9 +59,7 @@ const NAMES: ReadonlySet<string> = new Set<keyof GroupOptions>([
 
 /** @throws InvalidArgumentError that names the option. */
 export function checkGroupOptions(options: GroupOptions): CheckedGroupOptions {
-  for (const name of Object.keys(options)) {
-    if (!NAMES.has(name)) throw new InvalidArgumentError(`unknown option '${name}'; there are ${[...NAMES].join(', ')}`)
-  }
+  checkOptionNames(options, NAMES)
   const { stream, filter, from, strategy = 'round-robin' } = options
   if (stream !== undefined) encodeStreamName(stream)
   if (strategy !== 'round-robin' && strategy !== 'single' && strategy !== 'pinned')

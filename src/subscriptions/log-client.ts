@@ -1,7 +1,8 @@
 import { StreamNotFoundError } from '../core/errors.ts'
 import type { AppendAck, ExpectedRevision, JsonValue, NewEvent, RecordedEvent } from '../core/events.ts'
 import type { EventReading } from '../streams/event-reading.ts'
-import type { ReadStreamOptions, StreamExtent } from '../streams/stream-reader.ts'
+import type { ReadStreamOptions } from '../streams/read-options.ts'
+import type { StreamExtent } from '../streams/stream-reader.ts'
 
 /** What followers ask of the store, handed in by the front desk. They may append to streams that begin with `$`. */
 export interface LogClient {

@@ -1,5 +1,6 @@
 import { ReadOnlyStoreError, StoreClosedError, TailraceError } from '../core/errors.ts'
 import type { JsonValue, RecordedEvent } from '../core/events.ts'
+import { checkOptionNames } from '../core/option-names.ts'
 import { type EventFilter, EventSelection } from '../streams/event-filter.ts'
 import { Fold, type When } from './fold.ts'
 import { checkedCount, type FollowerDesk, notesStream } from './follower-desk.ts'
@@ -41,6 +42,10 @@ export interface Projection<State> {
   [Symbol.asyncDispose](): Promise<void>
 }
 
+const OPTIONS: ReadonlySet<string> = new Set<keyof ProjectionOptions<unknown>>([
+  ...(['name', 'filter', 'initial', 'when', 'version', 'checkpointAfterCount'] as const),
+])
+
 interface ProjectionNote {
   /** Everything below is in the state. */
   readonly position: number
@@ -81,6 +86,7 @@ export class OpenProjection<State> implements Projection<State> {
 
   /** @throws InvalidArgumentError */
   constructor(desk: FollowerDesk, options: ProjectionOptions<State>) {
+    checkOptionNames(options, OPTIONS)
     this.name = options.name
     this.#desk = desk
     this.#notes = notesStream('projection', options.name)

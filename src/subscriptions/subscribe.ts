@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from '../core/errors.ts'
 import { encodeStreamName } from '../core/names.ts'
+import { checkOptionNames } from '../core/option-names.ts'
 import { type EventFilter, EventSelection } from '../streams/event-filter.ts'
 import { checkedFrom, checkSignal, type FollowerDesk } from './follower-desk.ts'
 import { CursorSubscription } from './subscription.ts'
@@ -22,8 +23,13 @@ export interface SubscribeOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+const OPTIONS: ReadonlySet<string> = new Set<keyof SubscribeOptions>([
+  ...(['stream', 'from', 'after', 'filter', 'includeSystem', 'signal'] as const),
+])
+
 /** @throws InvalidArgumentError */
 export function subscribe(desk: FollowerDesk, options: SubscribeOptions): CursorSubscription {
+  checkOptionNames(options, OPTIONS)
   const { stream, includeSystem, filter, signal } = options
   checkSignal(signal)
   const from = startOf(options)

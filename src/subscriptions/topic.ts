@@ -1,5 +1,6 @@
 import { InvalidArgumentError, StoreClosedError } from '../core/errors.ts'
 import type { NewEvent } from '../core/events.ts'
+import { checkOptionNames } from '../core/option-names.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { checkedCount, checkSignal, type FollowerDesk, notesStream } from './follower-desk.ts'
 import { lastNote, writeNote } from './log-client.ts'
@@ -25,6 +26,9 @@ export interface TopicReadOptions {
   readonly from?: number | 'start' | 'end' | undefined
   readonly signal?: AbortSignal | undefined
 }
+
+const OPTIONS: ReadonlySet<string> = new Set<keyof TopicOptions>(['partitions'])
+const READ_OPTIONS: ReadonlySet<string> = new Set<keyof TopicReadOptions>(['from', 'signal'])
 
 /**
  * Records in partitions. A partition is a stream, `topic-<name>-<partition>`, so everything that reads streams reads it; an offset
@@ -59,6 +63,7 @@ export function topicOf(
   options: TopicOptions,
   headOf: (stream: string) => Promise<number | null>,
 ): PartitionedTopic {
+  checkOptionNames(options, OPTIONS)
   const topic = known.get(name)
   if (topic === undefined) {
     const made = new PartitionedTopic(desk, name, options, headOf)
@@ -109,7 +114,9 @@ export class PartitionedTopic implements Topic {
     return stableHash(key) % this.partitions
   }
 
-  read(partition: number, { from, signal }: TopicReadOptions = {}): AsyncIterableIterator<TopicRecord> {
+  read(partition: number, options: TopicReadOptions = {}): AsyncIterableIterator<TopicRecord> {
+    checkOptionNames(options, READ_OPTIONS)
+    const { from, signal } = options
     checkSignal(signal)
     this.#checkPartition(partition)
     const revision = from === 'end' ? null : checkedCount('from', from === 'start' ? undefined : from, 0, 0)

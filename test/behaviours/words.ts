@@ -1,6 +1,6 @@
 import type { NewEvent } from '../../src/core/events.ts'
 import type { EventStore } from '../../src/store/event-store.ts'
-import type { ReadStreamOptions } from '../../src/streams/stream-reader.ts'
+import type { ReadStreamOptions } from '../../src/streams/read-options.ts'
 import { all, orders, revisions, SMALL_CHUNKS, withStore } from '../store/words.ts'
 
 /** Event n: its id, type and data say so. */

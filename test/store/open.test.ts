@@ -1,3 +1,6 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { EventStore } from '../../src/store/event-store.ts'
@@ -26,7 +29,29 @@ describe('open', () => {
     await second.close()
   })
 
-  test.each(['', undefined, null, 42])('of %j for a directory is refused', async directory => {
+  test('of a relative path means the directory of that moment, wherever the process goes afterwards', async () => {
+    const home = process.cwd()
+    const place = mkdtempSync(join(tmpdir(), 'tailrace-open-'))
+    mkdirSync(join(place, 'elsewhere'))
+    try {
+      process.chdir(place)
+      const store = await EventStore.open('data', SMALL_CHUNKS)
+      process.chdir('elsewhere')
+      await appendEach(store, 's', orders(100))
+      await store.backup('copy')
+      await store.close()
+      expect(readdirSync(place).sort()).toEqual(['data', 'elsewhere'])
+      expect(readdirSync('.')).toEqual(['copy'])
+      const again = await EventStore.open(join(place, 'data'), SMALL_CHUNKS)
+      expect(await numbers(again.readStream('s'))).toEqual(upTo(100))
+      await again.close()
+    } finally {
+      process.chdir(home)
+      rmSync(place, { recursive: true, force: true })
+    }
+  })
+
+  test.each(['', '\0', undefined, null, 42])('of %j for a directory is refused', async directory => {
     const error = await rejectionOf(EventStore.openOn(new MemoryDisk(), directory as string))
     expect(error).toMatchObject({ code: 'INVALID_ARGUMENT' })
   })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import type { EventStore } from '../../src/store/event-store.ts'
-import type { ReadStreamOptions } from '../../src/streams/stream-reader.ts'
+import type { ReadStreamOptions } from '../../src/streams/read-options.ts'
 import { Random } from '../support/random.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 import {

@@ -4,7 +4,7 @@ import type { AppendAck, NewEvent, RecordedEvent } from '../../src/core/events.t
 import type { LogPosition } from '../../src/core/positions.ts'
 import type { AppendOptions } from '../../src/store/admission.ts'
 import { OpenTransaction, type TransactionDesk, type TransactionOptions } from '../../src/store/transaction.ts'
-import type { ReadStreamOptions } from '../../src/streams/stream-reader.ts'
+import type { ReadStreamOptions } from '../../src/streams/read-options.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { all, rejectionOf } from './words.ts'
 

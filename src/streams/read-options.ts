@@ -1,0 +1,56 @@
+import { InvalidArgumentError } from '../core/errors.ts'
+import { checkOptionNames } from '../core/option-names.ts'
+import type { EventFilter } from './event-filter.ts'
+
+export interface ReadStreamOptions {
+  /** A revision, 'start' or 'end'; inclusive: the first event at or after it, in reading direction. */
+  readonly from?: number | 'start' | 'end' | undefined
+  /** Backwards begins at the end by default. */
+  readonly direction?: 'forwards' | 'backwards' | undefined
+  readonly maxCount?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface ReadAllOptions {
+  /** A position, 'start' or 'end'; inclusive: the first event at or after it, in reading direction. */
+  readonly from?: number | 'start' | 'end' | undefined
+  /** Backwards begins at the end by default. */
+  readonly direction?: 'forwards' | 'backwards' | undefined
+  readonly maxCount?: number | undefined
+  /** Only these events; maxCount counts them alone. */
+  readonly filter?: EventFilter | undefined
+  /** Streams whose name begins with `$` are left out unless this is true. */
+  readonly includeSystem?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+const READ_STREAM_OPTIONS: ReadonlySet<string> = new Set<keyof ReadStreamOptions>([
+  ...(['from', 'direction', 'maxCount', 'signal'] as const),
+])
+const READ_ALL_OPTIONS: ReadonlySet<string> = new Set<keyof ReadAllOptions>([
+  ...(['from', 'direction', 'maxCount', 'filter', 'includeSystem', 'signal'] as const),
+])
+
+/** @throws InvalidArgumentError that names the option. */
+export function checkReadStream(options: ReadStreamOptions): void {
+  check(options, READ_STREAM_OPTIONS)
+}
+
+/** Leaves the filter to who uses it. @throws InvalidArgumentError that names the option. */
+export function checkReadAll(options: ReadAllOptions): void {
+  check(options, READ_ALL_OPTIONS)
+}
+
+function check(options: ReadStreamOptions | ReadAllOptions, names: ReadonlySet<string>): void {
+  checkOptionNames(options, names)
+  const { direction, maxCount, from } = options
+  if (direction !== undefined && direction !== 'forwards' && direction !== 'backwards') {
+    throw new InvalidArgumentError(`direction must be 'forwards' or 'backwards', got ${JSON.stringify(direction)}`)
+  }
+  if (maxCount !== undefined && !(Number.isSafeInteger(maxCount) && (maxCount as number) >= 0)) {
+    throw new InvalidArgumentError(`maxCount must be a whole number from 0, got ${String(maxCount)}`)
+  }
+  if (from !== undefined && from !== 'start' && from !== 'end' && !(Number.isSafeInteger(from) && (from as number) >= 0)) {
+    throw new InvalidArgumentError(`from must be 'start', 'end' or a whole number from 0, got ${String(from)}`)
+  }
+}
