@@ -130,8 +130,8 @@ export class NodeFile implements DiskFile, RestingFile {
     })
   }
 
-  /** See `Disk.readPieces`. Neighbours in one file use it once. */
-  static async readPieces(
+  /** See `Disk.readPieces`. Neighbours in one file use it once. Without an async function, like `#read`, where it can be. */
+  static readPieces(
     files: readonly NodeFile[],
     target: Uint8Array,
     offsets: readonly number[],
@@ -144,16 +144,45 @@ export class NodeFile implements DiskFile, RestingFile {
       descriptors.push(descriptor)
       if (descriptor === CLOSED) isOpen = false
     }
-    try {
-      if (!isOpen) await NodeFile.#openThoseClosed(files, descriptors)
-      if (await readSmall(descriptors, target, offsets, sizes)) return
-      const pooled = descriptors.map(descriptor => ({
-        read: (piece: Uint8Array, offset: number) => readInPool(descriptor, piece, offset),
-      }))
-      await readEachPiece(pooled, target, offsets, sizes)
-    } finally {
-      for (let i = 0; i < files.length; i++) if (isFirst(files, i) && descriptors[i] !== CLOSED) files[i]!.#useCount--
-    }
+    if (isOpen) return NodeFile.#readOpen(files, descriptors, target, offsets, sizes)
+    return NodeFile.#openThoseClosed(files, descriptors).then(
+      () => NodeFile.#readOpen(files, descriptors, target, offsets, sizes),
+      (error: unknown) => {
+        NodeFile.#used(files, descriptors)
+        throw error
+      },
+    )
+  }
+
+  static #readOpen(
+    files: readonly NodeFile[],
+    descriptors: readonly number[],
+    target: Uint8Array,
+    offsets: readonly number[],
+    sizes: readonly number[],
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const readSlowly = (): void => {
+        const pooled = descriptors.map(descriptor => ({
+          read: (piece: Uint8Array, offset: number) => readInPool(descriptor, piece, offset),
+        }))
+        readEachPiece(pooled, target, offsets, sizes)
+          .finally(() => NodeFile.#used(files, descriptors))
+          .then(resolve, reject)
+      }
+      const answered = (isRead: boolean): void => {
+        if (!isRead) readSlowly()
+        else {
+          NodeFile.#used(files, descriptors)
+          resolve()
+        }
+      }
+      if (!smallReads.read(descriptors, target, offsets, sizes, answered)) readSlowly()
+    })
+  }
+
+  static #used(files: readonly NodeFile[], descriptors: readonly number[]): void {
+    for (let i = 0; i < files.length; i++) if (isFirst(files, i) && descriptors[i] !== CLOSED) files[i]!.#useCount--
   }
 
   /** Side by side. Those that can't be opened stay CLOSED, and are not used any more. */
@@ -274,16 +303,4 @@ function isFirst(files: readonly NodeFile[], index: number): boolean {
 /** Of a file that is not written any more: an error of that concerns nobody. */
 function closeUnheard(descriptor: number): void {
   fs.close(descriptor, () => {})
-}
-
-/** @returns false when nothing was read: it is to be read another way. */
-function readSmall(
-  descriptors: readonly number[],
-  target: Uint8Array,
-  offsets: readonly number[],
-  sizes: readonly number[],
-): Promise<boolean> {
-  return new Promise((resolve: (isRead: boolean) => void) => {
-    if (!smallReads.read(descriptors, target, offsets, sizes, resolve)) resolve(false)
-  })
 }

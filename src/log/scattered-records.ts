@@ -60,18 +60,29 @@ export class RecordLoad {
   readonly first: number
   /** Behind the index of its last one. */
   readonly end: number
-  /** Resolves when they are there. Rejects with CorruptLogError, ReadFailedError; it may be that nobody waits for it. */
+  /** Resolves when they are there, or when it failed: it may be that nobody waits for it. */
   readonly done: Promise<void>
   /** They are there, or it failed. */
   isOver = false
+  #failure: { readonly error: unknown } | null = null
 
   constructor(first: number, end: number, work: Promise<void>) {
     this.first = first
     this.end = end
-    this.done = work.finally(() => {
-      this.isOver = true
-    })
-    this.done.catch(() => {})
+    this.done = work.then(
+      () => {
+        this.isOver = true
+      },
+      (error: unknown) => {
+        this.isOver = true
+        this.#failure = { error }
+      },
+    )
+  }
+
+  /** Of one that is over. @throws CorruptLogError, ReadFailedError */
+  check(): void {
+    if (this.#failure !== null) throw this.#failure.error
   }
 }
 
@@ -127,7 +138,7 @@ export function loadScattered(log: LogReader, positions: readonly LogPosition[],
     if (isByBlock) {
       const block = blockOf(extent)
       const isSame = block !== null && block === lastBlock
-      const work = isSame ? loads.at(-1)!.done.then(() => loadByBlock(extent)) : loadByBlock(extent)
+      const work = isSame ? behind(loads.at(-1)!, () => loadByBlock(extent)) : loadByBlock(extent)
       loads.push(new RecordLoad(first, found.length, work))
       lastBlock = block
       continue
@@ -139,6 +150,13 @@ export function loadScattered(log: LogReader, positions: readonly LogPosition[],
   }
   send()
   return { found, loads }
+}
+
+/** Of the same block: what the one has read, or failed to read, is the other's, too. */
+async function behind(load: RecordLoad, work: () => Promise<void>): Promise<void> {
+  await load.done
+  load.check()
+  await work()
 }
 
 /** Windows of records begin at multiples of four. */
@@ -167,12 +185,9 @@ async function load(
   for (const chunk of chunks) chunk.retain()
   log.requestsUnderWay++
   try {
-    const reading = ChunkFile.readPieces(log.disk, chunks, scratch.bytes.subarray(0, size), offsets, sizes)
-    const isRead = await reading.then(
-      () => true,
-      () => false,
-    )
-    if (!isRead) {
+    try {
+      await ChunkFile.readPieces(log.disk, chunks, scratch.bytes.subarray(0, size), offsets, sizes)
+    } catch {
       // The scratch is given up: some may still be read into it.
       for (const { first, count } of extents) for (let i = 0; i < count; i++) await loadOne(first + i)
       return

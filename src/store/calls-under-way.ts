@@ -3,13 +3,16 @@ export class CallsUnderWay {
   #count = 0
   #onAnswered: (() => void) | null = null
 
-  async run<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+  /** @param call tells what is wrong by its promise. */
+  run<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+    const answer = call()
     this.#count++
-    try {
-      return await call()
-    } finally {
-      if (--this.#count === 0) this.#onAnswered?.()
-    }
+    answer.then(this.#over, this.#over)
+    return answer
+  }
+
+  readonly #over = (): void => {
+    if (--this.#count === 0) this.#onAnswered?.()
   }
 
   /** Resolves when none is under way, if no more are run meanwhile; null when none is now. */

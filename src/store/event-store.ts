@@ -345,6 +345,6 @@ export class EventStore {
   }
 
   #batches(nextBatch: NextBatch): NextBatch {
-    return () => this.#whileOpen(nextBatch)
+    return () => (this.#closing === null ? this.#calls.run(nextBatch) : Promise.reject(new StoreClosedError()))
   }
 }

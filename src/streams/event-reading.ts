@@ -6,7 +6,7 @@ export interface EventReading<Event extends { type: string; data: unknown }> ext
   batches(): AsyncIterable<readonly RecordedEvent<Event>[]>
 }
 
-/** Hands out one batch after the other; null at the end. */
+/** Hands out one batch after the other; null at the end. What is wrong is told by the promise alone. */
 export type NextBatch = () => Promise<readonly RecordedEvent[] | null>
 
 /**
@@ -22,13 +22,13 @@ export function eventReading<Event extends { type: string; data: unknown }>(begi
 
 function batchIterator(nextBatch: NextBatch): AsyncIterator<readonly RecordedEvent[]> {
   let isDone = false
+  const resultOf = (batch: readonly RecordedEvent[] | null): IteratorResult<readonly RecordedEvent[]> => {
+    if (batch !== null) return { value: batch, done: false }
+    isDone = true
+    return { value: undefined, done: true }
+  }
   return {
-    async next() {
-      const batch = isDone ? null : await nextBatch()
-      if (batch !== null) return { value: batch, done: false }
-      isDone = true
-      return { value: undefined, done: true }
-    },
+    next: () => (isDone ? Promise.resolve(resultOf(null)) : nextBatch().then(resultOf)),
     async return() {
       isDone = true
       return { value: undefined, done: true }

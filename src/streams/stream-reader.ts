@@ -97,15 +97,18 @@ export class StreamReader {
   ): NextBatch {
     const { signal } = options
     let reading: Reading | null = null
+    const begin = async () => {
+      const waiting = ready()
+      if (waiting !== null) await waiting
+      reading = await this.#index.hold(this.#begin(stream, options, upTo))
+      return this.#readBatch(reading)
+    }
+    const next = () => (reading === null ? begin() : this.#readBatch(reading))
+    if (signal === undefined) return next
     return async () => {
-      signal?.throwIfAborted()
-      if (reading === null) {
-        const waiting = ready()
-        if (waiting !== null) await waiting
-        reading = await this.#index.hold(this.#begin(stream, options, upTo))
-      }
-      const batch = await this.#readBatch(reading)
-      signal?.throwIfAborted()
+      signal.throwIfAborted()
+      const batch = await next()
+      signal.throwIfAborted()
       return batch
     }
   }
@@ -187,6 +190,7 @@ export class StreamReader {
         // What has come is handed out while the rest is read.
         if (events.length > 0) break
         await place.done
+        place.check()
         continue
       }
       if (place === null || !isReadable(place.window.view, place.offset, reading.oldestMs)) {

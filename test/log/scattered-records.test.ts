@@ -45,7 +45,10 @@ function open(cacheBytes: number, content = files, disk = new MemoryDisk(content
 async function loaded({ reader, chaser }: OpenRooms, positions: readonly LogPosition[]): Promise<(RecordPlace | null)[]> {
   const { found, loads } = loadScattered(reader, positions, chaser.published.position)
   expect(found.filter(place => place !== undefined)).toEqual([])
-  for (const load of loads) await load.done
+  for (const load of loads) {
+    await load.done
+    load.check()
+  }
   return found.map((place, index) => (place === undefined ? reader.recordInMemory(positions[index]!) : place))
 }
 
