@@ -16,9 +16,10 @@ interface Options {
   readonly rounds: number
 }
 
-const HELP = `Appends to 1,000 hot streams beside floor (b); then to many streams in random order, of which the store keeps the
-heads of 100,000; then to hot streams with such cold appends beside them, against the same with a second crowd that is hot too:
-what the look-ups of the one cost the other. Each measurement in a fresh process. Durability: fsync.
+const HELP = `Appends to 1,000 hot streams beside floor (b), with 4,096 and with 64 in flight; then to many streams in random
+order, of which the store keeps the heads of 100,000; then to hot streams with such cold appends beside them, against the
+same with a second crowd that is hot too: what the look-ups of the one cost the other. Each measurement in a fresh process.
+Durability: fsync.
 
   --streams N       cold ones (1000000)
   --events N        already in each of them (1)
@@ -28,6 +29,7 @@ what the look-ups of the one cost the other. Each measurement in a fresh process
 
 const PAYLOAD = 256
 const IN_FLIGHT = 4096
+const FEW_IN_FLIGHT = 64
 /** Each of the two crowds, where there are two. */
 const HALF = 1024
 const LEAST_OF_FLOOR = 0.9
@@ -39,7 +41,7 @@ async function run(options: Options, directory: string, say: (line: string) => v
   const { streams, eventsPerStream, seconds } = options
   const fill = { directory: store, streams, eventsPerStream, payloadBytes: PAYLOAD, inFlight: IN_FLIGHT }
   await runTask({ kind: 'fill-store', ...fill }, { timeoutSeconds: 3600, onProgress: say })
-  const rounds: { tailrace: Figures; floor: Figures; cold: Figures; besideCold: Figures; besideHot: Figures }[] = []
+  const rounds: { hot: HotRound; fewHot: HotRound; cold: Figures; besideCold: Figures; besideHot: Figures }[] = []
   for (let round = 0; round < options.rounds; round++) {
     const onStore = (second: 'cold' | 'hot', hotInFlight: number, coldInFlight: number) =>
       runTask({
@@ -47,8 +49,8 @@ async function run(options: Options, directory: string, say: (line: string) => v
         ...{ directory: store, streams, payloadBytes: PAYLOAD, hotInFlight, coldInFlight, second, seconds, seed: round + 1 },
       })
     rounds.push({
-      tailrace: await hotAlone('tailrace', directory, seconds),
-      floor: await hotAlone('floor-b', directory, seconds),
+      hot: await hotAlone(directory, seconds, IN_FLIGHT),
+      fewHot: await hotAlone(directory, seconds, FEW_IN_FLIGHT),
       cold: await onStore('cold', 0, IN_FLIGHT),
       besideHot: await onStore('hot', HALF, HALF),
       besideCold: await onStore('cold', HALF, HALF),
@@ -61,13 +63,15 @@ async function run(options: Options, directory: string, say: (line: string) => v
   const cold = medians(rounds.map(round => round.cold))
   const besideCold = medians(rounds.map(round => round.besideCold))
   const besideHot = medians(rounds.map(round => round.besideHot))
-  const toFloor = median(rounds.map(({ tailrace, floor }) => tailrace['eventsPerSecond']! / floor['eventsPerSecond']!))
   const kept = median(rounds.map(round => round.besideCold['hotPerSecond']! / round.besideHot['hotPerSecond']!))
-  const hot = medians(rounds.map(round => round.tailrace))
+  const { hot, toFloor } = mediansOf(rounds.map(round => round.hot))
+  const { hot: fewHot, toFloor: fewToFloor } = mediansOf(rounds.map(round => round.fewHot))
   return [
     outcomeTable(`${figure(streams)} streams, ${PAYLOAD} B`, 'fsync', [
-      { what: 'hot: 1,000 streams, 4,096 in flight', value: hot['eventsPerSecond']!, unit: 'appends/s' },
+      { what: 'hot: 1,000 streams, 4,096 in flight', value: hot, unit: 'appends/s' },
       { what: 'the same to floor (b)', value: toFloor, unit: 'x', digits: 2, atLeast: LEAST_OF_FLOOR },
+      { what: 'hot: 1,000 streams, 64 in flight', value: fewHot, unit: 'appends/s' },
+      { what: 'the same to floor (b)', value: fewToFloor, unit: 'x', digits: 2, atLeast: LEAST_OF_FLOOR },
       { what: 'cold: at random, 4,096 in flight', value: cold['coldPerSecond']!, unit: 'appends/s', atLeast: COLD_PER_SECOND },
       { what: 'cold: ack p50', value: cold['coldP50Us']! / 1000, unit: 'ms', digits: 1 },
       { what: 'cold: ack p99', value: cold['coldP99Us']! / 1000, unit: 'ms', digits: 1 },
@@ -81,14 +85,31 @@ async function run(options: Options, directory: string, say: (line: string) => v
   ]
 }
 
-function hotAlone(subject: string, directory: string, seconds: number): Promise<Figures> {
-  return withScratch(directory, 'hot-', scratch =>
-    runTask({
-      kind: 'append',
-      ...{ subject, directory: scratch, durability: 'fsync', inFlight: IN_FLIGHT, payloadBytes: PAYLOAD },
-      ...{ streams: 1000, batchEvents: 1, seconds, warmupSeconds: seconds / 2 },
-    }),
-  )
+/** Appends a second of Tailrace and of floor (b), one after the other. */
+interface HotRound {
+  readonly tailrace: number
+  readonly floor: number
+}
+
+async function hotAlone(directory: string, seconds: number, inFlight: number): Promise<HotRound> {
+  const perSecond = async (subject: string): Promise<number> => {
+    const figures = await withScratch(directory, 'hot-', scratch =>
+      runTask({
+        kind: 'append',
+        ...{ subject, directory: scratch, durability: 'fsync', inFlight, payloadBytes: PAYLOAD },
+        ...{ streams: 1000, batchEvents: 1, seconds, warmupSeconds: seconds / 2 },
+      }),
+    )
+    return figures['eventsPerSecond']!
+  }
+  return { tailrace: await perSecond('tailrace'), floor: await perSecond('floor-b') }
+}
+
+function mediansOf(rounds: readonly HotRound[]): { hot: number; toFloor: number } {
+  return {
+    hot: median(rounds.map(({ tailrace }) => tailrace)),
+    toFloor: median(rounds.map(({ tailrace, floor }) => tailrace / floor)),
+  }
 }
 
 await runProgramme<Options>({

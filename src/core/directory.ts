@@ -1,14 +1,15 @@
-import { resolve } from 'node:path'
+import { isAbsolute } from 'node:path'
 import { InvalidArgumentError } from './errors.ts'
 
 /**
  * The directory that a caller names, as an absolute path. Files in it are made and opened as long as it is in use: they must stay where
- * it was when it was named, wherever the process goes meanwhile.
+ * it was when it was named, wherever the process goes meanwhile. `..` is left to the system: behind a link, it leads elsewhere than the
+ * text says.
  * @throws InvalidArgumentError
  */
 export function absoluteDirectory(directory: unknown): string {
   if (typeof directory !== 'string' || directory === '' || directory.includes('\0')) {
     throw new InvalidArgumentError('directory must be a path')
   }
-  return resolve(directory)
+  return isAbsolute(directory) ? directory : `${process.cwd()}/${directory}`
 }

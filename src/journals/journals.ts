@@ -25,6 +25,7 @@ export interface WriteOptions {
 }
 
 const OPTIONS: ReadonlySet<string> = new Set<keyof JournalOptions>(['includeSystem'])
+const WRITE_OPTIONS: ReadonlySet<string> = new Set<keyof WriteOptions>(['signal', 'onProgress'])
 
 /**
  * Readable journals of a store: a directory with one text file a stream, one line an event. They follow the log and hold nothing
@@ -126,7 +127,9 @@ export class Journals {
   }
 
   /** Writes what the log has now. The signal ends it early, after a batch. */
-  catchUp({ signal, onProgress }: WriteOptions = {}): Promise<void> {
+  async catchUp(options: WriteOptions = {}): Promise<void> {
+    checkOptionNames(options, WRITE_OPTIONS)
+    const { signal, onProgress } = options
     return this.#alone(signal, ending => this.#catchUp(ending, onProgress))
   }
 
@@ -134,7 +137,9 @@ export class Journals {
    * Writes what the log has, and goes on with what comes, until the signal, `close` or the closing of the store ends it; resolves
    * then. Waiting for more does not keep the process alive.
    */
-  follow({ signal, onProgress }: WriteOptions = {}): Promise<void> {
+  async follow(options: WriteOptions = {}): Promise<void> {
+    checkOptionNames(options, WRITE_OPTIONS)
+    const { signal, onProgress } = options
     return this.#alone(signal, async ending => {
       await this.#catchUp(ending, onProgress)
       await this.#goOn(ending, onProgress)

@@ -277,7 +277,7 @@ function checkCommits(commits: unknown, isOurs: boolean): readonly StreamCommit[
     if (typeof commit !== 'object' || commit === null || typeof commit.events !== 'object' || commit.events === null) {
       throw new InvalidArgumentError('each entry of a commit has a stream and events; no events ([]) check the stream')
     }
-    checkOptionNames(commit, COMMIT_FIELDS)
+    checkOptionNames(commit, COMMIT_FIELDS, 'field of a commit')
     const { stream } = commit
     if (streams.has(stream)) throw new InvalidArgumentError(`stream '${stream}' is named twice in one commit`)
     if (typeof stream === 'string' && !isOurs) refuseSystemStream(stream)

@@ -2,6 +2,7 @@ import { isUint8Array } from 'node:util/types'
 import { InvalidArgumentError } from '../core/errors.ts'
 import { parseEventId } from '../core/event-id.ts'
 import type { NewEvent } from '../core/events.ts'
+import { jsonTextOf } from '../core/json-text.ts'
 import { encodeEventType } from '../core/names.ts'
 import { type EncodableEvent, payloadSize } from '../format/record-encoding.ts'
 
@@ -61,25 +62,5 @@ export function encodePayload(payload: unknown, what: string): Uint8Array | stri
   if (payload instanceof Uint8Array) return payload
   // Of another realm, such as a test runner's.
   if (ArrayBuffer.isView(payload) && isUint8Array(payload)) return payload
-  let json: string | undefined
-  try {
-    json = JSON.stringify(payload)
-  } catch (cause) {
-    throw new InvalidArgumentError(`${what} is not a JSON value: ${String(cause)}`, { cause })
-  }
-  if (json === undefined || isLostIn(json, payload))
-    throw new InvalidArgumentError(`${what} must be a Uint8Array or a JSON value, got ${kindOf(payload)}`)
-  return json
-}
-
-/** What JSON has no form for, such as a Map, a promise that was not awaited, or NaN, becomes {} or null without a word. */
-function isLostIn(json: string, payload: unknown): boolean {
-  if (json === 'null') return typeof payload === 'number'
-  if (ArrayBuffer.isView(payload)) return true
-  return json === '{}' && kindOf(payload) !== 'Object' && typeof (payload as { toJSON?: unknown }).toJSON !== 'function'
-}
-
-function kindOf(payload: unknown): string {
-  if (typeof payload !== 'object') return typeof payload === 'number' ? String(payload) : typeof payload
-  return Object.prototype.toString.call(payload).slice('[object '.length, -1)
+  return jsonTextOf(payload, what)
 }

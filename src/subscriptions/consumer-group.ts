@@ -29,6 +29,13 @@ export interface GroupStats {
   readonly parked: number
 }
 
+export interface ReplayOptions {
+  /** No more than so many; all by default. */
+  readonly maxCount?: number | undefined
+}
+
+const REPLAY_OPTIONS: ReadonlySet<string> = new Set<keyof ReplayOptions>(['maxCount'])
+
 /**
  * Members that share the events of the log, or of a stream: each event is given to one of them, at least once, and again until
  * it is settled. What is settled is remembered in the store, in checkpoints. One at a time may be open under a name.
@@ -38,7 +45,7 @@ export interface ConsumerGroup<Event extends AnyEvent = AnyEvent> {
   /** @throws InvalidArgumentError when the group is full, StoreClosedError when it is closed. */
   join<MemberEvent extends AnyEvent = Event>(options?: JoinOptions): GroupMember<MemberEvent>
   /** Gives out what was parked up to now, or the next `maxCount` of it. @returns how many. */
-  replayParked(options?: { readonly maxCount?: number | undefined }): Promise<number>
+  replayParked(options?: ReplayOptions): Promise<number>
   /** Parked messages that were not replayed. */
   parkedCount(): Promise<number>
   stats(): GroupStats
@@ -113,8 +120,9 @@ export class OpenGroup implements ConsumerGroup {
     return member as GroupMember as GroupMember<MemberEvent>
   }
 
-  async replayParked({ maxCount }: { readonly maxCount?: number | undefined } = {}): Promise<number> {
-    const most = checkedCount('maxCount', maxCount, Number.MAX_SAFE_INTEGER, 0)
+  async replayParked(options: ReplayOptions = {}): Promise<number> {
+    checkOptionNames(options, REPLAY_OPTIONS)
+    const most = checkedCount('maxCount', options.maxCount, Number.MAX_SAFE_INTEGER, 0)
     const replaying = this.#replaying.then(() => this.#replay(most))
     this.#replaying = replaying.catch(() => {})
     return replaying

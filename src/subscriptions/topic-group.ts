@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from '../core/errors.ts'
+import { checkOptionNames } from '../core/option-names.ts'
 import { checkSignal, type FollowerDesk, notesStream } from './follower-desk.ts'
 import { lastNote, writeNote } from './log-client.ts'
 import { MergedCursor } from './merged-cursor.ts'
@@ -23,11 +24,18 @@ export interface PartitionLag {
   readonly lag: number
 }
 
+export interface TopicJoinOptions {
+  /** Leaves the group: who waits for the next record gets the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+}
+
+const JOIN_OPTIONS: ReadonlySet<string> = new Set<keyof TopicJoinOptions>(['signal'])
+
 /** Those who share the partitions of a topic: each partition belongs to one member at a time. Offsets are kept in the store. */
 export interface TopicGroup {
   readonly name: string
   /** Partitions are shared out anew: whoever gets one begins at its committed offset. */
-  join(options?: { readonly signal?: AbortSignal | undefined }): TopicMember
+  join(options?: TopicJoinOptions): TopicMember
   /** How far each partition is behind. */
   lag(): Promise<PartitionLag[]>
 }
@@ -74,7 +82,9 @@ export class GroupOfTopic implements TopicGroup {
     this.#notes = notesStream('topic-group', `${topic.name.length}-${topic.name}-${name}`)
   }
 
-  join({ signal }: { readonly signal?: AbortSignal | undefined } = {}): TopicMember {
+  join(options: TopicJoinOptions = {}): TopicMember {
+    checkOptionNames(options, JOIN_OPTIONS)
+    const { signal } = options
     checkSignal(signal)
     const open = (partitions: readonly number[], done: ReadonlyMap<number, number>) => this.#open(partitions, done)
     const commit = (done: ReadonlyMap<number, number>) => this.#commit(done)

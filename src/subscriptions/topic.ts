@@ -1,5 +1,6 @@
 import { InvalidArgumentError, StoreClosedError } from '../core/errors.ts'
-import type { NewEvent } from '../core/events.ts'
+import type { JsonValue, NewEvent } from '../core/events.ts'
+import { jsonTextOf } from '../core/json-text.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { checkedCount, checkSignal, type FollowerDesk, notesStream } from './follower-desk.ts'
@@ -103,7 +104,8 @@ export class PartitionedTopic implements Topic {
     let event: NewEvent = { type: 'record', data: value, metadata: { ...metadata } }
     if (!this.#isOpen) {
       // It is serialised inside the call, like everything that is appended.
-      if (!(value instanceof Uint8Array)) event = structuredClone(event)
+      event = { ...event, metadata: jsonCopyOf(event.metadata, 'metadata') }
+      if (!(value instanceof Uint8Array)) event = { ...event, data: jsonCopyOf(value, 'data') }
       await this.#open()
     }
     const ack = await this.#desk.client.append(this.streamOf(partition), event)
@@ -196,4 +198,8 @@ function recordsOf(
       return this
     },
   }
+}
+
+function jsonCopyOf(value: unknown, what: string): JsonValue {
+  return JSON.parse(jsonTextOf(value, what)) as JsonValue
 }

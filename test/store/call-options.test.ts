@@ -22,10 +22,12 @@ const CALLS: Readonly<Record<string, Call>> = {
   consumer: (store, options) => store.consumer('mailer', options),
   group: (store, options) => store.group('workers', options),
   'a member of a group': (store, options) => store.group('workers').join(options),
+  'a replay of what a group has parked': (store, options) => store.group('workers').replayParked(options),
   project: (store, options) => store.project(options),
   entity: (store, options) => store.entity('s', state => state, options),
   topic: (store, options) => store.topic('sensors', options),
   'a read of a topic': (store, options) => store.topic('sensors').read(0, options),
+  'a member of a group of a topic': (store, options) => store.topic('sensors').group('workers').join(options),
   inMemory: (_store, options) => EventStore.inMemory(options),
 }
 
@@ -57,6 +59,13 @@ describe('the options of a call', () => {
   })
 })
 
+test('options may be inherited, and what everything inherits is none of them', async () => {
+  await withStore({}, async store => {
+    await store.append('s', order(0), Object.create({ expectedRevision: 'no_stream', colour: 'red' }))
+    expect(await store.head('s')).toBe(0)
+  })
+})
+
 describe('data that JSON has no form for is refused, not stored as {} or null', () => {
   test.each([
     ['a Map', new Map([[1, 2]]), 'Map'],
@@ -68,6 +77,7 @@ describe('data that JSON has no form for is refused, not stored as {} or null', 
     ['a DataView', new DataView(new ArrayBuffer(4)), 'DataView'],
     ['other numbers than bytes', new Uint16Array([1, 2]), 'Uint16Array'],
     ['no number', Number.NaN, 'NaN'],
+    ['no date', new Date(Number.NaN), 'Invalid Date'],
     ['an endless number', Number.POSITIVE_INFINITY, 'Infinity'],
     ['nothing', undefined, 'undefined'],
     ['a function', () => 1, 'function'],
@@ -88,14 +98,22 @@ test('data that JSON has a form for is stored as that', async () => {
       return { cents: this.#cents }
     }
   }
-  const emptied = { toJSON: () => ({}) }
-  const given: unknown[] = [null, false, 0, '', [], {}, new Cleared(), new Money(), new Date(0), emptied, Object.create(null)]
+  class Vector extends Float32Array {
+    toJSON() {
+      return [...this]
+    }
+  }
+  class Tagged {
+    readonly [Symbol.toStringTag] = 'Tagged'
+  }
+  const objects = [{}, new Cleared(), { toJSON: () => ({}) }, Object.create(null), new Tagged()]
+  const given: unknown[] = [null, false, 0, '', [], new Money(), new Date(0), new Vector([1]), ...objects]
   await withStore({}, async store => {
     await store.append(
       's',
       given.map(data => ({ type: 'T', data: data as never })),
     )
     const stored = (await all(store.readStream('s'))).map(({ data }) => data)
-    expect(stored).toEqual([null, false, 0, '', [], {}, {}, { cents: 5 }, '1970-01-01T00:00:00.000Z', {}, {}])
+    expect(stored).toEqual([null, false, 0, '', [], { cents: 5 }, '1970-01-01T00:00:00.000Z', [1], {}, {}, {}, {}, {}])
   })
 })

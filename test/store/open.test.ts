@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -49,6 +49,17 @@ describe('open', () => {
       process.chdir(home)
       rmSync(place, { recursive: true, force: true })
     }
+  })
+
+  test('of a path with .. behind a link means what it means to the system, and to the tools', async () => {
+    const place = mkdtempSync(join(tmpdir(), 'tailrace-open-'))
+    mkdirSync(join(place, 'releases', '5'), { recursive: true })
+    mkdirSync(join(place, 'srv'))
+    symlinkSync('../releases/5', join(place, 'srv', 'current'))
+    const store = await EventStore.open(`${place}/srv/current/../data`)
+    await store.close()
+    expect(readdirSync(join(place, 'releases')).sort()).toEqual(['5', 'data'])
+    rmSync(place, { recursive: true, force: true })
   })
 
   test.each(['', '\0', undefined, null, 42])('of %j for a directory is refused', async directory => {

@@ -29,6 +29,23 @@ describe('a topic', () => {
     })
   })
 
+  test('takes its first records as it takes all others: as JSON says, and refused where it says nothing', async () => {
+    class Money {
+      toJSON() {
+        return { cents: 5 }
+      }
+    }
+    await withStore({}, async store => {
+      const topic = store.topic('payments')
+      const unawaited = await rejectionOf(topic.produce({ value: Promise.resolve(1) as never }))
+      expect(unawaited).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('got Promise') })
+      const value = new Money() as never
+      await Promise.all([topic.produce({ value }), topic.produce({ value })])
+      await topic.produce({ value })
+      expect(valuesOf(await take(topic.read(0), 3))).toEqual([{ cents: 5 }, { cents: 5 }, { cents: 5 }])
+    })
+  })
+
   test('spreads keys over its partitions', async () => {
     await withStore({}, async store => {
       const topic = store.topic('orders', { partitions: 8 })
