@@ -1,7 +1,7 @@
-import { absoluteDirectory } from '../core/directory.ts'
 import { InvalidArgumentError, StreamNotFoundError } from '../core/errors.ts'
 import { isSystemStream } from '../core/names.ts'
 import { checkOptionNames } from '../core/option-names.ts'
+import { absoluteDirectory } from '../disk/directory.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { EventStore, RecordedEvent } from '../index.ts'
 import { hasHashedName, nameFileOf } from './journal-batch.ts'

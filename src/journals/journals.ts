@@ -1,6 +1,6 @@
-import { absoluteDirectory } from '../core/directory.ts'
 import { InvalidArgumentError, JournalsLockedError, StoreLockedError } from '../core/errors.ts'
 import { checkOptionNames } from '../core/option-names.ts'
+import { absoluteDirectory } from '../disk/directory.ts'
 import { type Disk, type DiskLock, joinPath } from '../disk/disk.ts'
 import { NodeDisk } from '../disk/node-disk.ts'
 import type { EventStore, RecordedEvent } from '../index.ts'

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts'
-import { absoluteDirectory } from '../core/directory.ts'
 import { InvalidArgumentError, StreamNotFoundError, TailraceError } from '../core/errors.ts'
 import { checkOptionNames } from '../core/option-names.ts'
+import { absoluteDirectory } from '../disk/directory.ts'
 import { type BackupProgress, type BackupResult, backupLog } from '../log/backup.ts'
 import type { LogFiles } from '../log/log-files.ts'
 import { type Erasures, RetentionJudge } from '../scavenge/retention-judge.ts'

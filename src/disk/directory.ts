@@ -1,5 +1,5 @@
 import { isAbsolute } from 'node:path'
-import { InvalidArgumentError } from './errors.ts'
+import { InvalidArgumentError } from '../core/errors.ts'
 
 /**
  * The directory that a caller names, as an absolute path. Files in it are made and opened as long as it is in use: they must stay where
