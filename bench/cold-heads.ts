@@ -71,7 +71,7 @@ async function run(options: Options, directory: string, say: (line: string) => v
       { what: 'hot: 1,000 streams, 4,096 in flight', value: hot, unit: 'appends/s' },
       { what: 'the same to floor (b)', value: toFloor, unit: 'x', digits: 2, atLeast: LEAST_OF_FLOOR },
       { what: 'hot: 1,000 streams, 64 in flight', value: fewHot, unit: 'appends/s' },
-      { what: 'the same to floor (b)', value: fewToFloor, unit: 'x', digits: 2, atLeast: LEAST_OF_FLOOR },
+      { what: '64 in flight to floor (b)', value: fewToFloor, unit: 'x', digits: 2, atLeast: LEAST_OF_FLOOR },
       { what: 'cold: at random, 4,096 in flight', value: cold['coldPerSecond']!, unit: 'appends/s', atLeast: COLD_PER_SECOND },
       { what: 'cold: ack p50', value: cold['coldP50Us']! / 1000, unit: 'ms', digits: 1 },
       { what: 'cold: ack p99', value: cold['coldP99Us']! / 1000, unit: 'ms', digits: 1 },

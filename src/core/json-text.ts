@@ -3,7 +3,7 @@ import { InvalidArgumentError } from './errors.ts'
 /** What has no enumerable fields, but is not empty. */
 const FIELDLESS_KINDS: ReadonlySet<string> = new Set([
   ...['Map', 'Set', 'WeakMap', 'WeakSet', 'WeakRef', 'Promise', 'Error', 'RegExp'],
-  ...['ArrayBuffer', 'SharedArrayBuffer', 'DataView', 'Generator', 'AsyncGenerator'],
+  ...['ArrayBuffer', 'SharedArrayBuffer', 'Generator', 'AsyncGenerator'],
 ])
 
 /**

@@ -103,9 +103,9 @@ export class PartitionedTopic implements Topic {
     const metadata: RecordMetadata = { key: key ?? null, headers }
     let event: NewEvent = { type: 'record', data: value, metadata: { ...metadata } }
     if (!this.#isOpen) {
-      // It is serialised inside the call, like everything that is appended.
-      event = { ...event, metadata: jsonCopyOf(event.metadata, 'metadata') }
-      if (!(value instanceof Uint8Array)) event = { ...event, data: jsonCopyOf(value, 'data') }
+      // It is serialised inside the call, like everything that is appended. Bytes stay as they are.
+      const data = ArrayBuffer.isView(value) ? value : jsonCopyOf(value, 'data')
+      event = { type: 'record', data, metadata: jsonCopyOf(metadata, 'metadata') }
       await this.#open()
     }
     const ack = await this.#desk.client.append(this.streamOf(partition), event)

@@ -22,9 +22,9 @@ export interface AppendPart {
 
 /** The append fails if an event was committed behind `after` whose type and stream are among these. */
 export interface ConditionTerms {
-  /** As UTF-8; null: any type. */
+  /** Event types as UTF-8; null means any. */
   readonly types: readonly Uint8Array[] | null
-  /** Null: any stream. */
+  /** Names of streams, checked; null means any. */
   readonly streams: readonly string[] | null
   readonly after: LogPosition
   /** Set before the queue: what stands up to here has been looked at. What came behind, the writer looks at. */

@@ -53,6 +53,23 @@ describe('journals', () => {
     })
   })
 
+  test('refuse an option that they do not have, by name, and a directory that is none', async () => {
+    await withStore({}, async store => {
+      const misspelt = { sginal: new AbortController().signal } as never
+      const unknown = { code: 'INVALID_ARGUMENT', message: expect.stringContaining("unknown option 'sginal'") }
+      const disk = new MemoryDisk()
+      expect(await rejectionOf(Journals.openOn(disk, store, JOURNALS, misspelt))).toMatchObject(unknown)
+      const journals = await Journals.openOn(disk, store, JOURNALS)
+      expect(await rejectionOf(journals.catchUp(misspelt))).toMatchObject(unknown)
+      expect(await rejectionOf(journals.follow(misspelt))).toMatchObject(unknown)
+      await journals.close()
+      expect(await rejectionOf(Journals.verifyOn(disk, store, JOURNALS, misspelt))).toMatchObject(unknown)
+      const noPlace = { code: 'INVALID_ARGUMENT', message: 'directory must be a path' }
+      expect(await rejectionOf(Journals.openOn(disk, store, ''))).toMatchObject(noPlace)
+      expect(await rejectionOf(Journals.verifyOn(disk, store, '', {}))).toMatchObject(noPlace)
+    })
+  })
+
   test('keep a stream whose name is no file name, beside a file with its name', async () => {
     await withStore({}, async store => {
       const stream = '/'.repeat(1024)

@@ -4,7 +4,7 @@ import { all, order, rejectionOf, withStore } from './words.ts'
 
 type Call = (store: EventStore, options: never) => unknown
 
-/** Every call that takes options. What it gives is awaited, or iterated. */
+/** Every call of a store, and of what a store hands out, that takes options. What it gives is awaited, or iterated. */
 const CALLS: Readonly<Record<string, Call>> = {
   append: (store, options) => store.append('s', order(0), options),
   commit: (store, options) => store.commit([{ stream: 's', events: order(0) }], options),
