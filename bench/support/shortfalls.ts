@@ -79,7 +79,7 @@ const SHORTFALLS: Readonly<Record<string, Shortfall>> = {
       'index of the second half of the active chunk is made again, from 32 MiB of records, by code that V8 has hardly optimised by then.',
     tried:
       'Chunks and index files are opened side by side; a hint tells how far the active chunk was seen to be whole, so that only its end is ' +
-      'checked; zeros ahead are compared a block at a time; the library of the lock is loaded with the engine; while records are taken into the ' +
+      'checked; zeros ahead are compared a block at a time, and a close leaves few of them; both ends of a chunk come in one answer; the library of the lock is loaded with the engine; while records are taken into the ' +
       'index, the next ones are read; an index file of the first half of a chunk (decision 0006). Dropped, for it did not pay: records of the ' +
       'active chunk verified by the checksums of blocks in its hint (5 % of the processor time); buffers used again; smaller reads.',
     needed:

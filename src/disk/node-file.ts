@@ -2,8 +2,8 @@ import assert from 'node:assert'
 import fs from 'node:fs'
 import { isDiskFull, systemErrorCode } from '../core/errors.ts'
 import { DirectWrite } from './direct-write.ts'
-import { type DiskFile, readEachPiece } from './disk.ts'
-import { call, open, readInPool, type WriteProgress, writeAll } from './node-calls.ts'
+import { type DiskFile, type FileEnds, readEachPiece } from './disk.ts'
+import { call, open, readEndsInPool, readInPool, type WriteProgress, writeAll } from './node-calls.ts'
 import { OpenFiles, type RestingFile } from './open-files.ts'
 import { SmallReads } from './small-reads.ts'
 
@@ -207,6 +207,15 @@ export class NodeFile implements DiskFile, RestingFile {
           else resolve(stats.size)
         })
       })
+    } finally {
+      this.#useCount--
+    }
+  }
+
+  async readEnds(headSize: number, tailSizeOf: (size: number) => number): Promise<FileEnds> {
+    const descriptor = this.#use() ?? (await this.#open())
+    try {
+      return await readEndsInPool(descriptor, headSize, tailSizeOf)
     } finally {
       this.#useCount--
     }

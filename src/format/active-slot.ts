@@ -64,10 +64,9 @@ export function decodeActiveSlot(bytes: Uint8Array): ActiveSlot | null {
   const size = activeSlotSize(view.getUint32(OFFSET_BLOCK_COUNT, true))
   if (view.getUint32(OFFSET_VERSION, true) !== SLOT_VERSION || size > bytes.length) return null
   if (checksumBytes(bytes.subarray(OFFSET_STORE_ID, size)) !== view.getUint32(OFFSET_CHECKSUM, true)) return null
+  // Copied, as in a chunk's footer: at open V8 has not compiled anything yet.
   const blockChecksums = new Uint32Array((size - OFFSET_BLOCKS) / 4)
-  for (let block = 0; block < blockChecksums.length; block++) {
-    blockChecksums[block] = view.getUint32(OFFSET_BLOCKS + 4 * block, true)
-  }
+  new Uint8Array(blockChecksums.buffer).set(bytes.subarray(OFFSET_BLOCKS, size))
   return {
     storeId: new Uint8Array(bytes.subarray(OFFSET_STORE_ID, OFFSET_STORE_ID + STORE_ID_SIZE)),
     chunk: view.getUint32(OFFSET_CHUNK, true),

@@ -2,15 +2,7 @@ import { isDiskFull, UnsupportedFormatError } from '../core/errors.ts'
 import { MAX_CHUNK_SIZE, ZERO_RUN_MIN_SIZE } from '../core/limits.ts'
 import { ChunkNumber, LogPosition } from '../core/positions.ts'
 import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
-import {
-  CHUNK_FOOTER_SIZE,
-  type ChunkFooter,
-  decodeChunkFooter,
-  encodeChunkFooter,
-  footerReserve,
-  footerSizeOf,
-  maxFooterSize,
-} from '../format/chunk-footer.ts'
+import { type ChunkFooter, encodeChunkFooter, findFooter, footerReserve, maxFooterSize } from '../format/chunk-footer.ts'
 import { CHUNK_HEADER_SIZE, type ChunkHeader, decodeChunkHeader, encodeChunkHeader } from '../format/chunk-header.ts'
 import { PROOF_RECORD_SIZE } from '../format/log-record.ts'
 
@@ -115,15 +107,13 @@ export class ChunkFile {
     const path = joinPath(directory, chunkFileName(number))
     const file = await disk.open(path, mode)
     try {
-      const size = await file.size()
-      const head = Buffer.alloc(Math.min(CHUNK_HEADER_SIZE, size))
-      await file.read(head, 0)
+      const { size, head, tail } = await file.readEnds(CHUNK_HEADER_SIZE, maxFooterSize)
       const header = decodeChunkHeader(head)
       if (typeof header === 'string') {
         await file.close()
         return header
       }
-      return new ChunkFile(header, path, file, await readFooter(file, size, header), size)
+      return new ChunkFile(header, path, file, findFooter(header, tail, size), size)
     } catch (error) {
       await file.close().catch(() => {})
       if (error instanceof UnsupportedFormatError) throw new UnsupportedFormatError(`${path}: ${error.message}`)
@@ -279,6 +269,17 @@ export class ChunkFile {
     return true
   }
 
+  /**
+   * Gives back the zeros behind `end`, but for a first run: the next open would read them all. Not synced: should they come back
+   * in a crash, they are the zeros that they were.
+   */
+  async trimZeros(end: LogPosition): Promise<void> {
+    const size = this.offsetOf(end) + ZERO_RUN_MIN_SIZE
+    if (size >= this.#filledSize) return
+    await this.file.truncate(size)
+    this.#filledSize = size
+  }
+
   /** Cuts the file at `position`: what was behind is gone once this resolved. */
   async cut(position: LogPosition): Promise<void> {
     await this.file.truncate(this.offsetOf(position))
@@ -317,9 +318,9 @@ export class ChunkFile {
   /** Takes note of a footer that another process has written meanwhile. */
   async refresh(): Promise<void> {
     if (this.#footer !== null) return
-    const size = await this.file.size()
+    const { size, tail } = await this.file.readEnds(0, maxFooterSize)
     this.#filledSize = size
-    this.#footer = await readFooter(this.file, size, this.header)
+    this.#footer = findFooter(this.header, tail, size)
   }
 
   /** Waits for reads under way: a descriptor that is closed under a read may be another file by then. */
@@ -331,17 +332,4 @@ export class ChunkFile {
     }
     await this.file.close()
   }
-}
-
-/** The footer at the end of the file, or null: then the chunk is not completed, or its footer is not whole. */
-async function readFooter(file: DiskFile, size: number, header: ChunkHeader): Promise<ChunkFooter | null> {
-  if (size < CHUNK_HEADER_SIZE + CHUNK_FOOTER_SIZE) return null
-  const last = Buffer.alloc(Math.min(size, maxFooterSize(size, header.generation > 0)))
-  await file.read(last, size - last.length)
-  const footerSize = footerSizeOf(last.subarray(-CHUNK_FOOTER_SIZE), last.length)
-  if (footerSize === null) return null
-  const footer = decodeChunkFooter(last.subarray(-footerSize), size)
-  if (typeof footer === 'string') return null
-  if ((footer.directory !== null) !== header.generation > 0) return null
-  return footer.start === header.start && Buffer.compare(footer.storeId, header.storeId) === 0 ? footer : null
 }

@@ -337,6 +337,8 @@ export class ChunkLog {
 
   async close(): Promise<void> {
     await this.#zerosAhead.running
+    // If it fails, more of them stay.
+    if (this.#doubt === null) await this.#active.trimZeros(this.#end).catch(() => {})
     await closeAll([this.#hint, { close: () => this.#summed.close(this.#doubt === null) }, this.#next, this.chunks])
   }
 }

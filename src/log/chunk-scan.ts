@@ -1,4 +1,4 @@
-import { BLOCK_SIZE, MAX_APPEND_SIZE } from '../core/limits.ts'
+import { MAX_APPEND_SIZE } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
 import { ByteWindow } from '../format/byte-window.ts'
 import { CHUNK_HEADER_SIZE } from '../format/chunk-header.ts'
@@ -14,7 +14,7 @@ import {
 import type { ChunkFile } from './chunk-file.ts'
 
 const WINDOW_SIZE = 1 << 20
-const ZEROS = Buffer.alloc(BLOCK_SIZE)
+const ZEROS = Buffer.alloc(4096)
 
 /** A whole record as it passes by. The window is reused: copy what you keep. */
 export interface ScannedRecord {
@@ -42,7 +42,7 @@ export async function scanChunk(
   visit: (record: ScannedRecord) => void,
 ): Promise<ScanEnd> {
   const seed = checksumSeed(chunk.header.storeId)
-  let window = ByteWindow.allocate(Math.max(MIN_RECORD_SIZE, Math.min(WINDOW_SIZE, to - from)))
+  let window = windowFor(chunk, from, to)
   let position = from
   for (;;) {
     const wanted = Math.min(window.size, to - position)
@@ -57,7 +57,7 @@ export async function scanChunk(
     }
     const isLast = size < wanted || position + (size - offset) >= to
     if (result !== 'cut off' || isLast) {
-      return { position, damage: result === 'cut off' && isZeroFrom(window, offset, size) ? 'zeros' : result }
+      return { position, damage: result === 'cut off' && nextNonZero(window, offset, size) === size ? 'zeros' : result }
     }
     // A record may be longer than the window; its size, plausible or not, is bounded by the chunk.
     if (offset === 0) window = ByteWindow.allocate(Math.min(window.size * 2, to - position))
@@ -75,7 +75,7 @@ export async function searchBehind(
   visit: (record: ScannedRecord) => void = () => {},
 ): Promise<{ nonZeroEnd: LogPosition; proven: LogPosition }> {
   const seed = checksumSeed(chunk.header.storeId)
-  const window = ByteWindow.allocate(Math.max(MIN_RECORD_SIZE, Math.min(WINDOW_SIZE, to - from)))
+  const window = windowFor(chunk, from, to)
   let nonZeroEnd = from
   let proven = LogPosition.start
   let position = from
@@ -138,12 +138,23 @@ export async function isEmptyChunk(chunk: ChunkFile): Promise<boolean> {
   return !chunk.isComplete && chunk.offsetOf(nonZeroEnd) === CHUNK_HEADER_SIZE
 }
 
+/** No more memory than the file has bytes, if it does not grow meanwhile. */
+function windowFor(chunk: ChunkFile, from: LogPosition, to: LogPosition): ByteWindow {
+  const wanted = Math.min(WINDOW_SIZE, to - from, chunk.filledSize - chunk.offsetOf(from))
+  return ByteWindow.allocate(Math.max(MIN_RECORD_SIZE, wanted))
+}
+
 /** The first byte from `offset` on that is not zero, or `size`. */
 function nextNonZero(window: ByteWindow, offset: number, size: number): number {
   const { bytes, words } = window
+  if (offset < size && bytes[offset] !== 0) return offset
   let at = offset
-  // Zeros run for megabytes ahead of the tail.
-  while (at + ZEROS.length <= size && ZEROS.compare(bytes, at, at + ZEROS.length) === 0) at += ZEROS.length
+  // Zeros run for megabytes ahead of the tail. At open nothing is compiled yet: as little as can be is done byte by byte.
+  while (at < size) {
+    const end = Math.min(at + ZEROS.length, size)
+    if (ZEROS.compare(bytes, at, end, 0, end - at) !== 0) break
+    at = end
+  }
   while (at < size && at & 3) {
     if (bytes[at] !== 0) return at
     at++
@@ -152,9 +163,4 @@ function nextNonZero(window: ByteWindow, offset: number, size: number): number {
   while ((word << 2) + 4 <= size && words[word] === 0) word++
   for (at = Math.max(at, word << 2); at < size; at++) if (bytes[at] !== 0) return at
   return size
-}
-
-function isZeroFrom(window: ByteWindow, from: number, to: number): boolean {
-  for (let i = from; i < to; i++) if (window.bytes[i] !== 0) return false
-  return true
 }

@@ -21,7 +21,7 @@ import { closeAll } from './close-all.ts'
 import { readFlushedHint } from './flushed-hint.ts'
 
 /** Chunks that are opened at the same time. */
-const OPEN_COUNT = 16
+const OPEN_COUNT = 64
 /** The last ones, to which something may have to be written: the one that was completed last, the active one, the next one. */
 const WRITTEN_COUNT = 3
 

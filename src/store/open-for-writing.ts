@@ -1,5 +1,6 @@
 import type { CommitListener } from '../chaser/commit-ack.ts'
 import { StorageChaser } from '../chaser/storage-chaser.ts'
+import { systemErrorCode } from '../core/errors.ts'
 import { LogPosition } from '../core/positions.ts'
 import { type Disk, type DiskLock, joinPath } from '../disk/disk.ts'
 import { BlockCache } from '../log/block-cache.ts'
@@ -34,12 +35,23 @@ export async function openForWriting(disk: Disk, directory: string, options: Che
   const startedMs = options.clock.monotonic()
   let lock: DiskLock | null = null
   try {
-    await disk.makeDirectory(directory)
-    lock = await disk.lock(joinPath(directory, LOCK_FILE_NAME))
+    lock = await lockDirectory(disk, directory)
     return await wire(disk, directory, options, lock, startedMs)
   } catch (error) {
     await lock?.release()
     throw openError(error, directory)
+  }
+}
+
+/** Made if it is not there: most of the time it is. */
+async function lockDirectory(disk: Disk, directory: string): Promise<DiskLock> {
+  const path = joinPath(directory, LOCK_FILE_NAME)
+  try {
+    return await disk.lock(path)
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOENT') throw error
+    await disk.makeDirectory(directory)
+    return disk.lock(path)
   }
 }
 

@@ -1,3 +1,4 @@
+import { MIB } from '../../src/core/limits.ts'
 import type { CrashOptions } from '../support/crash-states.ts'
 import type { Stage, StageOptions } from './stage.ts'
 
@@ -219,6 +220,20 @@ export const scenes: Record<string, Scene> = {
       stage.begin('payments', [20])
       await stage.append('payments', 100_000)
       await stage.append('payments', 150_000)
+    },
+  },
+
+  'zeros ahead are given back at a close': {
+    options: { store: { chunkSizeBytes: 2 * MIB }, disk: { sectorSize: 4096, shuffle: true } },
+    crash: { exhaustiveLimit: 3, damagedPerSubset: 1, randomCount: 16, sampleLimit: 6 },
+    quota: 4_000,
+    async play(stage) {
+      for (let life = 0; life < 3; life++) {
+        await stage.open()
+        await stage.append('orders', 5000)
+        await stage.append(stage.stream(), stage.size(900))
+        await stage.close()
+      }
     },
   },
 }

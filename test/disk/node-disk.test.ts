@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { MIB } from '../../src/core/limits.ts'
 import type { DiskFile } from '../../src/disk/disk.ts'
+import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { NodeDisk } from '../../src/disk/node-disk.ts'
 import { Random } from '../support/random.ts'
 
@@ -39,6 +40,49 @@ describe('bytes that are written again past the cache', () => {
     expect(Buffer.compare(seen, content)).toBe(0)
     await file.close()
     expect(Buffer.compare(readFileSync(path), content)).toBe(0)
+  })
+})
+
+describe('both ends of a file', () => {
+  test.each([
+    ['longer than both', 100, 10, 20],
+    ['in which they overlap', 25, 10, 20],
+    ['shorter than either', 5, 10, 20],
+    ['with nothing in it', 0, 10, 20],
+    ['of which only the head is wanted', 100, 10, 0],
+    ['of which only the tail is wanted', 100, 0, 20],
+  ])('of a file %s', async (name, size, headSize, tailSize) => {
+    const content = Buffer.from(new Random(name).bytes(size))
+    const path = join(directory, name)
+    writeFileSync(path, content)
+    const memory = new MemoryDisk(new Map([['/data/file', content]]))
+    for (const file of [await new NodeDisk().open(path, 'read'), await memory.open('/data/file', 'read')]) {
+      const { head, tail, ...ends } = await file.readEnds(headSize, whole => {
+        expect(whole).toBe(size)
+        return tailSize
+      })
+      expect(ends.size).toBe(size)
+      expect(Buffer.compare(head, content.subarray(0, headSize))).toBe(0)
+      expect(Buffer.compare(tail, content.subarray(Math.max(0, size - tailSize)))).toBe(0)
+      await file.close()
+    }
+  })
+
+  test('are read on where the system gave less than was asked for', async () => {
+    const path = join(directory, 'by and by')
+    const content = Buffer.from(new Random('by and by').bytes(100))
+    writeFileSync(path, content)
+    const file = await new NodeDisk().open(path, 'read')
+    const whole = fs.read as (...args: unknown[]) => void
+    const few = vi.spyOn(fs, 'read').mockImplementation(((...args: [number, Uint8Array, number, number, ...unknown[]]) => {
+      args[3] = Math.min(args[3], 7)
+      whole(...args)
+    }) as never)
+    const { head, tail } = await file.readEnds(20, () => 30)
+    few.mockRestore()
+    expect(Buffer.compare(head, content.subarray(0, 20))).toBe(0)
+    expect(Buffer.compare(tail, content.subarray(70))).toBe(0)
+    await file.close()
   })
 })
 

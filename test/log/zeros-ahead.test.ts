@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { MIB } from '../../src/core/limits.ts'
+import { PROOF_RECORD_SIZE } from '../../src/format/log-record.ts'
 import { DIRECTORY, openStore, order, orders, rejectionOf, revisions, sized, upTo } from '../store/words.ts'
 import { ManualClock, settle } from '../support/manual-clock.ts'
 import { operationsOnChunks } from '../support/operation-log.ts'
@@ -168,6 +169,56 @@ describe('zeros ahead of the tail', () => {
     const reopened = await openStore(again, { clock: new ManualClock() })
     expect(reopened.recovery.clean).toBe(true)
     expect(sizeOf(again)).toBeLessThan(sizeOf(disk))
+    await reopened.close()
+  })
+
+  test('of more than a first run are given back when the store is closed, and not before', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { clock: new ManualClock() })
+    await store.append('s', sized(5000))
+    await settle()
+    expect(sizeOf(disk)).toBeGreaterThan(MIB)
+    const end = 128 + 46 + 1 + 5 + 5000
+    await store.close()
+    expect(sizeOf(disk)).toBe(end + PROOF_RECORD_SIZE + 256 * 1024)
+    const reopened = await openStore(disk, { clock: new ManualClock() })
+    expect(reopened.recovery).toMatchObject({ clean: true, truncatedBytes: 0 })
+    await reopened.append('s', sized(5000))
+    await settle()
+    expect(sizeOf(disk)).toBeGreaterThan(MIB)
+    await reopened.close()
+  })
+
+  test('that come back, since the close was not durable when the power failed, are the zeros that they were', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { clock: new ManualClock() })
+    await store.append('s', sized(5000))
+    await settle()
+    const size = sizeOf(disk)
+    await store.close()
+    const left = disk.snapshot()
+    left.set(FIRST, Buffer.concat([left.get(FIRST)!, Buffer.alloc(size - left.get(FIRST)!.length)]))
+    const again = new SimulatedDisk({ content: left })
+    const reopened = await openStore(again, { clock: new ManualClock() })
+    expect(reopened.recovery).toMatchObject({ clean: true, truncatedBytes: 0 })
+    expect(sizeOf(again), 'they are used').toBe(size)
+    await reopened.append('s', order(1))
+    expect(await revisions(reopened.readStream('s'))).toEqual([0, 1])
+    await reopened.close()
+  })
+
+  test('that cannot be given back stay, and the store is closed all the same', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { clock: new ManualClock() })
+    await store.append('s', sized(5000))
+    await settle()
+    const fault = disk.failNext({ op: 'truncate', path: '000000.chunk', error: 'EIO' })
+    await store.close()
+    expect(fault.fired).toBe(1)
+    expect(sizeOf(disk)).toBeGreaterThan(MIB)
+    const reopened = await openStore(disk, { clock: new ManualClock() })
+    expect(reopened.recovery.clean).toBe(true)
+    expect(await revisions(reopened.readStream('s'))).toEqual([0])
     await reopened.close()
   })
 

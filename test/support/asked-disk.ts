@@ -1,4 +1,12 @@
-import { type Disk, type DiskFile, type DiskLock, type OpenMode, readEachPiece } from '../../src/disk/disk.ts'
+import {
+  type Disk,
+  type DiskFile,
+  type DiskLock,
+  type FileEnds,
+  type OpenMode,
+  readEachPiece,
+  readEndsInTurn,
+} from '../../src/disk/disk.ts'
 import type { MemoryDisk } from '../../src/disk/memory-disk.ts'
 
 const MOST_READS = 20_000
@@ -122,6 +130,10 @@ class AskedFile implements DiskFile {
 
   datasync(): Promise<void> {
     return this.#file.datasync()
+  }
+
+  readEnds(headSize: number, tailSizeOf: (size: number) => number): Promise<FileEnds> {
+    return readEndsInTurn(this, headSize, tailSizeOf)
   }
 
   truncate(size: number): Promise<void> {
