@@ -47,8 +47,11 @@ export const Revision = {
 
 export const ChunkNumber = {
   of(value: number): ChunkNumber {
-    if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff) throw new RangeError(`not a chunk number: ${value}`)
-    return value as ChunkNumber
+    if (!ChunkNumber.is(value)) throw new RangeError(`not a chunk number: ${value}`)
+    return value
+  },
+  is(value: number): value is ChunkNumber {
+    return Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff
   },
   next(chunk: ChunkNumber): ChunkNumber {
     return (chunk + 1) as ChunkNumber

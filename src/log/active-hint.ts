@@ -12,6 +12,8 @@ export const ACTIVE_FILE_NAME = 'active'
 
 /** Bytes of log between two writes of the hint: what an open after a kill has to go through, at most, beyond the last group. */
 const STEP_SIZE = 4 * MIB
+/** Read with the last block, since the last record may begin before it. */
+const READ_BEFORE_SIZE = 4096
 const MAX_FILE_SIZE = activeSlotSize(MAX_CHUNK_SIZE / BLOCK_SIZE)
 
 /** Where a scan of the active chunk may begin. */
@@ -36,21 +38,23 @@ export async function readCheckedStart(disk: Disk, directory: string, chunk: Chu
   if (end < chunk.firstRecord || end > chunk.recordLimit) return null
   if (blockChecksums.length !== Math.ceil((end - chunk.start) / BLOCK_SIZE)) return null
   const blockStart = LogPosition.plus(chunk.start, (blockChecksums.length - 1) * BLOCK_SIZE)
-  const block = await bytesOf(chunk, blockStart, end)
-  if (checksumBytes(block.bytes) !== blockChecksums.at(-1)) return null
-  if (end === chunk.firstRecord) return { end, endsWithProof: true, eventCount, isFinal, blockChecksums }
-  const record = await lastRecord(chunk, end)
-  if (record === null) return null
-  return { end, endsWithProof: typeOf(record.view, 0) === RecordType.proof, eventCount, isFinal, blockChecksums }
+  const tailStart = Math.max(chunk.start, blockStart - READ_BEFORE_SIZE) as LogPosition
+  const tail = await bytesOf(chunk, tailStart, end)
+  if (checksumBytes(tail.bytes.subarray(blockStart - tailStart)) !== blockChecksums.at(-1)) return null
+  const lastType = end === chunk.firstRecord ? RecordType.proof : await typeOfLast(chunk, end, tail)
+  return lastType === null ? null : { end, endsWithProof: lastType === RecordType.proof, eventCount, isFinal, blockChecksums }
 }
 
-async function lastRecord(chunk: ChunkFile, end: LogPosition): Promise<ByteWindow | null> {
-  const tail = await bytesOf(chunk, LogPosition.plus(end, -4), end)
-  const size = sizeBefore(tail.view, 4)
+/** @param tail the bytes below `end`, most likely with all of the last record. @returns null if that is not whole. */
+async function typeOfLast(chunk: ChunkFile, end: LogPosition, tail: ByteWindow): Promise<RecordType | null> {
+  const size = sizeBefore(tail.view, tail.size)
   if (size < MIN_RECORD_SIZE || size > end - chunk.firstRecord) return null
   const start = LogPosition.plus(end, -size)
-  const record = await bytesOf(chunk, start, end)
-  return checkRecord(record, 0, size, start, checksumSeed(chunk.header.storeId)) === size ? record : null
+  const window = size <= tail.size ? tail : await bytesOf(chunk, start, end)
+  const offset = window.size - size
+  return checkRecord(window, offset, window.size, start, checksumSeed(chunk.header.storeId)) === size
+    ? typeOf(window.view, offset)
+    : null
 }
 
 /** Bytes behind the end of the file, which have no checksum that anyone noted, are left out. */

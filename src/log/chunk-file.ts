@@ -6,19 +6,19 @@ import { type ChunkFooter, encodeChunkFooter, findFooter, footerReserve, maxFoot
 import { CHUNK_HEADER_SIZE, type ChunkHeader, decodeChunkHeader, encodeChunkHeader } from '../format/chunk-header.ts'
 import { PROOF_RECORD_SIZE } from '../format/log-record.ts'
 
-const CHUNK_NAME = /^(\d{6,10})\.chunk$/
+const CHUNK_SUFFIX = '.chunk'
 export const TEMPORARY_SUFFIX = '.tmp'
 
 export function chunkFileName(number: ChunkNumber): string {
-  return `${String(number).padStart(6, '0')}.chunk`
+  return String(number).padStart(6, '0') + CHUNK_SUFFIX
 }
 
 /** The number of the chunk that a file name names; null for other files. */
 export function chunkNumberOf(name: string): ChunkNumber | null {
-  const match = CHUNK_NAME.exec(name)
-  if (match === null || Number(match[1]) > 0xffff_ffff) return null
-  const number = ChunkNumber.of(Number(match[1]))
-  return chunkFileName(number) === name ? number : null
+  if (!name.endsWith(CHUNK_SUFFIX)) return null
+  const number = Number(name.slice(0, -CHUNK_SUFFIX.length))
+  // Of the ways to write a number, one is a name.
+  return ChunkNumber.is(number) && chunkFileName(number) === name ? number : null
 }
 
 /** Whether the name is that of a chunk whose creation was interrupted. */

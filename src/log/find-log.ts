@@ -141,7 +141,6 @@ function checkSequence(
   opened: ChunkFile[],
 ): string | null {
   for (const [index, number] of numbers.entries()) {
-    const path = joinPath(directory, chunkFileName(number))
     const previous = opened.at(-1)
     const start = previous?.end ?? LogPosition.start
     if (number !== index)
@@ -150,11 +149,11 @@ function checkSequence(
     if (result.status === 'rejected') throw result.reason
     const chunk = result.value
     if (typeof chunk === 'string') {
-      if (index < numbers.length - 1) throw new CorruptLogError(path, start, chunk)
+      if (index < numbers.length - 1) throw new CorruptLogError(joinPath(directory, chunkFileName(number)), start, chunk)
       return chunk
     }
     opened.push(chunk)
-    const { header } = chunk
+    const { header, path } = chunk
     if (header.number !== number) throw new CorruptLogError(path, start, `a chunk that says it is number ${header.number}`)
     if (previous !== undefined && Buffer.compare(header.storeId, previous.header.storeId) !== 0) {
       throw new CorruptLogError(path, start, 'a chunk of another store')
