@@ -30,8 +30,6 @@ export interface DiskFile {
   /** Fills `target` from `offset`; resolves with how much there was (less only at the end of the file). */
   read(target: Uint8Array, offset: number): Promise<number>
   size(): Promise<number>
-  /** The size with the first `headSize` bytes and the last `tailSizeOf(size)`, or with fewer if there are no more. */
-  readEnds(headSize: number, tailSizeOf: (size: number) => number): Promise<FileEnds>
   /** Cuts or extends (with zeros, sparse) the file; durable after the next datasync. */
   truncate(size: number): Promise<void>
   /**
@@ -42,12 +40,6 @@ export interface DiskFile {
   /** Resolves when it is open and stays so until `close`: its name is about to be that of another file. */
   keepOpen(): Promise<void>
   close(): Promise<void>
-}
-
-export interface FileEnds {
-  readonly size: number
-  readonly head: Uint8Array
-  readonly tail: Uint8Array
 }
 
 /** 'read': must exist, read only. 'write': must exist, read and write. 'create': made new, fails with EEXIST if it is there. */
@@ -85,20 +77,6 @@ export interface Disk {
 
 export function joinPath(directory: string, name: string): string {
   return directory.endsWith('/') ? directory + name : `${directory}/${name}`
-}
-
-/** `readEnds` with a call for each of its answers. */
-export async function readEndsInTurn(
-  file: Pick<DiskFile, 'size' | 'read'>,
-  headSize: number,
-  tailSizeOf: (size: number) => number,
-): Promise<FileEnds> {
-  const size = await file.size()
-  const head = Buffer.alloc(Math.min(headSize, size))
-  const tail = Buffer.alloc(Math.min(tailSizeOf(size), size))
-  await file.read(head, 0)
-  await file.read(tail, size - tail.length)
-  return { size, head, tail }
 }
 
 /** `readPieces` with a read for each piece. */

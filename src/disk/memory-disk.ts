@@ -1,5 +1,5 @@
 import { StoreLockedError } from '../core/errors.ts'
-import { type Disk, type DiskFile, type DiskLock, type FileEnds, type OpenMode, readEachPiece, readEndsInTurn } from './disk.ts'
+import { type Disk, type DiskFile, type DiskLock, type OpenMode, readEachPiece } from './disk.ts'
 
 /** What a disk holds: bytes by path. A path that ends with '/' is a directory with nothing in it. */
 export type DiskContent = ReadonlyMap<string, Uint8Array>
@@ -199,10 +199,6 @@ class MemoryFile implements DiskFile {
 
   async size(): Promise<number> {
     return this.#use('fstat', false).size
-  }
-
-  readEnds(headSize: number, tailSizeOf: (size: number) => number): Promise<FileEnds> {
-    return readEndsInTurn(this, headSize, tailSizeOf)
   }
 
   async truncate(size: number): Promise<void> {

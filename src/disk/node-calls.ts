@@ -1,5 +1,4 @@
 import fs from 'node:fs'
-import type { FileEnds } from './disk.ts'
 
 const { O_NOFOLLOW } = fs.constants
 const FILE_MODE = 0o600
@@ -26,46 +25,20 @@ export function open(path: string, flags: number): Promise<number> {
   })
 }
 
-type Read = (error: NodeJS.ErrnoException | null, count: number) => void
-
 /** @returns fewer bytes at the end of the file. */
-export function readInPool(descriptor: number, target: Uint8Array, offset: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    fill(descriptor, target, offset, (error, count) => {
-      if (error) reject(error)
-      else resolve(count)
-    })
-  })
-}
-
-/** @param done hears of fewer bytes at the end of the file. */
-function fill(descriptor: number, target: Uint8Array, offset: number, done: Read): void {
+export async function readInPool(descriptor: number, target: Uint8Array, offset: number): Promise<number> {
   let filled = 0
-  const next = (error: NodeJS.ErrnoException | null, count: number): void => {
-    filled += count
-    if (error || count === 0 || filled === target.length) done(error, filled)
-    else fs.read(descriptor, target, filled, target.length - filled, offset + filled, next)
-  }
-  fs.read(descriptor, target, 0, target.length, offset, next)
-}
-
-/** See `DiskFile.readEnds`. One promise for three calls: an open asks this of every chunk, before V8 has compiled anything. */
-export function readEndsInPool(descriptor: number, headSize: number, tailSizeOf: (size: number) => number): Promise<FileEnds> {
-  return new Promise((resolve, reject) => {
-    fs.fstat(descriptor, (error, stats) => {
-      if (error) return reject(error)
-      const { size } = stats
-      const head = Buffer.alloc(Math.min(headSize, size))
-      const tail = Buffer.alloc(Math.min(tailSizeOf(size), size))
-      fill(descriptor, head, 0, error => {
-        if (error) return reject(error)
-        fill(descriptor, tail, size - tail.length, error => {
-          if (error) reject(error)
-          else resolve({ size, head, tail })
-        })
+  while (filled < target.length) {
+    const count = await new Promise<number>((resolve, reject) => {
+      fs.read(descriptor, target, filled, target.length - filled, offset + filled, (error, bytesRead) => {
+        if (error) reject(error)
+        else resolve(bytesRead)
       })
     })
-  })
+    if (count === 0) break
+    filled += count
+  }
+  return filled
 }
 
 /**

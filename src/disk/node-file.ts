@@ -2,8 +2,8 @@ import assert from 'node:assert'
 import fs from 'node:fs'
 import { isDiskFull, systemErrorCode } from '../core/errors.ts'
 import { DirectWrite } from './direct-write.ts'
-import { type DiskFile, type FileEnds, readEachPiece } from './disk.ts'
-import { call, open, readEndsInPool, readInPool, type WriteProgress, writeAll } from './node-calls.ts'
+import { type DiskFile, readEachPiece } from './disk.ts'
+import { call, open, readInPool, type WriteProgress, writeAll } from './node-calls.ts'
 import { OpenFiles, type RestingFile } from './open-files.ts'
 import { SmallReads } from './small-reads.ts'
 
@@ -31,8 +31,11 @@ export class NodeFile implements DiskFile, RestingFile {
   #durableDescriptor: number | null
   /** What it is opened again as; null while it must stay open. */
   #restingPath: string | null = null
-  /** Reads under way, and one for whoever wants it to stay open. */
+  /** Calls under way. */
   #useCount = 0
+  #isKeptOpen = false
+  /** Whoever waits to close it. */
+  #onUnused: (() => void) | null = null
   #opening: Promise<number> | null = null
   /** For good. Its descriptors may be those of other files by now. */
   #isClosed = false
@@ -50,10 +53,14 @@ export class NodeFile implements DiskFile, RestingFile {
   }
 
   write(bytes: Uint8Array, offset: number): Promise<void> {
-    return writeAll(this.#writable, bytes, offset)
+    return this.#call(() => writeAll(this.#writable, bytes, offset))
   }
 
-  async writeDurably(bytes: Uint8Array, offset: number): Promise<void> {
+  writeDurably(bytes: Uint8Array, offset: number): Promise<void> {
+    return this.#call(() => this.#writeDurably(bytes, offset))
+  }
+
+  async #writeDurably(bytes: Uint8Array, offset: number): Promise<void> {
     if (this.#durableDescriptor === null) throw new Error(`${this.path} is open for reading`)
     const progress: WriteProgress = { written: 0 }
     try {
@@ -68,7 +75,11 @@ export class NodeFile implements DiskFile, RestingFile {
     }
   }
 
-  async rewriteDurably(bytes: Uint8Array, offset: number): Promise<void> {
+  rewriteDurably(bytes: Uint8Array, offset: number): Promise<void> {
+    return this.#call(() => this.#rewriteDurably(bytes, offset))
+  }
+
+  async #rewriteDurably(bytes: Uint8Array, offset: number): Promise<void> {
     const direct = await this.#openDirect()
     if (direct !== null) {
       try {
@@ -100,7 +111,7 @@ export class NodeFile implements DiskFile, RestingFile {
   }
 
   datasync(): Promise<void> {
-    return call(done => fs.fdatasync(this.#writable, done))
+    return this.#call(() => call(done => fs.fdatasync(this.#writable, done)))
   }
 
   read(target: Uint8Array, offset: number): Promise<number> {
@@ -115,14 +126,14 @@ export class NodeFile implements DiskFile, RestingFile {
       const readSlowly = (): void => {
         readInPool(descriptor, target, offset)
           .finally(() => {
-            this.#useCount--
+            this.#used()
           })
           .then(resolve, reject)
       }
       const answered = (isRead: boolean): void => {
         if (!isRead) readSlowly()
         else {
-          this.#useCount--
+          this.#used()
           resolve(target.length)
         }
       }
@@ -148,7 +159,7 @@ export class NodeFile implements DiskFile, RestingFile {
     return NodeFile.#openThoseClosed(files, descriptors).then(
       () => NodeFile.#readOpen(files, descriptors, target, offsets, sizes),
       (error: unknown) => {
-        NodeFile.#used(files, descriptors)
+        NodeFile.#letGo(files, descriptors)
         throw error
       },
     )
@@ -167,13 +178,13 @@ export class NodeFile implements DiskFile, RestingFile {
           read: (piece: Uint8Array, offset: number) => readInPool(descriptor, piece, offset),
         }))
         readEachPiece(pooled, target, offsets, sizes)
-          .finally(() => NodeFile.#used(files, descriptors))
+          .finally(() => NodeFile.#letGo(files, descriptors))
           .then(resolve, reject)
       }
       const answered = (isRead: boolean): void => {
         if (!isRead) readSlowly()
         else {
-          NodeFile.#used(files, descriptors)
+          NodeFile.#letGo(files, descriptors)
           resolve()
         }
       }
@@ -181,8 +192,8 @@ export class NodeFile implements DiskFile, RestingFile {
     })
   }
 
-  static #used(files: readonly NodeFile[], descriptors: readonly number[]): void {
-    for (let i = 0; i < files.length; i++) if (isFirst(files, i) && descriptors[i] !== CLOSED) files[i]!.#useCount--
+  static #letGo(files: readonly NodeFile[], descriptors: readonly number[]): void {
+    for (let i = 0; i < files.length; i++) if (isFirst(files, i) && descriptors[i] !== CLOSED) files[i]!.#used()
   }
 
   /** Side by side. Those that can't be opened stay CLOSED, and are not used any more. */
@@ -208,21 +219,12 @@ export class NodeFile implements DiskFile, RestingFile {
         })
       })
     } finally {
-      this.#useCount--
-    }
-  }
-
-  async readEnds(headSize: number, tailSizeOf: (size: number) => number): Promise<FileEnds> {
-    const descriptor = this.#use() ?? (await this.#open())
-    try {
-      return await readEndsInPool(descriptor, headSize, tailSizeOf)
-    } finally {
-      this.#useCount--
+      this.#used()
     }
   }
 
   truncate(size: number): Promise<void> {
-    return call(done => fs.ftruncate(this.#writable, size, done))
+    return this.#call(() => call(done => fs.ftruncate(this.#writable, size, done)))
   }
 
   rest(path: string): void {
@@ -236,10 +238,12 @@ export class NodeFile implements DiskFile, RestingFile {
 
   async keepOpen(): Promise<void> {
     if (this.#use() === null) await this.#open()
+    this.#isKeptOpen = true
+    this.#used()
   }
 
   get isIdle(): boolean {
-    return this.#useCount === 0
+    return this.#useCount === 0 && !this.#isKeptOpen
   }
 
   closeForNow(): void {
@@ -252,6 +256,20 @@ export class NodeFile implements DiskFile, RestingFile {
   get #writable(): number {
     assert(this.#descriptor !== null)
     return this.#descriptor
+  }
+
+  /** It is not closed while `work` runs. */
+  async #call(work: () => Promise<void>): Promise<void> {
+    this.#useCount++
+    try {
+      await work()
+    } finally {
+      this.#used()
+    }
+  }
+
+  #used(): void {
+    if (--this.#useCount === 0) this.#onUnused?.()
   }
 
   /** Keeps it open until the use count goes down again. @returns null when it has to be opened first. */
@@ -270,7 +288,7 @@ export class NodeFile implements DiskFile, RestingFile {
       })
       return await this.#opening
     } catch (error) {
-      this.#useCount--
+      this.#used()
       throw error
     }
   }
@@ -291,6 +309,7 @@ export class NodeFile implements DiskFile, RestingFile {
     return Object.assign(new Error(`EBADF: ${this.path} was closed, read`), { code: 'EBADF' })
   }
 
+  /** Waits for calls under way: a descriptor that is closed under a write may be another file by then. */
   async close(): Promise<void> {
     smallReads.closed()
     openFiles.closed(this)
@@ -298,6 +317,11 @@ export class NodeFile implements DiskFile, RestingFile {
     this.#isClosed = true
     this.#descriptor = null
     this.#durableDescriptor = null
+    if (this.#useCount > 0) {
+      await new Promise<void>(resolve => {
+        this.#onUnused = resolve
+      })
+    }
     for (const descriptor of descriptors) {
       if (descriptor !== null) await call(done => fs.close(descriptor, done))
     }

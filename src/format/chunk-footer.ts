@@ -9,7 +9,7 @@ import type { LogPosition } from '../core/positions.ts'
 import { BLOCK_ENTRY_SIZE, BlockDirectory } from './block-directory.ts'
 import { readU64, writeU64 } from './byte-window.ts'
 import { checksumBytes } from './checksum.ts'
-import { CHUNK_HEADER_SIZE, type ChunkHeader, STORE_ID_SIZE } from './chunk-header.ts'
+import { STORE_ID_SIZE } from './chunk-header.ts'
 
 export const CHUNK_FOOTER_SIZE = 64
 
@@ -71,8 +71,8 @@ export function encodeChunkFooter(footer: ChunkFooter): Buffer {
 }
 
 /** The most bytes that tables and footer can have in a file of this size. */
-export function maxFooterSize(fileSize: number): number {
-  return CHUNK_FOOTER_SIZE + blockCountOf(fileSize) * (4 + BLOCK_ENTRY_SIZE)
+export function maxFooterSize(fileSize: number, isCompact: boolean): number {
+  return CHUNK_FOOTER_SIZE + blockCountOf(fileSize) * (isCompact ? 4 + BLOCK_ENTRY_SIZE : 4)
 }
 
 /** How many bytes tables and footer have, told by the last 64 bytes of a file; null when they are no footer. */
@@ -113,19 +113,4 @@ export function decodeChunkFooter(bytes: Uint8Array, fileSize: number): ChunkFoo
     blockChecksums,
     directory,
   }
-}
-
-/**
- * The footer of the chunk with this header.
- * @param tail the last bytes of its file, as many as `maxFooterSize`.
- * @returns null when the chunk is not completed, or its footer is not whole.
- */
-export function findFooter(header: ChunkHeader, tail: Uint8Array, size: number): ChunkFooter | null {
-  if (size < CHUNK_HEADER_SIZE + CHUNK_FOOTER_SIZE) return null
-  const footerSize = footerSizeOf(tail.subarray(-CHUNK_FOOTER_SIZE), tail.length)
-  if (footerSize === null) return null
-  const footer = decodeChunkFooter(tail.subarray(-footerSize), size)
-  if (typeof footer === 'string') return null
-  if ((footer.directory !== null) !== header.generation > 0) return null
-  return footer.start === header.start && Buffer.compare(footer.storeId, header.storeId) === 0 ? footer : null
 }

@@ -72,7 +72,8 @@ async function readSlot(disk: Disk, directory: string): Promise<ActiveSlot | nul
     throw error
   }
   try {
-    return decodeActiveSlot((await file.readEnds(MAX_FILE_SIZE, () => 0)).head)
+    const bytes = Buffer.alloc(Math.min(await file.size(), MAX_FILE_SIZE))
+    return decodeActiveSlot(bytes.subarray(0, await file.read(bytes, 0)))
   } finally {
     await file.close()
   }

@@ -2,29 +2,18 @@ import { isDiskFull, UnsupportedFormatError } from '../core/errors.ts'
 import { MAX_CHUNK_SIZE, ZERO_RUN_MIN_SIZE } from '../core/limits.ts'
 import { ChunkNumber, LogPosition } from '../core/positions.ts'
 import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
-import { type ChunkFooter, encodeChunkFooter, findFooter, footerReserve, maxFooterSize } from '../format/chunk-footer.ts'
+import {
+  CHUNK_FOOTER_SIZE,
+  type ChunkFooter,
+  decodeChunkFooter,
+  encodeChunkFooter,
+  footerReserve,
+  footerSizeOf,
+  maxFooterSize,
+} from '../format/chunk-footer.ts'
 import { CHUNK_HEADER_SIZE, type ChunkHeader, decodeChunkHeader, encodeChunkHeader } from '../format/chunk-header.ts'
 import { PROOF_RECORD_SIZE } from '../format/log-record.ts'
-
-const CHUNK_SUFFIX = '.chunk'
-export const TEMPORARY_SUFFIX = '.tmp'
-
-export function chunkFileName(number: ChunkNumber): string {
-  return String(number).padStart(6, '0') + CHUNK_SUFFIX
-}
-
-/** The number of the chunk that a file name names; null for other files. */
-export function chunkNumberOf(name: string): ChunkNumber | null {
-  if (!name.endsWith(CHUNK_SUFFIX)) return null
-  const number = Number(name.slice(0, -CHUNK_SUFFIX.length))
-  // Of the ways to write a number, one is a name.
-  return ChunkNumber.is(number) && chunkFileName(number) === name ? number : null
-}
-
-/** Whether the name is that of a chunk whose creation was interrupted. */
-export function isUnfinishedChunk(name: string): boolean {
-  return name.endsWith(TEMPORARY_SUFFIX) && chunkNumberOf(name.slice(0, -TEMPORARY_SUFFIX.length)) !== null
-}
+import { chunkFileName, TEMPORARY_SUFFIX } from './chunk-file-names.ts'
 
 /** The most that an append of a chunk of `chunkSize` can have: behind it, a proof, the block table and the footer still fit. */
 export function chunkCapacity(chunkSize: number): number {
@@ -107,13 +96,15 @@ export class ChunkFile {
     const path = joinPath(directory, chunkFileName(number))
     const file = await disk.open(path, mode)
     try {
-      const { size, head, tail } = await file.readEnds(CHUNK_HEADER_SIZE, maxFooterSize)
+      const size = await file.size()
+      const head = Buffer.alloc(Math.min(CHUNK_HEADER_SIZE, size))
+      await file.read(head, 0)
       const header = decodeChunkHeader(head)
       if (typeof header === 'string') {
         await file.close()
         return header
       }
-      return new ChunkFile(header, path, file, findFooter(header, tail, size), size)
+      return new ChunkFile(header, path, file, await readFooter(file, size, header), size)
     } catch (error) {
       await file.close().catch(() => {})
       if (error instanceof UnsupportedFormatError) throw new UnsupportedFormatError(`${path}: ${error.message}`)
@@ -318,9 +309,9 @@ export class ChunkFile {
   /** Takes note of a footer that another process has written meanwhile. */
   async refresh(): Promise<void> {
     if (this.#footer !== null) return
-    const { size, tail } = await this.file.readEnds(0, maxFooterSize)
+    const size = await this.file.size()
     this.#filledSize = size
-    this.#footer = findFooter(this.header, tail, size)
+    this.#footer = await readFooter(this.file, size, this.header)
   }
 
   /** Waits for reads under way: a descriptor that is closed under a read may be another file by then. */
@@ -332,4 +323,17 @@ export class ChunkFile {
     }
     await this.file.close()
   }
+}
+
+/** The footer at the end of the file, or null: then the chunk is not completed, or its footer is not whole. */
+async function readFooter(file: DiskFile, size: number, header: ChunkHeader): Promise<ChunkFooter | null> {
+  if (size < CHUNK_HEADER_SIZE + CHUNK_FOOTER_SIZE) return null
+  const last = Buffer.alloc(Math.min(size, maxFooterSize(size, header.generation > 0)))
+  await file.read(last, size - last.length)
+  const footerSize = footerSizeOf(last.subarray(-CHUNK_FOOTER_SIZE), last.length)
+  if (footerSize === null) return null
+  const footer = decodeChunkFooter(last.subarray(-footerSize), size)
+  if (typeof footer === 'string') return null
+  if ((footer.directory !== null) !== header.generation > 0) return null
+  return footer.start === header.start && Buffer.compare(footer.storeId, header.storeId) === 0 ? footer : null
 }

@@ -294,7 +294,10 @@ export class ChunkLog {
     await this.#writing
     await this.#zerosAhead.running
     this.#refuseIfInDoubt()
-    await this.#active.cut(position)
+    await this.#active.cut(position).catch(error => {
+      this.#doubt = error
+      throw error
+    })
     this.recent.forgetFrom(position)
     this.#end = position
     this.#written = position
@@ -336,6 +339,7 @@ export class ChunkLog {
   }
 
   async close(): Promise<void> {
+    await this.#writing
     await this.#zerosAhead.running
     // If it fails, more of them stay.
     if (this.#doubt === null) await this.#active.trimZeros(this.#end).catch(() => {})

@@ -8,7 +8,8 @@ import { ByteWindow } from '../format/byte-window.ts'
 import { blockCountOf, type ChunkFooter, encodeChunkFooter } from '../format/chunk-footer.ts'
 import { CHUNK_HEADER_SIZE, type ChunkHeader, encodeChunkHeader } from '../format/chunk-header.ts'
 import { BlockChecksums } from './block-checksums.ts'
-import { ChunkFile, chunkFileName, TEMPORARY_SUFFIX } from './chunk-file.ts'
+import { ChunkFile } from './chunk-file.ts'
+import { chunkFileName, TEMPORARY_SUFFIX } from './chunk-file-names.ts'
 import type { LogFiles } from './log-files.ts'
 
 const WRITE_SIZE = 256 * KIB

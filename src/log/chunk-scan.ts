@@ -13,7 +13,8 @@ import {
 } from '../format/log-record.ts'
 import type { ChunkFile } from './chunk-file.ts'
 
-const WINDOW_SIZE = 1 << 20
+const MIN_WINDOW_SIZE = 1 << 16
+const MAX_WINDOW_SIZE = 1 << 20
 const ZEROS = Buffer.alloc(4096)
 
 /** A whole record as it passes by. The window is reused: copy what you keep. */
@@ -60,7 +61,7 @@ export async function scanChunk(
       return { position, damage: result === 'cut off' && nextNonZero(window, offset, size) === size ? 'zeros' : result }
     }
     // A record may be longer than the window; its size, plausible or not, is bounded by the chunk.
-    if (offset === 0) window = ByteWindow.allocate(Math.min(window.size * 2, to - position))
+    if (offset === 0 || window.size < MAX_WINDOW_SIZE) window = twice(window, to - position)
   }
 }
 
@@ -75,7 +76,7 @@ export async function searchBehind(
   visit: (record: ScannedRecord) => void = () => {},
 ): Promise<{ nonZeroEnd: LogPosition; proven: LogPosition }> {
   const seed = checksumSeed(chunk.header.storeId)
-  const window = windowFor(chunk, from, to)
+  let window = windowFor(chunk, from, to)
   let nonZeroEnd = from
   let proven = LogPosition.start
   let position = from
@@ -108,6 +109,7 @@ export async function searchBehind(
     if (isLast) break
     // Behind a record that was read by itself, or at the first place of this window that was not searched.
     position = LogPosition.plus(position, Math.max(offset, searched))
+    if (window.size < MAX_WINDOW_SIZE) window = twice(window, to - position)
   }
   return { nonZeroEnd, proven }
 }
@@ -138,10 +140,15 @@ export async function isEmptyChunk(chunk: ChunkFile): Promise<boolean> {
   return !chunk.isComplete && chunk.offsetOf(nonZeroEnd) === CHUNK_HEADER_SIZE
 }
 
-/** No more memory than the file has bytes, if it does not grow meanwhile. */
+/** About as much memory as the file had bytes when it was looked at; it may have grown since, and then the window grows, too. */
 function windowFor(chunk: ChunkFile, from: LogPosition, to: LogPosition): ByteWindow {
-  const wanted = Math.min(WINDOW_SIZE, to - from, chunk.filledSize - chunk.offsetOf(from))
-  return ByteWindow.allocate(Math.max(MIN_RECORD_SIZE, wanted))
+  const left = Math.max(MIN_WINDOW_SIZE, chunk.filledSize - chunk.offsetOf(from))
+  return ByteWindow.allocate(Math.max(MIN_RECORD_SIZE, Math.min(left, MAX_WINDOW_SIZE, to - from)))
+}
+
+/** For what is left behind a window that was full. */
+function twice(window: ByteWindow, left: number): ByteWindow {
+  return ByteWindow.allocate(Math.max(MIN_RECORD_SIZE, Math.min(window.size * 2, left)))
 }
 
 /** The first byte from `offset` on that is not zero, or `size`. */

@@ -14,7 +14,8 @@ import {
   typeOf,
 } from '../format/log-record.ts'
 import { type CheckedStart, readCheckedStart } from './active-hint.ts'
-import { ChunkFile, chunkFileName, chunkNumberOf } from './chunk-file.ts'
+import { ChunkFile } from './chunk-file.ts'
+import { chunkFileName, chunkNumberOf } from './chunk-file-names.ts'
 import { isEmptyChunk, type ScannedRecord, scanChunk, searchBehind } from './chunk-scan.ts'
 import { ChunkSequence } from './chunk-sequence.ts'
 import { closeAll } from './close-all.ts'

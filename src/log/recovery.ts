@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import { dirname } from 'node:path'
 import type { Clock } from '../core/clock.ts'
-
+import { systemErrorCode } from '../core/errors.ts'
 import { MIB } from '../core/limits.ts'
 import { ChunkNumber, LogPosition } from '../core/positions.ts'
 import { type Disk, joinPath } from '../disk/disk.ts'
@@ -11,7 +12,8 @@ import { checksumSeed, PROOF_RECORD_SIZE } from '../format/log-record.ts'
 import { encodeProof, RecordStamp } from '../format/record-encoding.ts'
 import type { CheckedStart } from './active-hint.ts'
 import { BlockChecksums } from './block-checksums.ts'
-import { ChunkFile, chunkFileName, isUnfinishedChunk } from './chunk-file.ts'
+import { ChunkFile } from './chunk-file.ts'
+import { chunkFileName, isUnfinishedChunk } from './chunk-file-names.ts'
 import type { LogState } from './chunk-log.ts'
 import { ChunkSequence } from './chunk-sequence.ts'
 import type { FoundLog } from './find-log.ts'
@@ -19,6 +21,7 @@ import type { FoundLog } from './find-log.ts'
 /** Makes a new store's first chunk. */
 export async function createLog(disk: Disk, directory: string, clock: Clock, chunkSize: number): Promise<LogState> {
   await removeUnfinished(disk, directory)
+  await syncName(disk, directory)
   const chunk = await ChunkFile.create(disk, directory, {
     storeId: new Uint8Array(randomBytes(STORE_ID_SIZE)),
     number: ChunkNumber.of(0),
@@ -135,6 +138,16 @@ async function sumBlocks(chunk: ChunkFile, end: LogPosition, checked: CheckedSta
     at = LogPosition.plus(at, piece.length)
   }
   return blockChecksums
+}
+
+/** Of a directory that was there: who made it may have been killed before its name was durable. Who may not open its parent, trusts it. */
+async function syncName(disk: Disk, directory: string): Promise<void> {
+  try {
+    await disk.syncDirectory(dirname(directory))
+  } catch (error) {
+    const code = systemErrorCode(error)
+    if (code !== 'EACCES' && code !== 'EPERM') throw error
+  }
 }
 
 /** Chunks whose creation was interrupted never bore a record. */

@@ -76,9 +76,9 @@ export class StorageWriter {
     this.#lastCreatedMs = Math.max(this.#lastCreatedMs, createdMs)
   }
 
-  /** Finishes what waits, proves the log, and resolves; right away if the writer has failed. */
+  /** Finishes what waits, proves the log, and resolves; if the writer has failed, when the flush under way has come back. */
   stop(): Promise<void> {
-    if (this.#failure !== null) return Promise.resolve()
+    if (this.#failure !== null) return this.#landed()
     return new Promise(stopped => {
       this.queue.push({ kind: 'stop', size: 0, isFlushable: false, stopped })
     })
@@ -184,6 +184,7 @@ export class StorageWriter {
     this.#lastFlushMs = this.#clock.monotonic()
     this.statistics.record(this.#lastFlushMs - startedMs)
     this.#flushedEventCount = eventCount
+    if (this.#failure !== null) return
     // The disk gets its next group before anyone is told of this one.
     const trigger = this.policy.due(this.queue.flushableCount)
     if (trigger !== null) this.#startFlush(trigger)
@@ -243,6 +244,11 @@ export class StorageWriter {
   async #drainWrites(): Promise<void> {
     while (this.#flushing !== null) await this.#flushing
     return this.#log.write()
+  }
+
+  /** Of a writer that failed: nothing begins any more. Otherwise something may have begun when this resolves. */
+  async #landed(): Promise<void> {
+    while (this.#flushing !== null) await this.#flushing
   }
 
   async #complete(completed: (error: unknown) => void): Promise<void> {
@@ -329,7 +335,7 @@ export class StorageWriter {
     this.#cancelProof?.()
     this.#listener.failed(this.flushed.position, cause)
     for (let message = this.queue.shift(); message !== undefined; message = this.queue.shift()) {
-      if (message.kind === 'stop') message.stopped()
+      if (message.kind === 'stop') void this.#landed().then(message.stopped)
       else if (message.kind === 'complete') message.completed(cause)
     }
   }

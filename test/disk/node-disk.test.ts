@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { MIB } from '../../src/core/limits.ts'
 import type { DiskFile } from '../../src/disk/disk.ts'
-import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { NodeDisk } from '../../src/disk/node-disk.ts'
 import { Random } from '../support/random.ts'
 
@@ -43,49 +42,6 @@ describe('bytes that are written again past the cache', () => {
   })
 })
 
-describe('both ends of a file', () => {
-  test.each([
-    ['longer than both', 100, 10, 20],
-    ['in which they overlap', 25, 10, 20],
-    ['shorter than either', 5, 10, 20],
-    ['with nothing in it', 0, 10, 20],
-    ['of which only the head is wanted', 100, 10, 0],
-    ['of which only the tail is wanted', 100, 0, 20],
-  ])('of a file %s', async (name, size, headSize, tailSize) => {
-    const content = Buffer.from(new Random(name).bytes(size))
-    const path = join(directory, name)
-    writeFileSync(path, content)
-    const memory = new MemoryDisk(new Map([['/data/file', content]]))
-    for (const file of [await new NodeDisk().open(path, 'read'), await memory.open('/data/file', 'read')]) {
-      const { head, tail, ...ends } = await file.readEnds(headSize, whole => {
-        expect(whole).toBe(size)
-        return tailSize
-      })
-      expect(ends.size).toBe(size)
-      expect(Buffer.compare(head, content.subarray(0, headSize))).toBe(0)
-      expect(Buffer.compare(tail, content.subarray(Math.max(0, size - tailSize)))).toBe(0)
-      await file.close()
-    }
-  })
-
-  test('are read on where the system gave less than was asked for', async () => {
-    const path = join(directory, 'by and by')
-    const content = Buffer.from(new Random('by and by').bytes(100))
-    writeFileSync(path, content)
-    const file = await new NodeDisk().open(path, 'read')
-    const whole = fs.read as (...args: unknown[]) => void
-    const few = vi.spyOn(fs, 'read').mockImplementation(((...args: [number, Uint8Array, number, number, ...unknown[]]) => {
-      args[3] = Math.min(args[3], 7)
-      whole(...args)
-    }) as never)
-    const { head, tail } = await file.readEnds(20, () => 30)
-    few.mockRestore()
-    expect(Buffer.compare(head, content.subarray(0, 20))).toBe(0)
-    expect(Buffer.compare(tail, content.subarray(70))).toBe(0)
-    await file.close()
-  })
-})
-
 describe('a directory', () => {
   test('is made with its parents, for nobody but the user, and made again without complaint', async () => {
     const path = join(directory, 'data', 'stores', 'orders')
@@ -105,6 +61,37 @@ describe('a directory', () => {
   test('without a name is none', async () => {
     await expect(new NodeDisk().makeDirectory('')).rejects.toMatchObject({ code: 'ENOENT' })
   })
+})
+
+test.each([
+  'write',
+  'fdatasync',
+  'ftruncate',
+  'fstat',
+] as const)('a file is not closed while a %s is under way: its descriptor may be that of another by then', async name => {
+  const file = await new NodeDisk().open(join(directory, `under way, ${name}`), 'create')
+  const original = fs[name] as (...args: unknown[]) => void
+  let go = () => {}
+  const slow = vi.spyOn(fs, name).mockImplementationOnce(((...args: unknown[]) => {
+    go = () => original(...args)
+  }) as never)
+  const close = vi.spyOn(fs, 'close')
+  const calls = {
+    write: () => file.write(Buffer.from('bytes'), 0),
+    fdatasync: () => file.datasync(),
+    ftruncate: () => file.truncate(1),
+    fstat: () => file.size(),
+  }
+  const call = calls[name]()
+  const closed = file.close()
+  await new Promise(resolve => setImmediate(resolve))
+  expect(close).not.toHaveBeenCalled()
+  go()
+  await call
+  await closed
+  expect(close).toHaveBeenCalledTimes(2)
+  slow.mockRestore()
+  close.mockRestore()
 })
 
 test('a lock whose owner could not be written is free again', async () => {

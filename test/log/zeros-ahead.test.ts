@@ -207,6 +207,23 @@ describe('zeros ahead of the tail', () => {
     await reopened.close()
   })
 
+  test.each([
+    'a sync failed',
+    'what a full disk refused could not be taken back',
+  ])('stay as they are when %s: nothing more is written then', async why => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { clock: new ManualClock() })
+    await store.append('s', sized(5000))
+    await settle()
+    const size = sizeOf(disk)
+    const isFull = why !== 'a sync failed'
+    disk.failNext({ op: 'writeDurably', path: '000000.chunk', error: isFull ? 'ENOSPC' : 'EIO' })
+    if (isFull) disk.failNext({ op: 'truncate', path: '000000.chunk', error: 'EIO' })
+    expect(await rejectionOf(store.append('s', order(1)))).toMatchObject({ code: 'WRITER_FAILED' })
+    await store.close()
+    expect(sizeOf(disk)).toBe(size)
+  })
+
   test('that cannot be given back stay, and the store is closed all the same', async () => {
     const disk = new SimulatedDisk()
     const store = await openStore(disk, { clock: new ManualClock() })

@@ -231,7 +231,13 @@ export const MUTANTS: readonly Mutant[] = [
     '    } catch (error) {\n      this.#doubt = error\n      throw error\n    } finally {\n      this.#isSyncing = false',
     '    } catch (error) {\n      if (!isDiskFull(error)) this.#doubt = error\n      throw error\n    } finally {\n      this.#isSyncing = false',
   ),
-  one('what was rejected is not cut off', 'scenes', 'log/chunk-log.ts', '    await this.#active.cut(position)\n', ''),
+  one(
+    'what was rejected is not cut off',
+    'scenes',
+    'log/chunk-log.ts',
+    '    await this.#active.cut(position).catch(error => {\n      this.#doubt = error\n      throw error\n    })\n',
+    '',
+  ),
   one(
     'a record proves itself',
     'promises',
@@ -279,14 +285,14 @@ export const MUTANTS: readonly Mutant[] = [
     foundBy: 'crashes',
     edits: [
       {
-        file: 'src/log/chunk-file.ts',
-        find: 'const CHUNK_NAME = /^(\\d{6,10})\\.chunk$/',
-        replace: 'const CHUNK_NAME = /^(\\d{6,10})\\.chunk(\\.tmp)?$/',
+        file: 'src/log/chunk-file-names.ts',
+        find: '  if (!name.endsWith(CHUNK_SUFFIX)) return null\n  const number = Number(name.slice(0, -CHUNK_SUFFIX.length))',
+        replace: '  if (!name.includes(CHUNK_SUFFIX)) return null\n  const number = Number.parseInt(name, 10)',
       },
       {
-        file: 'src/log/chunk-file.ts',
-        find: '  return chunkFileName(number) === name ? number : null',
-        replace: '  return number',
+        file: 'src/log/chunk-file-names.ts',
+        find: 'ChunkNumber.is(number) && chunkFileName(number) === name ?',
+        replace: 'ChunkNumber.is(number) ?',
       },
     ],
   },
@@ -322,8 +328,8 @@ export const MUTANTS: readonly Mutant[] = [
     'the lock is taken when the files have been read',
     'promises',
     'store/open-for-writing.ts',
-    '    lock = await disk.lock(joinPath(directory, LOCK_FILE_NAME))\n    return await wire(disk, directory, options, lock, startedMs)',
-    '    const rooms = await wire(disk, directory, options, { release: async () => lock?.release() }, startedMs)\n    lock = await disk.lock(joinPath(directory, LOCK_FILE_NAME))\n    return rooms',
+    '    lock = await lockDirectory(disk, directory)\n    return await wire(disk, directory, options, lock, startedMs)',
+    '    await disk.makeDirectory(directory)\n    const rooms = await wire(disk, directory, options, { release: async () => lock?.release() }, startedMs)\n    lock = await lockDirectory(disk, directory)\n    return rooms',
   ),
   one(
     'ids are forgotten at a restart',

@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { EventStore } from '../../src/store/event-store.ts'
@@ -10,6 +10,36 @@ import { appendEach, DIRECTORY, numbers, openStore, order, orders, rejectionOf, 
 const files = async (disk: MemoryDisk) => (await disk.list(DIRECTORY)).filter(name => name !== 'lock')
 
 describe('open', () => {
+  describe('of an empty directory', () => {
+    const emptyOne = (): SimulatedDisk => new SimulatedDisk({ content: new Map([[`${DIRECTORY}/`, new Uint8Array(0)]]) })
+
+    test('syncs its name before it makes a chunk: who made it may have been killed before that', async () => {
+      const disk = emptyOne()
+      const store = await openStore(disk)
+      const begun = disk.log.flatMap(entry => {
+        if (entry.kind === 'syncDirectory') return [entry.directory]
+        return entry.kind === 'create' && entry.path.includes('.chunk') ? ['the chunk'] : []
+      })
+      expect(begun.slice(0, 2)).toEqual([dirname(DIRECTORY), 'the chunk'])
+      await store.close()
+    })
+
+    test('fails when that sync fails', async () => {
+      const disk = emptyOne()
+      disk.failNext({ op: 'syncDirectory', error: 'EIO' })
+      expect(await rejectionOf(openStore(disk))).toMatchObject({ code: 'READ_FAILED' })
+      expect(disk.openPaths).toEqual([])
+    })
+
+    test.each(['EACCES', 'EPERM'])('takes its name as it is when nobody may sync it: %s', async error => {
+      const disk = emptyOne()
+      const fault = disk.failNext({ op: 'syncDirectory', error })
+      const store = await openStore(disk)
+      expect(fault.fired).toBe(1)
+      await store.close()
+    })
+  })
+
   test('of a directory that is not there makes it, and a store in it (KurrentDB 1)', async () => {
     const disk = new MemoryDisk()
     const store = await EventStore.openOn(disk, '/a/b/c')

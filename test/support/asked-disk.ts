@@ -1,12 +1,4 @@
-import {
-  type Disk,
-  type DiskFile,
-  type DiskLock,
-  type FileEnds,
-  type OpenMode,
-  readEachPiece,
-  readEndsInTurn,
-} from '../../src/disk/disk.ts'
+import { type Disk, type DiskFile, type DiskLock, type OpenMode, readEachPiece } from '../../src/disk/disk.ts'
 import type { MemoryDisk } from '../../src/disk/memory-disk.ts'
 
 const MOST_READS = 20_000
@@ -130,10 +122,6 @@ class AskedFile implements DiskFile {
 
   datasync(): Promise<void> {
     return this.#file.datasync()
-  }
-
-  readEnds(headSize: number, tailSizeOf: (size: number) => number): Promise<FileEnds> {
-    return readEndsInTurn(this, headSize, tailSizeOf)
   }
 
   truncate(size: number): Promise<void> {

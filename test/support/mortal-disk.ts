@@ -1,12 +1,4 @@
-import {
-  type Disk,
-  type DiskFile,
-  type DiskLock,
-  type FileEnds,
-  type OpenMode,
-  readEachPiece,
-  readEndsInTurn,
-} from '../../src/disk/disk.ts'
+import { type Disk, type DiskFile, type DiskLock, type OpenMode, readEachPiece } from '../../src/disk/disk.ts'
 
 /**
  * A disk as one process sees it, and which that process loses when it is killed: the system calls that it had begun end, but
@@ -112,10 +104,6 @@ class MortalFile implements DiskFile {
 
   size(): Promise<number> {
     return this.#disk.call(() => this.#file.size())
-  }
-
-  readEnds(headSize: number, tailSizeOf: (size: number) => number): Promise<FileEnds> {
-    return readEndsInTurn(this, headSize, tailSizeOf)
   }
 
   truncate(size: number): Promise<void> {

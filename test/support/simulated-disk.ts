@@ -1,14 +1,6 @@
 import assert from 'node:assert/strict'
 import { isDiskFull } from '../../src/core/errors.ts'
-import {
-  type Disk,
-  type DiskFile,
-  type DiskLock,
-  type FileEnds,
-  type OpenMode,
-  readEachPiece,
-  readEndsInTurn,
-} from '../../src/disk/disk.ts'
+import { type Disk, type DiskFile, type DiskLock, type OpenMode, readEachPiece } from '../../src/disk/disk.ts'
 import { type DiskContent, MemoryDisk, systemError, trimPath } from '../../src/disk/memory-disk.ts'
 import { type DiskOperation, type Fault, FaultPlan, type HeldCall, type PlannedFault } from './faults.ts'
 import { filesOf, type LogEntry, type Recording } from './operation-log.ts'
@@ -261,10 +253,6 @@ class SimulatedFile implements DiskFile {
 
   size(): Promise<number> {
     return this.#disk.look('size', this.path, () => this.#file.size())
-  }
-
-  readEnds(headSize: number, tailSizeOf: (size: number) => number): Promise<FileEnds> {
-    return readEndsInTurn(this, headSize, tailSizeOf)
   }
 
   truncate(size: number): Promise<void> {

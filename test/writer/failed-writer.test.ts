@@ -50,6 +50,30 @@ test('when the disk fails in the flush before a close, the append is settled, no
   await store.close()
 })
 
+test('a close waits for the flush that was under way when the writer failed, and nothing follows it', async () => {
+  const disk = new SimulatedDisk()
+  const store = await rooms(disk, { clock: new ManualClock() })
+  const { writer } = store.writing!
+  const flush = disk.hold('writeDurably', { path: '.chunk' })
+  const first = rejectionOf(store.append('s', sized(5000)))
+  await flush.reached
+  const second = rejectionOf(store.append('s', order(1)))
+  writer.fail(new Error('the chaser met damage'))
+  expect(await Promise.all([first, second])).toMatchObject([{ code: 'WRITER_FAILED' }, { code: 'WRITER_FAILED' }])
+  let isClosed = false
+  const closed = store.close().then(() => {
+    isClosed = true
+  })
+  await settle()
+  expect(isClosed).toBe(false)
+  const calls = disk.callCount('writeDurably') + disk.callCount('datasync')
+  flush.release()
+  await closed
+  expect(disk.callCount('writeDurably') + disk.callCount('datasync')).toBe(calls)
+  expect(disk.snapshot().get('/data/000000.chunk')!.length, 'no zeros are put ahead of it').toBe(256 * 1024)
+  expect(disk.openPaths).toEqual([])
+})
+
 test('the first failure counts: what goes wrong behind it is not told again', async () => {
   const store = await rooms(new SimulatedDisk(), { clock: new ManualClock() })
   const { writer } = store.writing!

@@ -1,4 +1,4 @@
-import type { DiskFile, FileEnds, OpenMode } from '../../src/disk/disk.ts'
+import type { DiskFile, OpenMode } from '../../src/disk/disk.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 
 /** Counts the calls that are under way at once, for each file and for each of its two descriptors. */
@@ -65,10 +65,6 @@ class CountedFile implements DiskFile {
 
   size(): Promise<number> {
     return this.#file.size()
-  }
-
-  readEnds(headSize: number, tailSizeOf: (size: number) => number): Promise<FileEnds> {
-    return this.#file.readEnds(headSize, tailSizeOf)
   }
 
   truncate(size: number): Promise<void> {

@@ -55,6 +55,9 @@ const scavenging: Rule = cell => {
   ]
 }
 
+/** What was accepted has been told by then; a file that can't be closed is an error of the system, and nothing is lost by it. */
+const closing: Rule = cell => ['done', ...(cell.op === 'close' ? [system(cell)] : [])]
+
 const PHASES: Readonly<Record<string, Rule>> = {
   create: opening,
   open: opening,
@@ -64,8 +67,8 @@ const PHASES: Readonly<Record<string, Rule>> = {
   'roll over': rolling,
   prove: proving,
   read: () => ['READ_FAILED rejected, goes on'],
-  // What was accepted has been told by then; a file that can't be closed is an error of the system, and nothing is lost by it.
-  close: cell => ['done', ...(cell.op === 'close' ? [system(cell)] : [])],
+  close: closing,
+  'close, many zeros': closing,
   scavenge: scavenging,
   'back up': cell => [`${system(cell)}, goes on`, ...(cell.op === 'read' ? ['READ_FAILED rejected, goes on'] : [])],
 }

@@ -155,6 +155,16 @@ export const PHASES: readonly Phase[] = [
     act: scene => scene.store!.close(),
   },
   {
+    name: 'close, many zeros',
+    async begin() {
+      const scene = await opened(LARGE)
+      await append(scene, 'second', 8000)
+      await settle()
+      return scene
+    },
+    act: scene => scene.store!.close(),
+  },
+  {
     name: 'scavenge',
     async begin() {
       const scene = await filled()
