@@ -20,7 +20,12 @@ const FINISHED = 'then WRITER_FAILED rejected'
 const opening: Rule = cell => {
   const code = isFull(cell) ? 'DISK_FULL' : cell.error === 'EROFS' ? 'READ_ONLY_STORE' : 'READ_FAILED'
   const isLook = cell.op === 'read' || cell.op === 'size'
-  return [`${code} rejected, then opens`, ...(isLook ? ['READ_FAILED rejected, then opens'] : [])]
+  return [
+    `${code} rejected, then opens`,
+    ...(isLook ? ['READ_FAILED rejected, then opens'] : []),
+    // Files of the index that are of no use are removed, and others merged, beside the open.
+    ...(cell.file === '.index' ? ['done, goes on'] : []),
+  ]
 }
 
 const appending: Rule = cell =>
@@ -55,6 +60,13 @@ const scavenging: Rule = cell => {
   ]
 }
 
+/** A piece that can't be read is asked for once more, with its block; and index files are merged meanwhile, which may fail unheard. */
+const reading: Rule = ({ op, file, times }) => {
+  const isReadAgain = op === 'read' && file === '.chunk' && times === 'once'
+  const isOfIndex = file === '.index' || op === 'syncDirectory'
+  return ['READ_FAILED rejected, goes on', ...(isReadAgain || isOfIndex ? ['done, goes on'] : [])]
+}
+
 /** What was accepted has been told by then; a file that can't be closed is an error of the system, and nothing is lost by it. */
 const closing: Rule = cell => ['done', ...(cell.op === 'close' ? [system(cell)] : [])]
 
@@ -66,7 +78,7 @@ const PHASES: Readonly<Record<string, Rule>> = {
   'append, large': appending,
   'roll over': rolling,
   prove: proving,
-  read: () => ['READ_FAILED rejected, goes on'],
+  read: reading,
   close: closing,
   'close, many zeros': closing,
   scavenge: scavenging,
