@@ -39,6 +39,7 @@ export interface DiskFile {
   rest(path: string): void
   /** Resolves when it is open and stays so until `close`: its name is about to be that of another file. */
   keepOpen(): Promise<void>
+  /** Waits for the calls under way, and refuses new ones: a descriptor that is closed under a write may be that of another file by then. */
   close(): Promise<void>
 }
 

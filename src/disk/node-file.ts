@@ -309,7 +309,6 @@ export class NodeFile implements DiskFile, RestingFile {
     return Object.assign(new Error(`EBADF: ${this.path} was closed, read`), { code: 'EBADF' })
   }
 
-  /** Waits for calls under way: a descriptor that is closed under a write may be another file by then. */
   async close(): Promise<void> {
     smallReads.closed()
     openFiles.closed(this)

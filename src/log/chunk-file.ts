@@ -39,8 +39,6 @@ export class ChunkFile {
   #filledSize: number
   readonly #cacheKey: number
   #holderCount = 1
-  #readCount = 0
-  #onUnread: (() => void) | null = null
 
   private constructor(header: ChunkHeader, path: string, file: DiskFile, footer: ChunkFooter | null, filledSize: number) {
     this.header = header
@@ -121,17 +119,12 @@ export class ChunkFile {
     return new ChunkFile(header, path, file, null, await file.size())
   }
 
-  async read(target: Uint8Array, offset: number): Promise<number> {
-    this.#readCount++
-    try {
-      return await this.file.read(target, offset)
-    } finally {
-      if (--this.#readCount === 0) this.#onUnread?.()
-    }
+  read(target: Uint8Array, offset: number): Promise<number> {
+    return this.file.read(target, offset)
   }
 
   /** A piece of each of these chunks, which may be the same; see `Disk.readPieces`. */
-  static async readPieces(
+  static readPieces(
     disk: Disk,
     chunks: readonly ChunkFile[],
     target: Uint8Array,
@@ -139,15 +132,8 @@ export class ChunkFile {
     sizes: readonly number[],
   ): Promise<void> {
     const files: DiskFile[] = []
-    for (const chunk of chunks) {
-      chunk.#readCount++
-      files.push(chunk.file)
-    }
-    try {
-      await disk.readPieces(files, target, offsets, sizes)
-    } finally {
-      for (const chunk of chunks) if (--chunk.#readCount === 0) chunk.#onUnread?.()
-    }
+    for (const chunk of chunks) files.push(chunk.file)
+    return disk.readPieces(files, target, offsets, sizes)
   }
 
   /** Keeps the file open until `release`, also when it is replaced. Only for who found it in the sequence or holds it. */
@@ -314,14 +300,8 @@ export class ChunkFile {
     this.#footer = await readFooter(this.file, size, this.header)
   }
 
-  /** Waits for reads under way: a descriptor that is closed under a read may be another file by then. */
-  async close(): Promise<void> {
-    if (this.#readCount > 0) {
-      await new Promise<void>(resolve => {
-        this.#onUnread = resolve
-      })
-    }
-    await this.file.close()
+  close(): Promise<void> {
+    return this.file.close()
   }
 }
 

@@ -223,6 +223,7 @@ class SimulatedFile implements DiskFile {
   readonly #disk: SimulatedDisk
   readonly #file: DiskFile
   readonly #inode: number
+  readonly #underWay = new Set<Promise<unknown>>()
 
   constructor(disk: SimulatedDisk, file: DiskFile, inode: number) {
     this.path = file.path
@@ -232,31 +233,31 @@ class SimulatedFile implements DiskFile {
   }
 
   write(bytes: Uint8Array, offset: number): Promise<void> {
-    return this.#disk.write('write', this.#file, this.#inode, bytes, offset)
+    return this.#call(this.#disk.write('write', this.#file, this.#inode, bytes, offset))
   }
 
   writeDurably(bytes: Uint8Array, offset: number): Promise<void> {
-    return this.#disk.write('writeDurably', this.#file, this.#inode, bytes, offset)
+    return this.#call(this.#disk.write('writeDurably', this.#file, this.#inode, bytes, offset))
   }
 
   rewriteDurably(bytes: Uint8Array, offset: number): Promise<void> {
-    return this.#disk.write('writeDurably', this.#file, this.#inode, bytes, offset)
+    return this.#call(this.#disk.write('writeDurably', this.#file, this.#inode, bytes, offset))
   }
 
   datasync(): Promise<void> {
-    return this.#disk.datasync(this.#file, this.#inode)
+    return this.#call(this.#disk.datasync(this.#file, this.#inode))
   }
 
   read(target: Uint8Array, offset: number): Promise<number> {
-    return this.#disk.look('read', this.path, () => this.#file.read(target, offset))
+    return this.#call(this.#disk.look('read', this.path, () => this.#file.read(target, offset)))
   }
 
   size(): Promise<number> {
-    return this.#disk.look('size', this.path, () => this.#file.size())
+    return this.#call(this.#disk.look('size', this.path, () => this.#file.size()))
   }
 
   truncate(size: number): Promise<void> {
-    return this.#disk.truncate(this.#file, this.#inode, size)
+    return this.#call(this.#disk.truncate(this.#file, this.#inode, size))
   }
 
   rest(path: string): void {
@@ -267,7 +268,15 @@ class SimulatedFile implements DiskFile {
     return this.#file.keepOpen()
   }
 
-  close(): Promise<void> {
+  #call<T>(call: Promise<T>): Promise<T> {
+    this.#underWay.add(call)
+    const ended = () => this.#underWay.delete(call)
+    call.then(ended, ended)
+    return call
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#underWay)
     return this.#disk.look('close', this.path, () => {
       this.#disk.closed(this)
       return this.#file.close()
