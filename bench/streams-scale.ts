@@ -16,8 +16,11 @@ interface Options {
   readonly payloadBytes: number
 }
 
+/** Short as it is, one open alone says more of what else the machine does just then. */
+const CLEAN_ROUNDS = 7
+
 const HELP = `Fills a store with many events in many streams, then opens it after a clean close, after kill -9 with a full
-active chunk, and with all index files deleted. Each step in a fresh process; of the clean opens, medians of 7.
+active chunk, and with all index files deleted. Each step in a fresh process; of the clean opens, medians of ${CLEAN_ROUNDS}.
 Durability: fsync. At the default size it takes some minutes and 4 GB of disk.
 
   --events N        in all, a multiple of the streams (10000000)
@@ -27,8 +30,6 @@ Durability: fsync. At the default size it takes some minutes and 4 GB of disk.
 
 const IN_FLIGHT = 4096
 const READS = 2000
-/** Short as it is, one open alone says more of what else the machine does just then. */
-const CLEAN_ROUNDS = 7
 const TIMEOUT_SECONDS = 3600
 const MEMORY_MIB = 200
 const KILLED_OPEN_MS = 250

@@ -45,7 +45,8 @@ const SHORTFALLS: Readonly<Record<string, Shortfall>> = {
     needed:
       "The writer in a thread of its own: the embedder's thread would check an append and pack it into shared memory, and be told of " +
       'acks; encoding, checksums, index and chaser would run beside it. What that would save is bounded: of 1.2 µs an append on memory as its disk (clients and ' +
-      'promises alone 0.16), leaving out the checksums of records saved 0 to 0.12 in three rounds in turns, those of blocks at most 0.07, the files of the index 0.09 to 0.14. ' +
+      'promises alone 0.16), leaving out the checksums of records saved 0 to 0.12 in three rounds in turns, those of blocks at most ' +
+      '0.07, the files of the index 0.09 to 0.14. ' +
       'Nor would a second thread be enough on two processors: all threads together took 2.37 s of processor time for a million appends ' +
       '(run of 2026-11-22), which is 1.19 s if both are busy all the time, and floor (b) was done in 1.02 s.',
   },
@@ -81,9 +82,10 @@ const SHORTFALLS: Readonly<Record<string, Shortfall>> = {
       'index of the second half of the active chunk is made again, from 32 MiB of records, by code that V8 has hardly optimised by then.',
     tried:
       'Chunks and index files are opened side by side; a hint tells how far the active chunk was seen to be whole, so that only its end is ' +
-      'checked; zeros ahead are compared a block at a time, and a close leaves few of them; the library of the lock is loaded with the engine; while records are taken into the ' +
-      'index, the next ones are read; an index file of the first half of a chunk (decision 0006). Dropped, for it did not pay: records of the ' +
-      'active chunk verified by the checksums of blocks in its hint (5 % of the processor time); buffers used again; smaller reads; header and footer of a chunk as one answer (0.2 ms).',
+      'checked; zeros ahead are compared a block at a time, and a close leaves few of them; the library of the lock is loaded with the ' +
+      'engine; while records are taken into the index, the next ones are read; an index file of the first half of a chunk (decision 0006). Dropped, for it did not pay: records of the ' +
+      'active chunk verified by the checksums of blocks in its hint (5 % of the processor time); buffers used again; smaller reads; header ' +
+      'and footer of a chunk as one answer (0.2 ms).',
     needed:
       'Code that comes compiled (a snapshot). A file for each quarter of a chunk would save half of what is left of the index.',
   },

@@ -15,6 +15,7 @@ import type { ChunkFile } from './chunk-file.ts'
 
 const MIN_WINDOW_SIZE = 1 << 16
 const MAX_WINDOW_SIZE = 1 << 20
+/** Compared at once: few calls for megabytes of zeros, and few bytes one by one where they end. */
 const ZEROS = Buffer.alloc(4096)
 
 /** A whole record as it passes by. The window is reused: copy what you keep. */
@@ -156,7 +157,6 @@ function nextNonZero(window: ByteWindow, offset: number, size: number): number {
   const { bytes, words } = window
   if (offset < size && bytes[offset] !== 0) return offset
   let at = offset
-  // Zeros run for megabytes ahead of the tail. At open nothing is compiled yet: as little as can be is done byte by byte.
   while (at < size) {
     const end = Math.min(at + ZEROS.length, size)
     if (ZEROS.compare(bytes, at, end, 0, end - at) !== 0) break

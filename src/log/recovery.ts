@@ -140,7 +140,10 @@ async function sumBlocks(chunk: ChunkFile, end: LogPosition, checked: CheckedSta
   return blockChecksums
 }
 
-/** Of a directory that was there: who made it may have been killed before its name was durable. Who may not open its parent, trusts it. */
+/**
+ * Syncs the name of a directory that was there: who made it may have been killed before that. Who may not open its parent takes it as
+ * it is.
+ */
 async function syncName(disk: Disk, directory: string): Promise<void> {
   try {
     await disk.syncDirectory(dirname(directory))

@@ -246,7 +246,7 @@ export class StorageWriter {
     return this.#log.write()
   }
 
-  /** Of a writer that failed: nothing begins any more. Otherwise something may have begun when this resolves. */
+  /** Only for a writer that has failed: nothing begins any more. In others a flush may begin before whoever awaits this goes on. */
   async #landed(): Promise<void> {
     while (this.#flushing !== null) await this.#flushing
   }

@@ -64,6 +64,7 @@ describe('a directory', () => {
 })
 
 test.each([
+  'read',
   'write',
   'fdatasync',
   'ftruncate',
@@ -77,6 +78,7 @@ test.each([
   }) as never)
   const close = vi.spyOn(fs, 'close')
   const calls = {
+    read: () => file.read(Buffer.alloc(4), 0),
     write: () => file.write(Buffer.from('bytes'), 0),
     fdatasync: () => file.datasync(),
     ftruncate: () => file.truncate(1),

@@ -91,7 +91,7 @@ async function runOnce(phase: Phase, { op, file, error, times }: Cell, nth: numb
     // The disk is well again.
     scene.store = await open(scene)
     told += ', then opens'
-  } else if (!phase.name.startsWith('close')) {
+  } else if (phase.isEnd !== true) {
     const next = await within(10_000, outcomeOf(append(scene, 'next')))
     told += next === 'done' ? ', goes on' : `, then ${next}`
     await readableTypes(scene.store)

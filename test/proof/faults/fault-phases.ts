@@ -26,6 +26,8 @@ export interface Scene {
 
 export interface Phase {
   readonly name: string
+  /** Nothing can be asked of the store behind it. */
+  readonly isEnd?: true
   begin(): Promise<Scene>
   act(scene: Scene): Promise<void>
 }
@@ -151,11 +153,13 @@ export const PHASES: readonly Phase[] = [
   },
   {
     name: 'close',
+    isEnd: true,
     begin: filled,
     act: scene => scene.store!.close(),
   },
   {
     name: 'close, many zeros',
+    isEnd: true,
     async begin() {
       const scene = await opened(LARGE)
       await append(scene, 'second', 8000)
