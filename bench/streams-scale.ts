@@ -1,6 +1,9 @@
 /** Very many events in very many streams: opening, memory, making the index again. `npm run bench:streams-scale -- --help`. */
+import { execFile } from 'node:child_process'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { medians } from './support/contest-result.ts'
 import type { Figures } from './support/figures.ts'
 import { whole } from './support/options.ts'
@@ -16,11 +19,13 @@ interface Options {
   readonly payloadBytes: number
 }
 
+const CLEAN_OPEN_PROGRAM = fileURLToPath(new URL('./workloads/clean-open.js', import.meta.url))
 /** Short as it is, one open alone says more of what else the machine does just then. */
 const CLEAN_ROUNDS = 7
 
 const HELP = `Fills a store with many events in many streams, then opens it after a clean close, after kill -9 with a full
-active chunk, and with all index files deleted. Each step in a fresh process; of the clean opens, medians of ${CLEAN_ROUNDS}.
+active chunk, and with all index files deleted. Each step in a fresh process; of the clean opens, medians of ${CLEAN_ROUNDS}
+processes that do nothing else.
 Durability: fsync. At the default size it takes some minutes and 4 GB of disk.
 
   --events N        in all, a multiple of the streams (10000000)
@@ -41,12 +46,13 @@ async function run(options: Options, directory: string, say: (line: string) => v
   const open = () => perform({ kind: 'open-store', directory, streams, reads: READS })
   const filled = await perform({ kind: 'fill-store', directory, streams, eventsPerStream, payloadBytes, inFlight: IN_FLIGHT })
   say(`filled: ${figure(filled['eventsPerSecond']!)} events/s`)
+  const looked = await open()
   const cleanRounds: Figures[] = []
   for (let round = 1; round <= CLEAN_ROUNDS; round++) {
-    cleanRounds.push(await open())
+    cleanRounds.push(await openAlone(directory))
     say(`opened after a clean close, ${round} of ${CLEAN_ROUNDS}: ${figure(cleanRounds.at(-1)!['openMs']!, 1)} ms`)
   }
-  const clean = medians(cleanRounds)
+  const clean = { ...looked, ...medians(cleanRounds) }
   await runAndKill({
     kind: 'append-until-killed',
     ...{ subject: 'tailrace', directory, durability: 'fsync', inFlight: 1024, payloadBytes, stream: 'killed' },
@@ -86,6 +92,12 @@ function outcomesOf(filled: Figures, clean: Figures, killed: Figures, rebuilt: F
     },
     { what: 'memory growth behind that', value: rebuilt['memoryMiB']!, ...memory },
   ]
+}
+
+/** In a process of its own, see there. */
+async function openAlone(directory: string): Promise<Figures> {
+  const { stdout } = await promisify(execFile)(process.execPath, [CLEAN_OPEN_PROGRAM, directory])
+  return JSON.parse(stdout) as Figures
 }
 
 async function deleteIndexFiles(directory: string): Promise<number> {

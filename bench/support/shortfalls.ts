@@ -76,13 +76,13 @@ const SHORTFALLS: Readonly<Record<string, Shortfall>> = {
   },
   W6: {
     profile:
-      'After a clean close the event loop is busy for two thirds of it: the way through an open runs once in a process, and V8 compiles it on the way (8 ms for 49 ' +
-      'chunks; 12 of the rest are 4 steps through the thread pool for each chunk, in code that is interpreted); the same open ' +
-      'takes 9 to 17 ms when the process has done it before. After kill -9 the ' +
+      'After a clean close the event loop is busy for nine tenths of it: the way through an open runs once in a process, and V8 compiles it on the way (360 functions, ' +
+      '5 ms; the rest is code that runs for the first time, flat; of 49 chunks, 3 ms are 3 calls through the thread pool for each); the same open ' +
+      'takes 6 ms when the process has done it before. After kill -9 the ' +
       'index of the second half of the active chunk is made again, from 32 MiB of records, by code that V8 has hardly optimised by then.',
     tried:
       'Chunks and index files are opened side by side; a hint tells how far the active chunk was seen to be whole, so that only its end is ' +
-      'checked; zeros ahead are compared a block at a time, and a close leaves few of them; the library of the lock is loaded with the ' +
+      'checked; zeros ahead are read once, compared a block at a time, and a close leaves few of them; the end of a completed chunk tells its size, too (a call less for each); the library of the lock is loaded with the ' +
       'engine; while records are taken into the index, the next ones are read; an index file of the first half of a chunk (decision 0006). Dropped, for it did not pay: records of the ' +
       'active chunk verified by the checksums of blocks in its hint (5 % of the processor time); buffers used again; smaller reads; header ' +
       'and footer of a chunk as one answer (0.2 ms).',

@@ -39,7 +39,7 @@ export async function measureStoreFill(spec: StoreFillSpec, tell: Tell): Promise
   return { eventsPerSecond: count / seconds, ...watched }
 }
 
-/** Opens a store, reads a little, and closes it; then opens it once more. */
+/** Opens a store, reads a little, and closes it. */
 export interface StoreOpenSpec {
   readonly directory: string
   readonly streams: number
@@ -69,17 +69,7 @@ export async function measureStoreOpen({ directory, streams, reads }: StoreOpenS
   const { memoryMiB } = watch.figures()
   watch.stop()
   await store.close()
-  const againMs = await timeOfOpen(directory)
-  return { openMs, againMs, events, rebuiltEvents, scannedBytes, chunks, memoryMiB }
-}
-
-/** By now V8 has compiled most of what an open needs: the first one of a process compiles while it works. */
-async function timeOfOpen(directory: string): Promise<number> {
-  const startedAt = performance.now()
-  const store = await EventStore.open(directory)
-  const openMs = performance.now() - startedAt
-  await store.close()
-  return openMs
+  return { openMs, events, rebuiltEvents, scannedBytes, chunks, memoryMiB }
 }
 
 interface Said {

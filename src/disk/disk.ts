@@ -29,6 +29,8 @@ export interface DiskFile {
   datasync(): Promise<void>
   /** Fills `target` from `offset`; resolves with how much there was (less only at the end of the file). */
   read(target: Uint8Array, offset: number): Promise<number>
+  /** The same in one call of the system: less is most likely the end of the file, but need not be. */
+  readOnce(target: Uint8Array, offset: number): Promise<number>
   size(): Promise<number>
   /** Cuts or extends (with zeros, sparse) the file; durable after the next datasync. */
   truncate(size: number): Promise<void>

@@ -197,6 +197,10 @@ class MemoryFile implements DiskFile {
     return this.#use('read', false).read(target, offset)
   }
 
+  readOnce(target: Uint8Array, offset: number): Promise<number> {
+    return this.read(target, offset)
+  }
+
   async size(): Promise<number> {
     return this.#use('fstat', false).size
   }

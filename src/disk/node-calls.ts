@@ -29,16 +29,21 @@ export function open(path: string, flags: number): Promise<number> {
 export async function readInPool(descriptor: number, target: Uint8Array, offset: number): Promise<number> {
   let filled = 0
   while (filled < target.length) {
-    const count = await new Promise<number>((resolve, reject) => {
-      fs.read(descriptor, target, filled, target.length - filled, offset + filled, (error, bytesRead) => {
-        if (error) reject(error)
-        else resolve(bytesRead)
-      })
-    })
+    const count = await readOnce(descriptor, target, filled, offset)
     if (count === 0) break
     filled += count
   }
   return filled
+}
+
+/** @param offset of the first byte of `target`, of which `filled` are there. @returns how many the system gave. */
+export function readOnce(descriptor: number, target: Uint8Array, filled: number, offset: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fs.read(descriptor, target, filled, target.length - filled, offset + filled, (error, count) => {
+      if (error) reject(error)
+      else resolve(count)
+    })
+  })
 }
 
 /**

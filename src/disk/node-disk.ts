@@ -8,6 +8,8 @@ import { NodeFile } from './node-file.ts'
 
 const { O_CREAT, O_DIRECTORY, O_DSYNC, O_EXCL, O_RDONLY, O_RDWR } = fs.constants
 const DIRECTORY_MODE = 0o700
+/** In the file of a lock: it is written over, and none is longer. */
+const PID_WIDTH = 10
 
 type Flock = (descriptor: number, flags: 'exnb') => void
 
@@ -106,8 +108,7 @@ export class NodeDisk implements Disk {
       throw new StoreLockedError(path.slice(0, path.lastIndexOf('/')), Number.isInteger(pid) ? pid : null)
     }
     try {
-      await call(done => fs.ftruncate(descriptor, 0, done))
-      await writeAll(descriptor, Buffer.from(`${process.pid}\n`), 0)
+      await writeAll(descriptor, Buffer.from(`${String(process.pid).padEnd(PID_WIDTH)}\n`), 0)
     } catch (error) {
       // An open that fails must not keep the next one out.
       await call(done => fs.close(descriptor, done))

@@ -3,7 +3,7 @@ import fs from 'node:fs'
 import { isDiskFull, systemErrorCode } from '../core/errors.ts'
 import { DirectWrite } from './direct-write.ts'
 import { type DiskFile, readEachPiece } from './disk.ts'
-import { call, open, readInPool, type WriteProgress, writeAll } from './node-calls.ts'
+import { call, open, readInPool, readOnce, type WriteProgress, writeAll } from './node-calls.ts'
 import { OpenFiles, type RestingFile } from './open-files.ts'
 import { SmallReads } from './small-reads.ts'
 
@@ -139,6 +139,15 @@ export class NodeFile implements DiskFile, RestingFile {
       }
       if (!smallReads.read([descriptor], target, [offset], [target.length], answered)) readSlowly()
     })
+  }
+
+  async readOnce(target: Uint8Array, offset: number): Promise<number> {
+    const descriptor = this.#use() ?? (await this.#open())
+    try {
+      return await readOnce(descriptor, target, 0, offset)
+    } finally {
+      this.#used()
+    }
   }
 
   /** See `Disk.readPieces`. Neighbours in one file use it once. Without an async function, like `#read`, where it can be. */

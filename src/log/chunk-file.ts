@@ -20,6 +20,9 @@ export function chunkCapacity(chunkSize: number): number {
   return chunkSize - CHUNK_HEADER_SIZE - PROOF_RECORD_SIZE - footerReserve(chunkSize)
 }
 
+/** Between the last record and the place for the footer: room for a record that did not fit. */
+const USUAL_GAP_SIZE = 4096
+
 /** Cached blocks of compact chunks have keys below zero: no position, and no two files that stood for one chunk share any. */
 let nextCacheKey = -1
 
@@ -94,15 +97,14 @@ export class ChunkFile {
     const path = joinPath(directory, chunkFileName(number))
     const file = await disk.open(path, mode)
     try {
-      const size = await file.size()
-      const head = Buffer.alloc(Math.min(CHUNK_HEADER_SIZE, size))
-      await file.read(head, 0)
-      const header = decodeChunkHeader(head)
+      const head = Buffer.alloc(CHUNK_HEADER_SIZE)
+      const header = decodeChunkHeader(head.subarray(0, await file.read(head, 0)))
       if (typeof header === 'string') {
         await file.close()
         return header
       }
-      return new ChunkFile(header, path, file, await readFooter(file, size, header), size)
+      const { size, footer } = await readEnd(file, header)
+      return new ChunkFile(header, path, file, footer, size)
     } catch (error) {
       await file.close().catch(() => {})
       if (error instanceof UnsupportedFormatError) throw new UnsupportedFormatError(`${path}: ${error.message}`)
@@ -305,11 +307,39 @@ export class ChunkFile {
   }
 }
 
+interface ChunkEnd {
+  /** Of the file. */
+  readonly size: number
+  readonly footer: ChunkFooter | null
+}
+
+/**
+ * Most completed chunks end less than a record below what they may have: one read there meets the end of the file, and nobody has to
+ * ask for its size first.
+ */
+async function readEnd(file: DiskFile, header: ChunkHeader): Promise<ChunkEnd> {
+  if (header.generation === 0) {
+    const from = Math.max(0, header.chunkSize - footerReserve(header.chunkSize) - USUAL_GAP_SIZE)
+    const last = Buffer.allocUnsafe(header.chunkSize - from)
+    const count = await file.readOnce(last, from)
+    // Fewer bytes need not be the end, but a whole footer says itself where it ends.
+    const footer = footerIn(last.subarray(0, count), from + count, header)
+    if (footer !== null) return { size: from + count, footer }
+  }
+  const size = await file.size()
+  return { size, footer: await readFooter(file, size, header) }
+}
+
 /** The footer at the end of the file, or null: then the chunk is not completed, or its footer is not whole. */
 async function readFooter(file: DiskFile, size: number, header: ChunkHeader): Promise<ChunkFooter | null> {
   if (size < CHUNK_HEADER_SIZE + CHUNK_FOOTER_SIZE) return null
   const last = Buffer.alloc(Math.min(size, maxFooterSize(size, header.generation > 0)))
   await file.read(last, size - last.length)
+  return footerIn(last, size, header)
+}
+
+/** @param last the last bytes of the file, with all of its footer if it has one. */
+function footerIn(last: Buffer, size: number, header: ChunkHeader): ChunkFooter | null {
   const footerSize = footerSizeOf(last.subarray(-CHUNK_FOOTER_SIZE), last.length)
   if (footerSize === null) return null
   const footer = decodeChunkFooter(last.subarray(-footerSize), size)

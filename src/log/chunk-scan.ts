@@ -31,6 +31,8 @@ export interface ScanEnd {
   readonly position: LogPosition
   /** What stands there: zeros or the end of the file, or some damage. */
   readonly damage: RecordDamage
+  /** From there to the end of the file, or to where the scan was to end, stands nothing but zeros. */
+  readonly isSound: boolean
 }
 
 /**
@@ -59,23 +61,28 @@ export async function scanChunk(
     }
     const isLast = size < wanted || position + (size - offset) >= to
     if (result !== 'cut off' || isLast) {
-      return { position, damage: result === 'cut off' && nextNonZero(window, offset, size) === size ? 'zeros' : result }
+      const isZeros = nextNonZero(window, offset, size) === size
+      return { position, damage: result === 'cut off' && isZeros ? 'zeros' : result, isSound: isLast && isZeros }
     }
     // A record may be longer than the window; its size, plausible or not, is bounded by the chunk.
     if (offset === 0 || window.size < MAX_WINDOW_SIZE) window = twice(window, to - position)
   }
 }
 
-/**
- * Looks for whole records behind a damage: each place whose position field names itself and whose checksum holds.
- * @returns the end of the last byte that is not zero, and the furthest position that any record found proves durable.
- */
+export interface SearchEnd {
+  /** Behind the last byte that is not zero. */
+  readonly nonZeroEnd: LogPosition
+  /** The furthest position that any record found proves durable. */
+  readonly proven: LogPosition
+}
+
+/** Looks for whole records behind a damage: each place whose position field names itself and whose checksum holds. */
 export async function searchBehind(
   chunk: ChunkFile,
   from: LogPosition,
   to: LogPosition,
   visit: (record: ScannedRecord) => void = () => {},
-): Promise<{ nonZeroEnd: LogPosition; proven: LogPosition }> {
+): Promise<SearchEnd> {
   const seed = checksumSeed(chunk.header.storeId)
   let window = windowFor(chunk, from, to)
   let nonZeroEnd = from
@@ -143,7 +150,8 @@ export async function isEmptyChunk(chunk: ChunkFile): Promise<boolean> {
 
 /** About as much memory as the file had bytes when it was looked at; it may have grown since, and then the window grows, too. */
 function windowFor(chunk: ChunkFile, from: LogPosition, to: LogPosition): ByteWindow {
-  const left = Math.max(MIN_WINDOW_SIZE, chunk.filledSize - chunk.offsetOf(from))
+  // One more, so that the first read meets the end of the file.
+  const left = Math.max(MIN_WINDOW_SIZE, chunk.filledSize - chunk.offsetOf(from) + 1)
   return ByteWindow.allocate(Math.max(MIN_RECORD_SIZE, Math.min(left, MAX_WINDOW_SIZE, to - from)))
 }
 

@@ -16,7 +16,7 @@ import {
 import { type CheckedStart, readCheckedStart } from './active-hint.ts'
 import { ChunkFile } from './chunk-file.ts'
 import { chunkFileName, chunkNumberOf } from './chunk-file-names.ts'
-import { isEmptyChunk, type ScannedRecord, scanChunk, searchBehind } from './chunk-scan.ts'
+import { isEmptyChunk, type ScanEnd, type ScannedRecord, type SearchEnd, scanChunk, searchBehind } from './chunk-scan.ts'
 import { ChunkSequence } from './chunk-sequence.ts'
 import { closeAll } from './close-all.ts'
 import { readFlushedHint } from './flushed-hint.ts'
@@ -214,7 +214,7 @@ async function findEnd(
   const scanStart = checked?.end ?? active.firstRecord
   const appends = new AppendTracker(scanStart, checked)
   let scan = await scanChunk(active, scanStart, active.end, record => appends.visit(record))
-  let behind = await searchBehind(active, scan.position, active.end)
+  let behind = await whatIsBehind(active, scan)
   let proven = Math.max(hinted, appends.proven, behind.proven, scanStart) as LogPosition
   // A reader's store may grow while it is read: what was found behind the end has become its continuation by now.
   while (mode === 'read' && proven > appends.end) {
@@ -222,7 +222,7 @@ async function findEnd(
     const again = await scanChunk(active, scan.position, active.end, record => appends.visit(record))
     if (again.position === scan.position) break
     scan = again
-    behind = await searchBehind(active, scan.position, active.end)
+    behind = await whatIsBehind(active, scan)
     proven = Math.max(hinted, appends.proven, behind.proven) as LogPosition
   }
   if (isUnsupported(scan.damage)) {
@@ -249,6 +249,11 @@ async function findEnd(
     scannedBytes: tailEnd - (checked?.end ?? active.start),
     checked,
   }
+}
+
+/** Zeros that the scan has seen are not read again. */
+async function whatIsBehind(chunk: ChunkFile, { position, isSound }: ScanEnd): Promise<SearchEnd> {
+  return isSound ? { nonZeroEnd: position, proven: LogPosition.start } : searchBehind(chunk, position, chunk.end)
 }
 
 async function isCompleteByNow(chunk: ChunkFile): Promise<boolean> {

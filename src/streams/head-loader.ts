@@ -45,8 +45,9 @@ export class HeadLoader {
   readonly #published: () => LogPosition
   /** Parts, as far as they were asked, that hold nothing said of any stream, or something. */
   readonly #isSilent = new WeakMap<IndexPart, boolean>()
-  /** Those that look for nothing just now. */
-  readonly #idle: Seeker[]
+  /** Those that look for nothing just now. They are made when the first heads are looked for. */
+  readonly #idle: Seeker[] = []
+  #seekerCount = 0
   /** Who waits for one of them. */
   readonly #turns = new Denque<CachedHead>()
 
@@ -54,7 +55,6 @@ export class HeadLoader {
     this.#index = index
     this.#log = log
     this.#published = published
-    this.#idle = Array.from({ length: SEEKER_COUNT }, () => new Seeker(index, (seeker, error) => this.#ended(seeker, error)))
   }
 
   /**
@@ -63,7 +63,7 @@ export class HeadLoader {
    */
   load(head: CachedHead): Lookup | null {
     if (head.loading !== null) return head.loading
-    const seeker = this.#idle.pop()
+    const seeker = this.#idle.pop() ?? this.#another()
     if (seeker !== undefined && this.#begin(seeker, head)) {
       this.#idle.push(seeker)
       return null
@@ -71,6 +71,12 @@ export class HeadLoader {
     if (seeker === undefined) this.#turns.push(head)
     head.loading = new HeadLookup()
     return head.loading
+  }
+
+  #another(): Seeker | undefined {
+    if (this.#seekerCount === SEEKER_COUNT) return undefined
+    this.#seekerCount++
+    return new Seeker(this.#index, (seeker, error) => this.#ended(seeker, error))
   }
 
   /** @returns whether it is known now. */

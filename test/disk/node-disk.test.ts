@@ -96,6 +96,22 @@ test.each([
   close.mockRestore()
 })
 
+test('a read in one call gives what the system gives at once', async () => {
+  const file = await new NodeDisk().open(join(directory, 'read once'), 'create')
+  await file.write(Buffer.from('all of it'), 0)
+  const target = Buffer.alloc(9)
+  const original = fs.read as (...args: unknown[]) => void
+  const read = vi.spyOn(fs, 'read').mockImplementation(((...args: unknown[]) => {
+    args[3] = Math.min(args[3] as number, 4)
+    original(...args)
+  }) as never)
+  expect(await file.readOnce(target, 0)).toBe(4)
+  expect(target.toString('latin1', 0, 4)).toBe('all ')
+  expect(await file.read(target, 0)).toBe(9)
+  read.mockRestore()
+  await file.close()
+})
+
 test('a lock whose owner could not be written is free again', async () => {
   const path = join(directory, 'lock')
   const disk = new NodeDisk()

@@ -2,7 +2,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { StoreLockedError } from '../../src/core/errors.ts'
 import { EventStore } from '../../src/store/event-store.ts'
 import { canRun, StoreProcess } from '../support/processes.ts'
@@ -82,7 +82,8 @@ describe('a second opener is refused', () => {
     await first.append('orders', event('a'))
     const names = readdirSync(directory)
     const reader = await EventStore.open(directory, { readOnly: true })
-    expect(await typesIn(reader)).toEqual(['a'])
+    // It is told of the flush some milliseconds behind it.
+    await vi.waitFor(async () => expect(await typesIn(reader)).toEqual(['a']))
     await reader.close()
     expect(readdirSync(directory)).toEqual(names)
     await first.close()
@@ -211,7 +212,7 @@ describe('rights', () => {
 
   test('the lock says who has it, in one line', async () => {
     const store = await EventStore.open(directory)
-    expect(readFileSync(join(directory, 'lock'), 'utf8')).toBe(`${process.pid}\n`)
+    expect(readFileSync(join(directory, 'lock'), 'utf8')).toBe(`${String(process.pid).padEnd(10)}\n`)
     await store.close()
     expect(existsSync(join(directory, 'lock'))).toBe(true)
   })

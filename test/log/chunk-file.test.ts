@@ -26,8 +26,8 @@ async function newChunk(disk: MemoryDisk | SimulatedDisk = new MemoryDisk(), siz
 }
 
 /** A chunk with `size` bytes behind its header, completed. */
-async function completed(disk: MemoryDisk | SimulatedDisk, size = 1000): Promise<ChunkFile> {
-  const chunk = await newChunk(disk)
+async function completed(disk: MemoryDisk | SimulatedDisk, size = 1000, chunkSize = 4096): Promise<ChunkFile> {
+  const chunk = await newChunk(disk, chunkSize)
   const bytes = new Random('chunk').bytes(size)
   await chunk.write(bytes, chunk.firstRecord)
   const whole = Buffer.alloc(128 + size)
@@ -151,6 +151,35 @@ describe('a chunk that is completed', () => {
     expect(opened.header).toEqual(chunk.header)
     expect(opened.footer).toEqual(chunk.footer)
     expect(opened.footer!.eventCount).toBe(7)
+  })
+
+  test.each([
+    ['that ends as far below its chunk size as most do is opened without asking for the size of its file', 4096, 0],
+    ['that ends far below its chunk size is opened, too', 65_536, 1],
+  ])('%s', async (_, chunkSize, sizesAsked) => {
+    const disk = new SimulatedDisk()
+    const chunk = await completed(disk, 1000, chunkSize)
+    const before = disk.callCount('size')
+    const opened = (await ChunkFile.open(disk, '/data', ChunkNumber.of(2), 'read')) as ChunkFile
+    expect(disk.callCount('size') - before).toBe(sizesAsked)
+    expect(opened.footer).toEqual(chunk.footer)
+    expect(opened.filledSize).toBe(chunk.filledSize)
+  })
+
+  test.each([
+    0, 1, 63, 64, 67, 68, 1000, 1128, 1195,
+  ])('is found though the system gives %i bytes of its end at once', async count => {
+    const disk = new MemoryDisk()
+    const chunk = await completed(disk)
+    const open = disk.open
+    disk.open = async (...args) => {
+      const file = await open.apply(disk, args)
+      file.readOnce = (target, offset) => file.read(target.subarray(0, count), offset)
+      return file
+    }
+    const opened = (await ChunkFile.open(disk, '/data', ChunkNumber.of(2), 'read')) as ChunkFile
+    expect(opened.footer).toEqual(chunk.footer)
+    expect(opened.filledSize).toBe(chunk.filledSize)
   })
 
   test('verifies its blocks: a bit that turned is found (KurrentDB 10)', async () => {

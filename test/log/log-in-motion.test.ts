@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { LogPosition } from '../../src/core/positions.ts'
 import type { Disk } from '../../src/disk/disk.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
+import { CHUNK_HEADER_SIZE } from '../../src/format/chunk-header.ts'
 import { findLog } from '../../src/log/find-log.ts'
 import { DIRECTORY, sized } from '../store/words.ts'
 import { settle, stillClock } from '../support/manual-clock.ts'
@@ -10,27 +12,35 @@ import { type OpenRooms, rooms } from './scenes.ts'
 /** Another process writes; its clock stands still, so that only appends change the log. */
 const writing = (disk: Disk) => rooms(disk, { chunkSizeBytes: 4096, clock: stillClock })
 
-/** The disk as a reader sees it while `meanwhile` happens once: before its first read at `offset` of the file, or behind it. */
-function interrupted(disk: Disk, name: string, offset: number, meanwhile: () => Promise<unknown>): Disk {
+/** The disk as a reader sees it while `meanwhile` happens once: amid its first read of the file from its first record on. */
+function interrupted(disk: Disk, name: string, amid: LogPosition, meanwhile: () => Promise<unknown>): Disk {
   let isDone = false
   return sabotaged(disk, {
     file: file => ({
       async read(target, from) {
-        if (!isDone && file.path.endsWith(name) && from === offset) {
+        const count = await file.read(target, from)
+        if (!isDone && file.path.endsWith(name) && from === CHUNK_HEADER_SIZE) {
           isDone = true
           await meanwhile()
+          // A read is no snapshot: its last bytes may be newer than its first ones.
+          await file.read(target.subarray(amid - from, count), amid)
         }
-        return file.read(target, from)
+        return count
       },
     }),
   })
 }
 
+/** Within the record that the writer appends next. */
+const amidTheNext = (writer: OpenRooms) => LogPosition.plus(writer.chaser.published.position, 200)
+
 async function found(disk: Disk, writer: OpenRooms): Promise<void> {
+  const before = writer.chaser.published.position
   const log = await findLog(disk, DIRECTORY, 'read')
   expect(log!.chunks.all.map(({ isComplete }) => isComplete)).toEqual(writer.chunks.all.map(({ isComplete }) => isComplete))
   expect(log!.end).toBeGreaterThan(log!.chunks.active.start)
   expect(log!.end).toBeLessThanOrEqual(writer.chaser.published.position)
+  expect(writer.chaser.published.position, 'something happened meanwhile').toBeGreaterThan(before)
   await log!.chunks.close()
   await writer.close()
 }
@@ -40,8 +50,7 @@ describe('a log that another process goes on writing while it is being opened fo
     const disk = new MemoryDisk()
     const writer = await writing(disk)
     await writer.append('s', sized(300))
-    const end = writer.chaser.published.position
-    const reading = interrupted(disk, '000000.chunk', end, async () => {
+    const reading = interrupted(disk, '000000.chunk', amidTheNext(writer), async () => {
       for (let turn = 0; turn < 3; turn++) await writer.append('s', sized(300))
     })
     await found(reading, writer)
@@ -51,8 +60,7 @@ describe('a log that another process goes on writing while it is being opened fo
     const disk = new MemoryDisk()
     const writer = await writing(disk)
     await writer.append('s', sized(300))
-    const end = writer.chaser.published.position
-    const reading = interrupted(disk, '000000.chunk', end, async () => {
+    const reading = interrupted(disk, '000000.chunk', amidTheNext(writer), async () => {
       for (let turn = 0; turn < 6; turn++) await writer.append('s', sized(900))
     })
     await found(reading, writer)
@@ -65,7 +73,7 @@ describe('a log that another process goes on writing while it is being opened fo
     for (let turn = 0; turn < 4; turn++) await writer.append('s', sized(800))
     await settle()
     expect(await disk.list(DIRECTORY)).toContain('000001.chunk')
-    const reading = interrupted(disk, '000001.chunk', 128, async () => {
+    const reading = interrupted(disk, '000001.chunk', LogPosition.of(CHUNK_HEADER_SIZE), async () => {
       for (let turn = 0; turn < 2; turn++) await writer.append('s', sized(800))
     })
     await found(reading, writer)

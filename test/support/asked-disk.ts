@@ -100,6 +100,12 @@ class AskedFile implements DiskFile {
     return this.#file.read(target, offset)
   }
 
+  readOnce(target: Uint8Array, offset: number): Promise<number> {
+    this.#disk.ask(this.#origin)
+    this.#disk.countRead(this.path)
+    return this.#file.readOnce(target, offset)
+  }
+
   size(): Promise<number> {
     this.#disk.ask(this.#origin)
     return this.#file.size()

@@ -102,6 +102,10 @@ class MortalFile implements DiskFile {
     return this.#disk.call(() => this.#file.read(target, offset))
   }
 
+  readOnce(target: Uint8Array, offset: number): Promise<number> {
+    return this.#disk.call(() => this.#file.readOnce(target, offset))
+  }
+
   size(): Promise<number> {
     return this.#disk.call(() => this.#file.size())
   }

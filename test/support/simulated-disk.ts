@@ -252,6 +252,10 @@ class SimulatedFile implements DiskFile {
     return this.#call(this.#disk.look('read', this.path, () => this.#file.read(target, offset)))
   }
 
+  readOnce(target: Uint8Array, offset: number): Promise<number> {
+    return this.read(target, offset)
+  }
+
   size(): Promise<number> {
     return this.#call(this.#disk.look('size', this.path, () => this.#file.size()))
   }

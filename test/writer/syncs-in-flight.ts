@@ -63,6 +63,10 @@ class CountedFile implements DiskFile {
     return this.#file.read(target, offset)
   }
 
+  readOnce(target: Uint8Array, offset: number): Promise<number> {
+    return this.#file.readOnce(target, offset)
+  }
+
   size(): Promise<number> {
     return this.#file.size()
   }
