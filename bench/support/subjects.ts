@@ -14,7 +14,7 @@ const isHere = () => null
 export const TAILRACE: SubjectDescription = {
   name: 'tailrace',
   title: 'Tailrace, default options',
-  guarantee: 'On disk: an fdatasync that covers the event has returned, and every reader of the store sees it.',
+  guarantee: 'On disk: an fdatasync that covers the event has returned, and every reader in the process sees it.',
   isDurable: true,
   workloads: ['W1', 'W2', 'W3', 'W4', 'W5', 'W6', 'W7'],
   absent: isHere,

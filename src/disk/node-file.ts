@@ -88,7 +88,10 @@ export class NodeFile implements DiskFile, RestingFile {
           const size = await this.size()
           await way.write(bytes, offset)
           // The last block may have made the file longer.
-          if ((await this.size()) > size) await this.truncate(size)
+          if ((await this.size()) > size) {
+            await this.truncate(size)
+            await this.datasync()
+          }
           return
         }
       } finally {

@@ -2,26 +2,16 @@ import { isDiskFull, UnsupportedFormatError } from '../core/errors.ts'
 import { MAX_CHUNK_SIZE, ZERO_RUN_MIN_SIZE } from '../core/limits.ts'
 import { ChunkNumber, LogPosition } from '../core/positions.ts'
 import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
-import {
-  CHUNK_FOOTER_SIZE,
-  type ChunkFooter,
-  decodeChunkFooter,
-  encodeChunkFooter,
-  footerReserve,
-  footerSizeOf,
-  maxFooterSize,
-} from '../format/chunk-footer.ts'
+import { type ChunkFooter, encodeChunkFooter, footerReserve } from '../format/chunk-footer.ts'
 import { CHUNK_HEADER_SIZE, type ChunkHeader, decodeChunkHeader, encodeChunkHeader } from '../format/chunk-header.ts'
 import { PROOF_RECORD_SIZE } from '../format/log-record.ts'
+import { readChunkEnd, readFooter } from './chunk-end.ts'
 import { chunkFileName, TEMPORARY_SUFFIX } from './chunk-file-names.ts'
 
 /** The most that an append of a chunk of `chunkSize` can have: behind it, a proof, the block table and the footer still fit. */
 export function chunkCapacity(chunkSize: number): number {
   return chunkSize - CHUNK_HEADER_SIZE - PROOF_RECORD_SIZE - footerReserve(chunkSize)
 }
-
-/** Between the last record and the place for the footer: room for a record that did not fit. */
-const USUAL_GAP_SIZE = 4096
 
 /** Cached blocks of compact chunks have keys below zero: no position, and no two files that stood for one chunk share any. */
 let nextCacheKey = -1
@@ -103,7 +93,7 @@ export class ChunkFile {
         await file.close()
         return header
       }
-      const { size, footer } = await readEnd(file, header)
+      const { size, footer } = await readChunkEnd(file, header)
       return new ChunkFile(header, path, file, footer, size)
     } catch (error) {
       await file.close().catch(() => {})
@@ -118,7 +108,12 @@ export class ChunkFile {
     const path = joinPath(directory, chunkFileName(number))
     const file = await disk.open(path, mode)
     const header: ChunkHeader = { ...previous.header, number, generation: 0, start: previous.end, chunkSize: MAX_CHUNK_SIZE }
-    return new ChunkFile(header, path, file, null, await file.size())
+    try {
+      return new ChunkFile(header, path, file, null, await file.size())
+    } catch (error) {
+      await file.close().catch(() => {})
+      throw error
+    }
   }
 
   read(target: Uint8Array, offset: number): Promise<number> {
@@ -305,45 +300,4 @@ export class ChunkFile {
   close(): Promise<void> {
     return this.file.close()
   }
-}
-
-interface ChunkEnd {
-  /** Of the file. */
-  readonly size: number
-  readonly footer: ChunkFooter | null
-}
-
-/**
- * Most completed chunks end less than a record below what they may have: one read there meets the end of the file, and nobody has to
- * ask for its size first.
- */
-async function readEnd(file: DiskFile, header: ChunkHeader): Promise<ChunkEnd> {
-  if (header.generation === 0) {
-    const from = Math.max(0, header.chunkSize - footerReserve(header.chunkSize) - USUAL_GAP_SIZE)
-    const last = Buffer.allocUnsafe(header.chunkSize - from)
-    const count = await file.readOnce(last, from)
-    // Fewer bytes need not be the end, but a whole footer says itself where it ends.
-    const footer = footerIn(last.subarray(0, count), from + count, header)
-    if (footer !== null) return { size: from + count, footer }
-  }
-  const size = await file.size()
-  return { size, footer: await readFooter(file, size, header) }
-}
-
-/** The footer at the end of the file, or null: then the chunk is not completed, or its footer is not whole. */
-async function readFooter(file: DiskFile, size: number, header: ChunkHeader): Promise<ChunkFooter | null> {
-  if (size < CHUNK_HEADER_SIZE + CHUNK_FOOTER_SIZE) return null
-  const last = Buffer.alloc(Math.min(size, maxFooterSize(size, header.generation > 0)))
-  await file.read(last, size - last.length)
-  return footerIn(last, size, header)
-}
-
-/** @param last the last bytes of the file, with all of its footer if it has one. */
-function footerIn(last: Buffer, size: number, header: ChunkHeader): ChunkFooter | null {
-  const footerSize = footerSizeOf(last.subarray(-CHUNK_FOOTER_SIZE), last.length)
-  if (footerSize === null) return null
-  const footer = decodeChunkFooter(last.subarray(-footerSize), size)
-  if (typeof footer === 'string') return null
-  if ((footer.directory !== null) !== header.generation > 0) return null
-  return footer.start === header.start && Buffer.compare(footer.storeId, header.storeId) === 0 ? footer : null
 }

@@ -32,7 +32,7 @@ export interface ScanEnd {
   /** What stands there: zeros or the end of the file, or some damage. */
   readonly damage: RecordDamage
   /** From there to the end of the file, or to where the scan was to end, stands nothing but zeros. */
-  readonly isSound: boolean
+  readonly isZeroToEnd: boolean
 }
 
 /**
@@ -62,7 +62,7 @@ export async function scanChunk(
     const isLast = size < wanted || position + (size - offset) >= to
     if (result !== 'cut off' || isLast) {
       const isZeros = nextNonZero(window, offset, size) === size
-      return { position, damage: result === 'cut off' && isZeros ? 'zeros' : result, isSound: isLast && isZeros }
+      return { position, damage: result === 'cut off' && isZeros ? 'zeros' : result, isZeroToEnd: isLast && isZeros }
     }
     // A record may be longer than the window; its size, plausible or not, is bounded by the chunk.
     if (offset === 0 || window.size < MAX_WINDOW_SIZE) window = twice(window, to - position)

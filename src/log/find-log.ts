@@ -252,8 +252,8 @@ async function findEnd(
 }
 
 /** Zeros that the scan has seen are not read again. */
-async function whatIsBehind(chunk: ChunkFile, { position, isSound }: ScanEnd): Promise<SearchEnd> {
-  return isSound ? { nonZeroEnd: position, proven: LogPosition.start } : searchBehind(chunk, position, chunk.end)
+async function whatIsBehind(chunk: ChunkFile, { position, isZeroToEnd }: ScanEnd): Promise<SearchEnd> {
+  return isZeroToEnd ? { nonZeroEnd: position, proven: LogPosition.start } : searchBehind(chunk, position, chunk.end)
 }
 
 async function isCompleteByNow(chunk: ChunkFile): Promise<boolean> {
@@ -275,10 +275,13 @@ async function refuseAppended(
 ): Promise<void> {
   const chunk = await ChunkFile.openBehind(disk, directory, previous, mode)
   let recordCount = 0
-  await searchBehind(chunk, chunk.firstRecord, chunk.end, () => {
-    recordCount++
-  })
-  await chunk.close()
+  try {
+    await searchBehind(chunk, chunk.firstRecord, chunk.end, () => {
+      recordCount++
+    })
+  } finally {
+    await chunk.close()
+  }
   if (recordCount > 0 || hinted > chunk.firstRecord) throw new CorruptLogError(chunk.path, chunk.start, damagedHeader)
 }
 

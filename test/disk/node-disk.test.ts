@@ -33,7 +33,18 @@ describe('bytes that are written again past the cache', () => {
     const fresh = Buffer.from(new Random(`${name}, fresh`).bytes(count))
     await file.write(fresh, offset)
     fresh.copy(content, offset)
+    const calls: string[] = []
+    for (const call of ['ftruncate', 'fdatasync'] as const) {
+      const original = fs[call] as (...args: unknown[]) => void
+      vi.spyOn(fs, call).mockImplementation(((...args: unknown[]) => {
+        calls.push(call)
+        original(...args)
+      }) as never)
+    }
     await file.rewriteDurably(fresh, offset)
+    vi.restoreAllMocks()
+    // So is the size: the last block made the file longer than it was.
+    if (calls.includes('ftruncate')) expect(calls).toEqual(['ftruncate', 'fdatasync'])
     const seen = Buffer.alloc(size)
     expect(await file.read(seen, 0)).toBe(size)
     expect(Buffer.compare(seen, content)).toBe(0)
@@ -65,20 +76,23 @@ describe('a directory', () => {
 
 test.each([
   'read',
+  'readOnce',
   'write',
   'fdatasync',
   'ftruncate',
   'fstat',
 ] as const)('a file is not closed while a %s is under way: its descriptor may be that of another by then', async name => {
   const file = await new NodeDisk().open(join(directory, `under way, ${name}`), 'create')
-  const original = fs[name] as (...args: unknown[]) => void
+  const called = name === 'readOnce' ? 'read' : name
+  const original = fs[called] as (...args: unknown[]) => void
   let go = () => {}
-  const slow = vi.spyOn(fs, name).mockImplementationOnce(((...args: unknown[]) => {
+  const slow = vi.spyOn(fs, called).mockImplementationOnce(((...args: unknown[]) => {
     go = () => original(...args)
   }) as never)
   const close = vi.spyOn(fs, 'close')
   const calls = {
     read: () => file.read(Buffer.alloc(4), 0),
+    readOnce: () => file.readOnce(Buffer.alloc(4), 0),
     write: () => file.write(Buffer.from('bytes'), 0),
     fdatasync: () => file.datasync(),
     ftruncate: () => file.truncate(1),
@@ -177,6 +191,15 @@ describe.runIf(process.platform === 'linux')('files that nobody writes any more'
     await expect.poll(() => descriptorsHere().length).toBeLessThanOrEqual(MOST_OPEN)
   })
 
+  test('are read in one call, too', async () => {
+    const target = Buffer.alloc(4)
+    for (const [index, file] of files.entries()) {
+      expect(await file.readOnce(target, 0)).toBe(4)
+      expect(target.readUInt32LE()).toBe(index)
+    }
+    await expect.poll(() => descriptorsHere().length).toBeLessThanOrEqual(MOST_OPEN)
+  })
+
   test('are read in pieces, too', async () => {
     const target = Buffer.alloc(12)
     const [three, nine] = [files[3]!, files[9]!]
@@ -192,6 +215,7 @@ describe.runIf(process.platform === 'linux')('files that nobody writes any more'
     file.rest(path)
     await file.close()
     await expect(file.read(Buffer.alloc(4), 0)).rejects.toThrow('EBADF')
+    await expect(file.readOnce(Buffer.alloc(4), 0)).rejects.toThrow('EBADF')
     await expect(file.size()).rejects.toThrow('EBADF')
     const three = files[3]!
     await expect(disk.readPieces([three, file, three], Buffer.alloc(6), [0, 0, 2], [2, 2, 2])).rejects.toThrow('EBADF')

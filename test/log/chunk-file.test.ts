@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { ChunkNumber, LogPosition } from '../../src/core/positions.ts'
+import type { DiskFile } from '../../src/disk/disk.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
+import { footerReserve } from '../../src/format/chunk-footer.ts'
 import { encodeChunkHeader } from '../../src/format/chunk-header.ts'
 import { BlockChecksums } from '../../src/log/block-checksums.ts'
 import { verifyBlocks } from '../../src/log/chunk-bytes.ts'
@@ -8,6 +10,7 @@ import { ChunkFile, chunkCapacity } from '../../src/log/chunk-file.ts'
 import { chunkFileName, chunkNumberOf, isUnfinishedChunk } from '../../src/log/chunk-file-names.ts'
 import { STORE_ID } from '../format/records.ts'
 import { Random } from '../support/random.ts'
+import { sabotaged } from '../support/sabotage.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 
 const at = LogPosition.of
@@ -166,17 +169,29 @@ describe('a chunk that is completed', () => {
     expect(opened.filledSize).toBe(chunk.filledSize)
   })
 
-  test.each([
-    0, 1, 63, 64, 67, 68, 1000, 1128, 1195,
-  ])('is found though the system gives %i bytes of its end at once', async count => {
+  test('that fills its chunk to the last byte is found, and one with a byte behind it is not completed', async () => {
     const disk = new MemoryDisk()
-    const chunk = await completed(disk)
-    const open = disk.open
-    disk.open = async (...args) => {
-      const file = await open.apply(disk, args)
-      file.readOnce = (target, offset) => file.read(target.subarray(0, count), offset)
-      return file
-    }
+    const chunk = await completed(disk, 4096 - 128 - footerReserve(4096))
+    expect(chunk.filledSize).toBe(4096)
+    const opened = (await ChunkFile.open(disk, '/data', ChunkNumber.of(2), 'read')) as ChunkFile
+    expect(opened.footer).toEqual(chunk.footer)
+    await chunk.file.write(new Uint8Array(1), 4096)
+    const longer = (await ChunkFile.open(disk, '/data', ChunkNumber.of(2), 'read')) as ChunkFile
+    expect(longer).toMatchObject({ isComplete: false, filledSize: 4097 })
+  })
+
+  const atMost = (count: number) => (file: DiskFile, target: Uint8Array, offset: number) =>
+    file.read(target.subarray(0, count), offset)
+
+  test.each([
+    ...[0, 1, 63, 64, 67, 68, 1000, 1128, 1195].map(
+      count => [`the system gives ${count} bytes of its end at once`, atMost(count)] as const,
+    ),
+    ['there is an unreadable place among the records in front of it', () => Promise.reject(new Error('EIO'))] as const,
+  ])('is found though %s', async (_, readOnce) => {
+    const memory = new MemoryDisk()
+    const chunk = await completed(memory)
+    const disk = sabotaged(memory, { file: file => ({ readOnce: (target, offset) => readOnce(file, target, offset) }) })
     const opened = (await ChunkFile.open(disk, '/data', ChunkNumber.of(2), 'read')) as ChunkFile
     expect(opened.footer).toEqual(chunk.footer)
     expect(opened.filledSize).toBe(chunk.filledSize)

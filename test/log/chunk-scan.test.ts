@@ -56,29 +56,29 @@ test.each([
 })
 
 describe('behind the last record', () => {
-  async function ahead(change: (chunk: ChunkFile) => Promise<void>): Promise<{ readCount: number; isSound: boolean }> {
+  async function ahead(change: (chunk: ChunkFile) => Promise<void>): Promise<{ readCount: number; isZeroToEnd: boolean }> {
     const disk = new SimulatedDisk()
     await disk.makeDirectory('/data')
     const chunk = await ChunkFile.create(disk, '/data', { ...header, number: ChunkNumber.of(0) })
     await change(chunk)
     const before = disk.callCount('read')
-    const { position, isSound } = await scanChunk(chunk, chunk.firstRecord, chunk.end, () => {})
+    const { position, isZeroToEnd } = await scanChunk(chunk, chunk.firstRecord, chunk.end, () => {})
     expect(position).toBe(chunk.firstRecord)
-    return { readCount: disk.callCount('read') - before, isSound }
+    return { readCount: disk.callCount('read') - before, isZeroToEnd }
   }
 
   test('stand zeros to the end of the file: one read sees them all', async () => {
-    expect(await ahead(async () => {})).toEqual({ readCount: 1, isSound: true })
+    expect(await ahead(async () => {})).toEqual({ readCount: 1, isZeroToEnd: true })
   })
 
   test('may stand more zeros than one read takes: they are not all seen', async () => {
-    const { isSound } = await ahead(async chunk => void (await chunk.extendZeros(4 * MIB)))
-    expect(isSound).toBe(false)
+    const { isZeroToEnd } = await ahead(async chunk => void (await chunk.extendZeros(4 * MIB)))
+    expect(isZeroToEnd).toBe(false)
   })
 
   test.each([0, 27, 28, 5000, 262_015])('is something else, %i bytes behind it', async distance => {
     const at = LogPosition.plus(LogPosition.start, CHUNK_HEADER_SIZE + distance)
-    const { isSound } = await ahead(chunk => chunk.write(new Uint8Array([1]), at))
-    expect(isSound).toBe(false)
+    const { isZeroToEnd } = await ahead(chunk => chunk.write(new Uint8Array([1]), at))
+    expect(isZeroToEnd).toBe(false)
   })
 })

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { LogPosition } from '../../src/core/positions.ts'
 import type { Disk } from '../../src/disk/disk.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { CHUNK_HEADER_SIZE } from '../../src/format/chunk-header.ts'
@@ -12,8 +11,8 @@ import { type OpenRooms, rooms } from './scenes.ts'
 /** Another process writes; its clock stands still, so that only appends change the log. */
 const writing = (disk: Disk) => rooms(disk, { chunkSizeBytes: 4096, clock: stillClock })
 
-/** The disk as a reader sees it while `meanwhile` happens once: amid its first read of the file from its first record on. */
-function interrupted(disk: Disk, name: string, amid: LogPosition, meanwhile: () => Promise<unknown>): Disk {
+/** The disk as a reader sees it while `meanwhile` happens once: amid its first read of the file from its first record on, at an offset. */
+function interrupted(disk: Disk, name: string, amid: number, meanwhile: () => Promise<unknown>): Disk {
   let isDone = false
   return sabotaged(disk, {
     file: file => ({
@@ -31,8 +30,8 @@ function interrupted(disk: Disk, name: string, amid: LogPosition, meanwhile: () 
   })
 }
 
-/** Within the record that the writer appends next. */
-const amidTheNext = (writer: OpenRooms) => LogPosition.plus(writer.chaser.published.position, 200)
+/** Within the record that the writer appends next to the first chunk. */
+const amidTheNext = (writer: OpenRooms) => writer.chaser.published.position + 200
 
 async function found(disk: Disk, writer: OpenRooms): Promise<void> {
   const before = writer.chaser.published.position
@@ -73,7 +72,7 @@ describe('a log that another process goes on writing while it is being opened fo
     for (let turn = 0; turn < 4; turn++) await writer.append('s', sized(800))
     await settle()
     expect(await disk.list(DIRECTORY)).toContain('000001.chunk')
-    const reading = interrupted(disk, '000001.chunk', LogPosition.of(CHUNK_HEADER_SIZE), async () => {
+    const reading = interrupted(disk, '000001.chunk', CHUNK_HEADER_SIZE, async () => {
       for (let turn = 0; turn < 2; turn++) await writer.append('s', sized(800))
     })
     await found(reading, writer)

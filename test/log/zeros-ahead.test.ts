@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { MIB } from '../../src/core/limits.ts'
+import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { PROOF_RECORD_SIZE } from '../../src/format/log-record.ts'
 import { DIRECTORY, openStore, order, orders, rejectionOf, revisions, sized, upTo } from '../store/words.ts'
 import { ManualClock, settle } from '../support/manual-clock.ts'
 import { operationsOnChunks } from '../support/operation-log.ts'
+import { sabotaged } from '../support/sabotage.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 
 const FIRST = `${DIRECTORY}/000000.chunk`
@@ -222,6 +224,27 @@ describe('zeros ahead of the tail', () => {
     expect(await rejectionOf(store.append('s', order(1)))).toMatchObject({ code: 'WRITER_FAILED' })
     await store.close()
     expect(sizeOf(disk)).toBe(size)
+  })
+
+  test('that a close left are read once by the next open', async () => {
+    const memory = new MemoryDisk()
+    const store = await openStore(memory)
+    await store.append('s', sized(5000))
+    await store.close()
+    const places: number[] = []
+    const seeing = sabotaged(memory, {
+      file: file => ({
+        read(target, offset) {
+          if (file.path === FIRST) places.push(offset)
+          return file.read(target, offset)
+        },
+      }),
+    })
+    const reopened = await openStore(seeing)
+    // The last bytes of the file are looked at for a footer, too.
+    const fromTheirBegin = places.filter(place => place > reopened.lastPosition && place < reopened.lastPosition + 10_000)
+    expect(fromTheirBegin.length).toBe(1)
+    await reopened.close()
   })
 
   test('that cannot be given back stay, and the store is closed all the same', async () => {

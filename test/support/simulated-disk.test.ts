@@ -237,6 +237,7 @@ describe('a planned fault', () => {
       'write',
       'datasync',
       'read',
+      'readOnce',
       'size',
       'truncate',
     ]
@@ -254,6 +255,7 @@ describe('a planned fault', () => {
         write: () => file.write(bytes('new'), 0),
         datasync: () => file.datasync(),
         read: () => file.read(Buffer.alloc(1), 0),
+        readOnce: () => file.readOnce(Buffer.alloc(1), 0),
         size: () => file.size(),
         truncate: () => file.truncate(0),
       }

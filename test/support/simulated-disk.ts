@@ -130,7 +130,7 @@ export class SimulatedDisk implements Disk, Recording {
   }
 
   /** A file's call that leaves no trace on disk. */
-  look<T>(op: 'read' | 'size' | 'close', path: string, effect: () => Promise<T>): Promise<T> {
+  look<T>(op: 'read' | 'readOnce' | 'size' | 'close', path: string, effect: () => Promise<T>): Promise<T> {
     return this.#call(op, [path], null, effect)
   }
 
@@ -208,6 +208,11 @@ export class SimulatedDisk implements Disk, Recording {
     return this.#plan.meet(op, paths)
   }
 
+  /** How much of it one call of the system fills. */
+  givenAtOnce(target: Uint8Array): Uint8Array {
+    return this.#shuffle && this.#random.int(4) === 0 ? target.subarray(0, this.#random.int(target.length + 1)) : target
+  }
+
   /** The time between call and effect. Resolves with the error that a held call shall fail with. */
   async #inFlight(held: HeldCall | null): Promise<string | null> {
     const turns = this.#shuffle ? this.#random.int(8) : 0
@@ -253,7 +258,8 @@ class SimulatedFile implements DiskFile {
   }
 
   readOnce(target: Uint8Array, offset: number): Promise<number> {
-    return this.read(target, offset)
+    const given = this.#disk.givenAtOnce(target)
+    return this.#call(this.#disk.look('readOnce', this.path, () => this.#file.readOnce(given, offset)))
   }
 
   size(): Promise<number> {

@@ -12,6 +12,7 @@ import { append, DIRECTORY, open, PHASES, type Phase, type Scene } from './fault
 const FILE_OPERATIONS = [
   'open',
   'read',
+  'readOnce',
   'size',
   'write',
   'writeDurably',

@@ -18,6 +18,8 @@ const system = ({ error }: Cell) => `the system's ${error}`
 const FINISHED = 'then WRITER_FAILED rejected'
 
 const opening: Rule = cell => {
+  // What it would have told is asked for in another way.
+  if (cell.op === 'readOnce') return ['done, goes on']
   const code = isFull(cell) ? 'DISK_FULL' : cell.error === 'EROFS' ? 'READ_ONLY_STORE' : 'READ_FAILED'
   const isLook = cell.op === 'read' || cell.op === 'size'
   return [
