@@ -21,7 +21,7 @@ interface Options {
 
 const CLEAN_OPEN_PROGRAM = fileURLToPath(new URL('./workloads/clean-open.js', import.meta.url))
 /** Short as it is, one open alone says more of what else the machine does just then. */
-const CLEAN_ROUNDS = 7
+const CLEAN_ROUNDS = 15
 
 const HELP = `Fills a store with many events in many streams, then opens it after a clean close, after kill -9 with a full
 active chunk, and with all index files deleted. Each step in a fresh process; times of clean opens are
@@ -47,6 +47,8 @@ async function run(options: Options, directory: string, say: (line: string) => v
   const filled = await perform({ kind: 'fill-store', directory, streams, eventsPerStream, payloadBytes, inFlight: IN_FLIGHT })
   say(`filled: ${figure(filled['eventsPerSecond']!)} events/s`)
   const looked = await open()
+  // What was just filled would be written back beside the opens.
+  await promisify(execFile)('sync')
   const cleanRounds: Figures[] = []
   for (let round = 1; round <= CLEAN_ROUNDS; round++) {
     cleanRounds.push(await openAlone(directory))
