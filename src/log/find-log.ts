@@ -15,7 +15,7 @@ import {
 } from '../format/log-record.ts'
 import { type CheckedStart, readCheckedStart } from './active-hint.ts'
 import { ChunkFile } from './chunk-file.ts'
-import { chunkFileName, chunkNumberOf } from './chunk-file-names.ts'
+import { chunkFileName, chunkNumberOf, isUnfinishedChunk } from './chunk-file-names.ts'
 import { isEmptyChunk, type ScanEnd, type ScannedRecord, type SearchEnd, scanChunk, searchBehind } from './chunk-scan.ts'
 import { ChunkSequence } from './chunk-sequence.ts'
 import { closeAll } from './close-all.ts'
@@ -47,6 +47,8 @@ export interface FoundLog {
   readonly scannedBytes: number
   /** How far the active chunk was not scanned, on the word of its hint. */
   readonly checked: CheckedStart | null
+  /** Names of files of chunks whose creation was interrupted. */
+  readonly unfinished: readonly string[]
 }
 
 /**
@@ -69,7 +71,8 @@ export async function findLog(disk: Disk, directory: string, mode: 'read' | 'wri
 async function lookForLog(disk: Disk, directory: string, mode: 'read' | 'write'): Promise<FoundLog | 'rolled over' | null> {
   // The hint comes first: whatever it covers by then is in the list, though another process goes on rolling over.
   const hint = await readFlushedHint(disk, directory)
-  const numbers = (await listDirectory(disk, directory)).map(chunkNumberOf).filter(number => number !== null)
+  const names = await listDirectory(disk, directory)
+  const numbers = names.map(chunkNumberOf).filter(number => number !== null)
   numbers.sort((a, b) => a - b)
   if (numbers.length === 0) {
     if (hint !== null) throw new CorruptLogError(joinPath(directory, chunkFileName(ChunkNumber.of(0))), 0, 'the chunk is missing')
@@ -82,7 +85,8 @@ async function lookForLog(disk: Disk, directory: string, mode: 'read' | 'write')
     if (first === undefined) throw new CorruptLogError(joinPath(directory, chunkFileName(numbers[0]!)), 0, damagedHeader!)
     const hinted = hint !== null && Buffer.compare(hint.storeId, first.header.storeId) === 0 ? hint.position : LogPosition.start
     const found = await findEnd(disk, directory, mode, opened, hinted, damagedHeader)
-    if (found === 'rolled over') await closeAll(opened)
+    if (found !== 'rolled over') return { ...found, unfinished: names.filter(isUnfinishedChunk) }
+    await closeAll(opened)
     return found
   } catch (error) {
     await closeAll(opened).catch(() => {})
@@ -171,7 +175,7 @@ async function findEnd(
   opened: ChunkFile[],
   hinted: LogPosition,
   damagedHeader: string | null,
-): Promise<FoundLog | 'rolled over'> {
+): Promise<Omit<FoundLog, 'unfinished'> | 'rolled over'> {
   const last = opened.at(-1)!
   let next: ChunkFile | null = null
   if (damagedHeader === null && opened.length > 1 && !opened.at(-2)!.isComplete && (await isEmptyChunk(last)))

@@ -29,17 +29,13 @@ export class NextChunk {
   prepare(active: ChunkFile, filledOffset: number): void {
     if (this.#chunk !== null || this.#preparing !== null || filledOffset < active.header.chunkSize * PREPARE_AT) return
     // A failure shows itself at the roll-over, which tries again.
-    this.#preparing = this.#create(active)
-      .catch(() => {})
-      .finally(() => {
-        this.#preparing = null
-      })
+    this.#begin(active).catch(() => {})
   }
 
   /** Makes it, unless it is there already. A failure changes nothing. */
   async ensure(active: ChunkFile): Promise<void> {
     await this.#preparing
-    if (this.#chunk === null) await this.#create(active)
+    if (this.#chunk === null) await this.#begin(active)
   }
 
   get isThere(): boolean {
@@ -57,6 +53,17 @@ export class NextChunk {
   async close(): Promise<void> {
     await this.#preparing
     await this.#chunk?.close()
+  }
+
+  /** A close waits until it is made, or can't be. */
+  #begin(active: ChunkFile): Promise<void> {
+    const creating = this.#create(active)
+    this.#preparing = creating
+      .catch(() => {})
+      .finally(() => {
+        this.#preparing = null
+      })
+    return creating
   }
 
   async #create(active: ChunkFile): Promise<void> {

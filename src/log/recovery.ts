@@ -20,7 +20,7 @@ import type { FoundLog } from './find-log.ts'
 
 /** Makes a new store's first chunk. */
 export async function createLog(disk: Disk, directory: string, clock: Clock, chunkSize: number): Promise<LogState> {
-  await removeUnfinished(disk, directory)
+  for (const name of await disk.list(directory)) if (isUnfinishedChunk(name)) await disk.remove(joinPath(directory, name))
   await syncName(disk, directory)
   const chunk = await ChunkFile.create(disk, directory, {
     storeId: new Uint8Array(randomBytes(STORE_ID_SIZE)),
@@ -43,14 +43,14 @@ export async function createLog(disk: Disk, directory: string, clock: Clock, chu
 }
 
 /**
- * Makes the log that was found ready for appends. Every step can be repeated after a crash and leads to the same log:
- * 1. the names are synced: the process that made the last chunk may have been killed before it could do so;
- * 2. the footer of a chunk behind which no record stands yet is written again: records in the next chunk say that it is durable;
- * 3. so is what no one has proven durable, byte for byte, past the page cache: after a failed sync that may show bytes that are not
+ * Makes the log that was found, and whose names are durable, ready for appends. Every step can be repeated after a crash and leads to
+ * the same log:
+ * 1. the footer of a chunk behind which no record stands yet is written again: records in the next chunk say that it is durable;
+ * 2. so is what no one has proven durable, byte for byte, past the page cache: after a failed sync that may show bytes that are not
  *    on the disk, and a sync of clean pages proves nothing (Rebello et al., ATC 2020);
- * 4. the file is cut behind the last record, so that nothing of a torn tail can come back behind a shorter append. Zeros ahead go,
+ * 3. the file is cut behind the last record, so that nothing of a torn tail can come back behind a shorter append. Zeros ahead go,
  *    too, unless it was closed: what a process left when it died may be no better than what it wrote;
- * 5. a proof ends the log.
+ * 4. a proof ends the log.
  */
 export async function repairLog(
   disk: Disk,
@@ -59,8 +59,7 @@ export async function repairLog(
   clock: Clock,
   chunkSize: number,
 ): Promise<LogState> {
-  await removeUnfinished(disk, directory)
-  await disk.syncDirectory(directory)
+  for (const name of found.unfinished) await disk.remove(joinPath(directory, name))
   const active = found.chunks.active
   let next = found.next
   if (found.unusable !== null) await removeDurably(disk, directory, found.unusable)
@@ -151,12 +150,6 @@ async function syncName(disk: Disk, directory: string): Promise<void> {
     const code = systemErrorCode(error)
     if (code !== 'EACCES' && code !== 'EPERM') throw error
   }
-}
-
-/** Chunks whose creation was interrupted never bore a record. */
-async function removeUnfinished(disk: Disk, directory: string): Promise<void> {
-  const names = (await disk.list(directory)).filter(isUnfinishedChunk)
-  for (const name of names) await disk.remove(joinPath(directory, name))
 }
 
 async function removeDurably(disk: Disk, directory: string, number: ChunkNumber): Promise<void> {

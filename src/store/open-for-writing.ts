@@ -56,9 +56,13 @@ async function lockDirectory(disk: Disk, directory: string): Promise<DiskLock> {
 }
 
 async function wire(disk: Disk, directory: string, options: CheckedOptions, lock: DiskLock, startedMs: number): Promise<Rooms> {
+  // The process that made the last chunk may have been killed before it could do so. The log is looked for meanwhile.
+  const namesSynced = disk.syncDirectory(directory)
+  namesSynced.catch(() => {})
   const found = await findLog(disk, directory, 'write')
   const opened: { close(): Promise<void> }[] = found === null ? [] : [found.chunks, ...(found.next === null ? [] : [found.next])]
   try {
+    await namesSynced
     return await wireFound(disk, directory, options, lock, startedMs, found, opened)
   } catch (error) {
     await closeAll(opened).catch(() => {})

@@ -20,20 +20,23 @@ describe('open', () => {
         if (entry.kind === 'syncDirectory') return [entry.directory]
         return entry.kind === 'create' && entry.path.includes('.chunk') ? ['the chunk'] : []
       })
-      expect(begun.slice(0, 2)).toEqual([dirname(DIRECTORY), 'the chunk'])
+      expect(begun.slice(0, 3)).toEqual([DIRECTORY, dirname(DIRECTORY), 'the chunk'])
       await store.close()
     })
 
-    test('fails when that sync fails', async () => {
+    test.each([
+      ['its names', 1],
+      ['its own name', 2],
+    ])('fails when the sync of %s fails', async (_, nth) => {
       const disk = emptyOne()
-      disk.failNext({ op: 'syncDirectory', error: 'EIO' })
+      disk.failNext({ op: 'syncDirectory', nth, error: 'EIO' })
       expect(await rejectionOf(openStore(disk))).toMatchObject({ code: 'READ_FAILED' })
       expect(disk.openPaths).toEqual([])
     })
 
     test.each(['EACCES', 'EPERM'])('takes its name as it is when nobody may sync it: %s', async error => {
       const disk = emptyOne()
-      const fault = disk.failNext({ op: 'syncDirectory', error })
+      const fault = disk.failNext({ op: 'syncDirectory', nth: 2, error })
       const store = await openStore(disk)
       expect(fault.fired).toBe(1)
       await store.close()
