@@ -76,7 +76,7 @@ const SHORTFALLS: Readonly<Record<string, Shortfall>> = {
   },
   W6: {
     profile:
-      'After a clean close the event loop is busy for nine tenths of it: the way through an open runs once in a process, and V8 compiles it on the way (360 functions, ' +
+      'After a clean close, opened in a process that does nothing else (`npm run bench:streams-scale`), the event loop is busy for nine tenths of it: the way through an open runs once in a process, and V8 compiles it on the way (360 functions, ' +
       '5 ms; the rest is code that runs for the first time, flat; of 49 chunks, 3 ms are 3 calls through the thread pool for each); the same open ' +
       'takes 6 ms when the process has done it before. After kill -9 the ' +
       'index of the second half of the active chunk is made again, from 32 MiB of records, by code that V8 has hardly optimised by then.',
