@@ -24,9 +24,8 @@ const CLEAN_OPEN_PROGRAM = fileURLToPath(new URL('./workloads/clean-open.js', im
 const CLEAN_ROUNDS = 15
 
 const HELP = `Fills a store with many events in many streams, then opens it after a clean close, after kill -9 with a full
-active chunk, and with all index files deleted. Each step in a fresh process; times of clean opens are
-medians of ${CLEAN_ROUNDS} that do nothing else.
-Durability: fsync. At the default size it takes some minutes and 4 GB of disk.
+active chunk, and with all index files deleted. Each step in a fresh process; times of clean opens are medians of ${CLEAN_ROUNDS}
+processes that do nothing else. Durability: fsync. At the default size it takes some minutes and 4 GB of disk.
 
   --events N        in all, a multiple of the streams (10000000)
   --streams N       (1000000)

@@ -47,8 +47,9 @@ const SHORTFALLS: Readonly<Record<string, Shortfall>> = {
       'acks; encoding, checksums, index and chaser would run beside it. What that would save is bounded: of 1.2 µs an append on memory as its disk (clients and ' +
       'promises alone 0.16), leaving out the checksums of records saved 0 to 0.12 in three rounds in turns, those of blocks at most ' +
       '0.07, the files of the index 0.09 to 0.14. ' +
-      'Nor would a second thread be enough on two processors: all threads together took 2.37 s of processor time for a million appends ' +
-      '(run of 2026-11-22), which is 1.19 s if both are busy all the time, and floor (b) was done in 1.02 s.',
+      'Nor would a second thread be enough on two processors: all threads together took 2.27 s of processor time for a million appends ' +
+      '(run of 2026-11-23), which is 1.14 s if both are busy all the time, and floor (b) was done in 0.77 s. Without the clock and ' +
+      'histogram of the bench, in three rounds: 1.49 to 1.69 s, and the floor in 0.68 to 0.78: 0.80 to 0.95 of it at best, before a second thread has cost anything.',
   },
   W3: {
     profile:

@@ -20,7 +20,7 @@ import type { FoundLog } from './find-log.ts'
 
 /** Makes a new store's first chunk. */
 export async function createLog(disk: Disk, directory: string, clock: Clock, chunkSize: number): Promise<LogState> {
-  for (const name of await disk.list(directory)) if (isUnfinishedChunk(name)) await disk.remove(joinPath(directory, name))
+  await removeUnfinished(disk, directory, (await disk.list(directory)).filter(isUnfinishedChunk))
   await syncName(disk, directory)
   const chunk = await ChunkFile.create(disk, directory, {
     storeId: new Uint8Array(randomBytes(STORE_ID_SIZE)),
@@ -59,7 +59,7 @@ export async function repairLog(
   clock: Clock,
   chunkSize: number,
 ): Promise<LogState> {
-  for (const name of found.unfinished) await disk.remove(joinPath(directory, name))
+  await removeUnfinished(disk, directory, found.unfinished)
   const active = found.chunks.active
   let next = found.next
   if (found.unusable !== null) await removeDurably(disk, directory, found.unusable)
@@ -150,6 +150,11 @@ async function syncName(disk: Disk, directory: string): Promise<void> {
     const code = systemErrorCode(error)
     if (code !== 'EACCES' && code !== 'EPERM') throw error
   }
+}
+
+/** Chunks whose creation was interrupted never bore a record. */
+async function removeUnfinished(disk: Disk, directory: string, names: readonly string[]): Promise<void> {
+  for (const name of names) await disk.remove(joinPath(directory, name))
 }
 
 async function removeDurably(disk: Disk, directory: string, number: ChunkNumber): Promise<void> {

@@ -43,8 +43,8 @@ describe('bytes that are written again past the cache', () => {
     }
     await file.rewriteDurably(fresh, offset)
     vi.restoreAllMocks()
-    // So is the size: the last block made the file longer than it was.
-    if (calls.includes('ftruncate')) expect(calls).toEqual(['ftruncate', 'fdatasync'])
+    // So does the size, durably: the last block may have made the file longer, and then it was cut.
+    expect(calls.lastIndexOf('fdatasync')).toBeGreaterThanOrEqual(calls.lastIndexOf('ftruncate'))
     const seen = Buffer.alloc(size)
     expect(await file.read(seen, 0)).toBe(size)
     expect(Buffer.compare(seen, content)).toBe(0)

@@ -11,7 +11,10 @@ import { type OpenRooms, rooms } from './scenes.ts'
 /** Another process writes; its clock stands still, so that only appends change the log. */
 const writing = (disk: Disk) => rooms(disk, { chunkSizeBytes: 4096, clock: stillClock })
 
-/** The disk as a reader sees it while `meanwhile` happens once: amid its first read of the file from its first record on, at an offset. */
+/**
+ * The disk as a reader sees it while `meanwhile` happens once, amid its first read of the file from its first record on.
+ * @param amid offset in the file from which on the read sees what was done meanwhile.
+ */
 function interrupted(disk: Disk, name: string, amid: number, meanwhile: () => Promise<unknown>): Disk {
   let isDone = false
   return sabotaged(disk, {
