@@ -28,6 +28,7 @@ export type {
   ExpectedRevision,
   JsonValue,
   NewEvent,
+  Payload,
   RecordedEvent,
   StreamCommit,
 } from './core/events.ts'

@@ -21,7 +21,8 @@ export class AppendsInFlight {
   readonly #store: EventStore
   #count = 0
   #size = 0
-  #ackedCount = 0
+  #appendedCount = 0
+  #repeatedCount = 0
   #failure: FailedAppend | null = null
   #submittedCount = 0
   #wake: (() => void) | null = null
@@ -30,8 +31,14 @@ export class AppendsInFlight {
     this.#store = store
   }
 
-  get ackedCount(): number {
-    return this.#ackedCount
+  /** Appends that are in the store now and were not before. */
+  get appendedCount(): number {
+    return this.#appendedCount
+  }
+
+  /** Those that the store took for a repetition of what it has: the same ids in the same stream. */
+  get repeatedCount(): number {
+    return this.#repeatedCount
   }
 
   /** Once there is one, nothing more should be submitted. */
@@ -63,8 +70,9 @@ export class AppendsInFlight {
       this.#wake?.()
     }
     this.#store.append(stream, events).then(
-      () => {
-        this.#ackedCount++
+      ({ duplicate }) => {
+        if (duplicate) this.#repeatedCount++
+        else this.#appendedCount++
         done()
       },
       (error: unknown) => {

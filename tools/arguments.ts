@@ -27,8 +27,8 @@ export function parseArguments<const Options extends NonNullable<ParseArgsConfig
   } catch (error) {
     const code = (error as { code?: unknown }).code
     if (typeof code !== 'string' || !code.startsWith('ERR_PARSE_ARGS')) throw error
-    // Node adds advice behind the first sentence.
-    throw new UsageError((error as Error).message.split('. ')[0]!)
+    // Node adds advice behind the first sentence or line.
+    throw new UsageError((error as Error).message.split(/\.\s/)[0]!)
   }
 }
 

@@ -6,7 +6,7 @@ import { closeSnapshot, type LogSnapshot, openSnapshot } from './log-snapshot.ts
 import { makeTarget } from './new-directory.ts'
 import { bytesText, complain, count, printResult, type Terminal } from './output.ts'
 import { Progress } from './progress.ts'
-import { pathKind } from './survey/store-survey.ts'
+import { checkDirectory } from './survey/store-survey.ts'
 
 export const backup: Command = {
   name: 'backup',
@@ -37,12 +37,12 @@ Examples:
     checkCount(positionals, ['store', 'directory'])
     const [directory, target] = positionals as [string, string]
     const startedMs = systemClock.monotonic()
-    await pathKind(directory)
+    await checkDirectory(directory)
     const disk = new NodeDisk()
     const snapshot = await openSnapshot(disk, directory)
     let copied: BackupResult
     try {
-      await makeTarget(directory, target)
+      await makeTarget(disk, directory, target)
       copied = await copySnapshot(disk, snapshot, target, terminal).catch(async (error: unknown) => {
         await complain(terminal, `tailrace backup: the copy in ${target} is not complete; remove it`)
         throw error

@@ -10,7 +10,8 @@ export const cat: Command = {
 
 Prints one event a line as JSON: stream, revision, position, id, type, created, data or dataBase64, and
 metadata or metadataBase64 if there is any. Takes no lock; the store may be in use. What cat prints,
-import takes: all but revision, position and created comes back the same.
+import takes: all but revision, position and created comes back the same; of events of a stream that share
+an id, the first.
 
   --from <n>      of a stream: from this revision on; of the whole store: from this position on
   --limit <n>     at most so many events

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { CorruptLogError, DiskFullError, TailraceError, WriterFailedError } from 'tailrace'
+import { CorruptLogError, DiskFullError, StoreLockedError, TailraceError, WriterFailedError } from 'tailrace'
 import { DamagedJournalError, systemErrorCode } from '#engine/core/errors.ts'
 import { type Command, ExitStatus, UsageError } from './arguments.ts'
 import { backup } from './backup.ts'
@@ -40,7 +40,7 @@ export async function runCommandLine(argv: readonly string[], terminal: Terminal
   let status: number = ExitStatus.fine
   try {
     if (name === '--version') output.line(version())
-    else if (name === '--help' || name === '-h' || name === 'help') output.line(HELP.trimEnd())
+    else if (name === '--help' || name === '-h' || name === 'help') output.line((helpOf(rest[0]) ?? HELP).trimEnd())
     else if (command === undefined) {
       errors.line(name === undefined ? HELP.trimEnd() : `tailrace: unknown command '${printable(name)}'; see tailrace --help`)
       status = ExitStatus.usage
@@ -60,6 +60,11 @@ export async function runCommandLine(argv: readonly string[], terminal: Terminal
   return status
 }
 
+/** @returns undefined when nothing is called that. */
+function helpOf(name: string | undefined): string | undefined {
+  return COMMANDS.find(command => command.name === name)?.help
+}
+
 function asksForHelp(argv: readonly string[]): boolean {
   const end = argv.indexOf('--')
   return argv.slice(0, end === -1 ? undefined : end).some(argument => argument === '--help' || argument === '-h')
@@ -75,6 +80,8 @@ function statusOf(error: unknown): number {
 function messageOf(error: unknown, command: string | undefined): string {
   if (error instanceof UsageError) return `${printable(error.message)}; see tailrace ${command} --help`
   if (error instanceof CorruptLogError) return `${printable(error.message)}; tailrace verify tells more`
+  // The advice of the error itself is for programs.
+  if (error instanceof StoreLockedError) return `the store is open in process ${error.pid ?? 'unknown'}; close it there first`
   if (error instanceof TailraceError || systemErrorCode(error) !== null) return printable((error as Error).message)
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

@@ -24,6 +24,9 @@ const KNOWN: ReadonlySet<string> = new Set([
 /** RFC 9562: the namespace of the ids that lines without one get, a UUID of its own. */
 const LINE_NAMESPACE = Buffer.from('8b0f6a4e5c1d4d0b9a3e7f21c6d48e90', 'hex')
 
+/** Where a line can have a number that JavaScript reads as infinite; texts in it may look like that, too. */
+const MAYBE_BEYOND_NUMBERS = /\d(?:[eE]\+?\d{3}|\d{308})/
+
 /** The line of an event, without its end. JSON payloads stand in it byte for byte as they stand in the store. */
 export function formatEventLine(event: RecordedEvent): string {
   const { stream, revision, position, id, type, created, metadata } = event
@@ -47,6 +50,7 @@ function textOf(bytes: Uint8Array): string {
 /** @param text the line without its end. @param number from 1. @throws Error that says what is wrong with the line. */
 export function parseEventLine(text: string, number: number): LineEvent {
   const value: unknown = JSON.parse(text)
+  if (MAYBE_BEYOND_NUMBERS.test(text)) refuseInfinity(value)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('not a JSON object')
   const fields = value as Record<string, unknown>
   for (const name of Object.keys(fields)) if (!KNOWN.has(name)) throw new Error(`unknown field '${name}'`)
@@ -58,6 +62,12 @@ export function parseEventLine(text: string, number: number): LineEvent {
   if (data === undefined) throw new Error('neither data nor dataBase64')
   const metadata = payload(fields, 'metadata', 'metadataBase64')
   return { stream, event: { type, data, metadata, id: id ?? lineId(text, number) } }
+}
+
+/** It would be stored as null. */
+function refuseInfinity(value: unknown): void {
+  if (typeof value === 'number' && !Number.isFinite(value)) throw new Error('a number that is too large for JavaScript')
+  if (typeof value === 'object' && value !== null) for (const part of Object.values(value)) refuseInfinity(part)
 }
 
 function payload(fields: Record<string, unknown>, json: string, binary: string): Uint8Array | JsonValue | undefined {

@@ -23,11 +23,14 @@ export const importCommand: Command = {
 
 Appends one event a line, in the order of the lines. A line is a JSON object with stream, type, data (any
 JSON) or dataBase64, and if you like metadata or metadataBase64, and id (a UUID). A line without id gets
-one made of its number and text, so that another import of the same file can be told. revision, position
-and created, as cat prints them, are passed over. Lines may have up to 24 MiB and end with LF or CRLF; empty
-lines are skipped. Makes the store if there is none.
+one made of its number and text. A line whose id its stream has among the last 262,144 ids of the store is
+passed over: that far, another import of the same file changes nothing. revision, position and created, as
+cat prints them, are passed over. Lines may have up to 24 MiB and end with LF or CRLF; empty lines are
+skipped. Makes the store if there is none.
 
-At a bad line the import ends: every line before it is in the store, none behind it is.
+At a bad line the import ends: every line before it is in the store, none behind it is. Where it is the store
+that refuses a line (its stream is deleted for good, the disk is full), some of those behind it are: they
+were under way. They are passed over when the import goes on.
 
   --from-line <n>   begin with this line; 1 is the first
   --json            the result as a JSON object
@@ -64,7 +67,7 @@ Examples:
     if (result.error !== null) {
       await complain(terminal, `tailrace import: line ${result.error.line}: ${result.error.message}`)
     }
-    await printResult(terminal, values.json, { store: directory, ...result }, [resultText(directory, result)])
+    await printResult(terminal, values.json, { store: directory, ...result }, resultLines(directory, result))
     if (result.error !== null) return ExitStatus.damage
     return result.interrupted ? ExitStatus.interrupted : ExitStatus.fine
   },
@@ -73,6 +76,8 @@ Examples:
 interface ImportResult {
   /** Events that are in the store now and were not before. */
   readonly imported: number
+  /** Lines whose id the stream had already, from another import or from a line before. */
+  readonly skipped: number
   readonly fromLine: number
   /** Every line from `fromLine` to before this one is in the store. */
   readonly nextLine: number
@@ -127,10 +132,11 @@ class LineImport {
       await this.#appends.settled()
       this.#progress.clear()
     }
-    const { failure, ackedCount } = this.#appends
+    const { failure, appendedCount, repeatedCount } = this.#appends
     const error = failure === null ? this.#badLine : { line: failure.number, message: messageOf(failure.error) }
     return {
-      imported: ackedCount,
+      imported: appendedCount,
+      skipped: repeatedCount,
       fromLine,
       nextLine: error?.line ?? this.#nextLine,
       interrupted: signal.aborted,
@@ -150,7 +156,7 @@ class LineImport {
         await this.#appends.submit(parsedLine.stream, parsedLine.event, size, line.number)
         if (this.#appends.failure !== null) return
         this.#nextLine = line.number + 1
-        this.#progress.update(line.end, () => `line ${line.number}, ${count(this.#appends.ackedCount, 'event')} imported`)
+        this.#progress.update(line.end, () => `line ${line.number}, ${count(this.#appends.appendedCount, 'event')} imported`)
       }
     }
   }
@@ -170,8 +176,12 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-function resultText(directory: string, { imported, nextLine, interrupted, error, ms }: ImportResult): string {
+function* resultLines(directory: string, result: ImportResult): Iterable<string> {
+  const { imported, skipped, nextLine, interrupted, error, ms } = result
   const done = `${count(imported, 'event')} imported into ${directory} in ${(ms / 1000).toFixed(1)} s`
-  if (error === null && !interrupted) return done
-  return `${interrupted ? 'interrupted; ' : ''}${done}; go on with --from-line ${nextLine}: the lines before it are in the store`
+  const isWhole = error === null && !interrupted
+  yield isWhole
+    ? done
+    : `${interrupted ? 'interrupted; ' : ''}${done}; go on with --from-line ${nextLine}: the lines before it are in the store`
+  if (skipped > 0) yield `${count(skipped, 'line')} passed over: the stream had an event with that id already`
 }

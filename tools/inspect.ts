@@ -5,14 +5,14 @@ import type { Disk } from '#engine/disk/disk.ts'
 import { NodeDisk } from '#engine/disk/node-disk.ts'
 import { readFlushedHint } from '#engine/log/flushed-hint.ts'
 import { isIndexFileName } from '#engine/streams/index-file-names.ts'
-import { type Command, checkCount, ExitStatus, parseArguments, wholeNumber } from './arguments.ts'
+import { type Command, checkCount, ExitStatus, parseArguments, UsageError, wholeNumber } from './arguments.ts'
 import { ChunkInspection, type InspectionFilter, type InspectionSink } from './chunk-inspection.ts'
 import { type InspectionItem, indexItem, type Totals } from './inspection-items.ts'
 import { InspectionText } from './inspection-text.ts'
 import { Output, type Terminal } from './output.ts'
 import { ChunkSurvey, NO_BOUNDS } from './survey/chunk-survey.ts'
 import { surveyIndex } from './survey/index-survey.ts'
-import { idText, isInUse, pathKind, type StoreSurvey, surveyStore } from './survey/store-survey.ts'
+import { idText, isInUse, isOwnFile, pathKind, type StoreSurvey, surveyStore } from './survey/store-survey.ts'
 
 const DEFAULT_LIMIT = 50
 /** A file by itself gets four rows of map, the chunks of a store one each. */
@@ -100,6 +100,7 @@ async function inspectFile(
   signal: AbortSignal,
 ): Promise<number> {
   const file = await realpath(path)
+  if (isOwnFile(basename(file))) throw new UsageError(`${path} is neither a chunk nor an index file`)
   const isIndex = isIndexFileName(basename(file))
   if (isIndex) return (await inspectIndex(disk, dirname(file), basename(file), null, sink, signal)) ? 0 : 1
   const hint = await readFlushedHint(disk, dirname(file)).catch(() => null)

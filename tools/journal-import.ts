@@ -25,6 +25,8 @@ interface ImportResult {
   readonly imported: number
   /** Events that were in the store already. */
   readonly skipped: number
+  /** Rows with an id that a row before them has. */
+  readonly repeated: number
   readonly streams: number
   /** Events whose time is not that of their line: the store had later ones, or the line one before that of the line above. */
   readonly otherTimes: number
@@ -80,7 +82,7 @@ async function importRows(
   isVerbose: boolean,
   terminal: Terminal,
 ): Promise<ImportResult> {
-  const result = { imported: 0, skipped: 0, streams: cursors.length, otherTimes: 0, interrupted: false, error: null }
+  const result = { imported: 0, skipped: 0, repeated: 0, streams: cursors.length, otherTimes: 0, interrupted: false, error: null }
   // Before the store is made: a first line that is none must not leave an empty store behind.
   for (const cursor of cursors) {
     const error = await badRowOf(cursor.next())
@@ -109,7 +111,8 @@ async function importRows(
       progress.update(passedSize, () => count(appending.count, 'event'))
     })
     const { aborted: interrupted } = terminal.signal
-    return { ...result, imported: appending.count, skipped, otherTimes: clock.otherCount, interrupted, error }
+    const { count: imported, repeatedCount: repeated } = appending
+    return { ...result, imported, skipped, repeated, otherTimes: clock.otherCount, interrupted, error }
   } finally {
     progress.clear()
     await store.close()
@@ -146,10 +149,11 @@ async function noteNewest(store: EventStore, clock: RowClock): Promise<void> {
 }
 
 function* resultLines(directory: string, result: ImportResult, ms: number): Iterable<string> {
-  const { imported, skipped, streams, otherTimes, interrupted, error } = result
+  const { imported, skipped, repeated, streams, otherTimes, interrupted, error } = result
   const what = `${count(imported, 'event')} in ${count(streams, 'stream')}`
   yield `${interrupted ? 'interrupted; ' : ''}${what} imported into ${directory} in ${(ms / 1000).toFixed(1)} s`
   if (skipped > 0) yield `${count(skipped, 'event')} had been imported before`
+  if (repeated > 0) yield `${count(repeated, 'line')} passed over: the stream had an event with that id already`
   if (otherTimes > 0)
     yield `${count(otherTimes, 'event')} could not keep the time of the line: a later one was in the store before`
   if (error !== null || interrupted) yield 'the same command goes on'

@@ -1,10 +1,12 @@
-import { mkdir, readdir, realpath } from 'node:fs/promises'
+import { readdir, realpath } from 'node:fs/promises'
 import { dirname, relative, resolve } from 'node:path'
 import { systemErrorCode } from '#engine/core/errors.ts'
+import { absoluteDirectory } from '#engine/disk/directory.ts'
+import type { Disk } from '#engine/disk/disk.ts'
 import { UsageError } from './arguments.ts'
 
 /** Makes the directory for a copy of a store. @throws UsageError unless `target` is new or empty, and outside of the store. */
-export async function makeTarget(store: string, target: string): Promise<void> {
+export async function makeTarget(disk: Disk, store: string, target: string): Promise<void> {
   const names = await readdir(target).catch((error: unknown) => {
     if (systemErrorCode(error) === 'ENOENT') return null
     if (systemErrorCode(error) === 'ENOTDIR') throw new UsageError(`${target} is a file`)
@@ -14,7 +16,8 @@ export async function makeTarget(store: string, target: string): Promise<void> {
   const parent = await realpath(names === null ? await existingParent(target) : target)
   const path = relative(await realpath(store), parent)
   if (!path.startsWith('..')) throw new UsageError(`${target} lies in the store; the original must not be touched`)
-  await mkdir(target, { recursive: true })
+  // With the rights that a store's directory has.
+  await disk.makeDirectory(absoluteDirectory(target))
 }
 
 async function existingParent(path: string): Promise<string> {

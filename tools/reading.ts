@@ -1,17 +1,17 @@
 import { EventStore, type RecordedEvent } from 'tailrace'
 import { wholeNumber } from './arguments.ts'
 import { Output, type Terminal } from './output.ts'
-import { pathKind } from './survey/store-survey.ts'
+import { checkDirectory } from './survey/store-survey.ts'
 import { verboseLogger } from './verbose-logger.ts'
 
-/** Opens a store for reading, lets `work` have it, and closes it. @throws UsageError when there is nothing at `directory`. */
+/** Opens a store for reading, lets `work` have it, and closes it. @throws UsageError when there is no directory. */
 export async function readStore<T>(
   directory: string,
   isVerbose: boolean | undefined,
   terminal: Terminal,
   work: (store: EventStore) => Promise<T>,
 ): Promise<T> {
-  await pathKind(directory)
+  await checkDirectory(directory)
   const store = await EventStore.open(directory, { readOnly: true, logger: verboseLogger(isVerbose, terminal) })
   try {
     return await work(store)
@@ -41,26 +41,38 @@ export async function printEvents(
   terminal: Terminal,
   isLive = false,
 ): Promise<void> {
-  const output = new Output(terminal.stdout)
-  for await (const batch of batches) {
-    for (const event of batch) {
-      output.line(format(event))
-      if (output.isFull) await output.flush()
+  await printing(terminal, async output => {
+    for await (const batch of batches) {
+      for (const event of batch) {
+        output.line(format(event))
+        if (output.isFull) await output.flush()
+      }
+      terminal.signal.throwIfAborted()
+      if (isLive) await output.flush()
     }
-    terminal.signal.throwIfAborted()
-    if (isLive) await output.flush()
-  }
-  await output.flush()
+  })
 }
 
 /** Prints lines as they come, in pieces. */
 export async function printLines(lines: AsyncIterable<string>, terminal: Terminal): Promise<void> {
+  await printing(terminal, async output => {
+    for await (const line of lines) {
+      output.line(line)
+      if (!output.isFull) continue
+      await output.flush()
+      terminal.signal.throwIfAborted()
+    }
+  })
+}
+
+/** What was there before `work` failed is printed, too: of a damaged store, everything up to the damage. */
+async function printing(terminal: Terminal, work: (output: Output) => Promise<void>): Promise<void> {
   const output = new Output(terminal.stdout)
-  for await (const line of lines) {
-    output.line(line)
-    if (!output.isFull) continue
-    await output.flush()
-    terminal.signal.throwIfAborted()
+  try {
+    await work(output)
+  } catch (error) {
+    await output.flush().catch(() => {})
+    throw error
   }
   await output.flush()
 }

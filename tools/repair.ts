@@ -52,7 +52,7 @@ Examples:
         `would copy what is whole of ${directory} into ${target} and leave out what is damaged; to do so, add --accept-loss`,
       )
     }
-    await makeTarget(directory, target)
+    await makeTarget(disk, directory, target)
     const report = await salvageInto(disk, store, target, values.verbose, terminal)
     const copy = await surveyStore(disk, target)
     const verification = await verifyStore(disk, copy, terminal)

@@ -28,9 +28,14 @@ export class RowAppending {
     this.#signal = signal
   }
 
-  /** Events that are in the store. */
+  /** Events that are in the store now and were not before. */
   get count(): number {
-    return this.#appends.ackedCount
+    return this.#appends.appendedCount
+  }
+
+  /** Rows with an id that a row before them in the stream has. */
+  get repeatedCount(): number {
+    return this.#appends.repeatedCount
   }
 
   /** @param onProgress told of the bytes of each row. @returns the first row that could not be imported; nothing behind it is, then. */

@@ -8,19 +8,28 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [key: string]: JsonValue | undefined }
 
+/**
+ * Bytes, or what JSON can hold. `object` is for values whose type is an interface or a class: TypeScript does not count them as
+ * JsonValue. What JSON can't hold, the call refuses.
+ */
+export type Payload = Uint8Array | JsonValue | object
+
 /** What an appender hands in. */
 export interface NewEvent {
   /** 1 to 255 bytes of UTF-8 without control characters. */
   readonly type: string
   /** Bytes, or a JSON value that is serialised inside the call. A Uint8Array must not change until its append settled. */
-  readonly data: Uint8Array | JsonValue
-  readonly metadata?: Uint8Array | JsonValue | undefined
+  readonly data: Payload
+  readonly metadata?: Payload | undefined
   /** A UUID of the caller's, for idempotent retries. Without it the event gets an id that is unique and stable for ever. */
   readonly id?: string | undefined
 }
 
+/** What events look like when nothing more is said of them. */
+export type AnyEvent = { type: string; data: unknown }
+
 /** What a read hands out; yours to keep. */
-export interface RecordedEvent<Event extends { type: string; data: unknown } = { type: string; data: unknown }> {
+export interface RecordedEvent<Event extends AnyEvent = AnyEvent> {
   readonly stream: string
   readonly revision: Revision
   /** Names the event's record in the log. */

@@ -91,7 +91,7 @@ export class NodeDisk implements Disk {
   async lock(path: string): Promise<DiskLock> {
     if (typeof FLOCK !== 'function') {
       throw new LockUnavailableError(
-        'cannot lock the directory: the optional package fs-ext is not built; run `npm install-scripts approve fs-ext && npm rebuild fs-ext`, or open with { readOnly: true }',
+        'cannot lock the directory: the optional package fs-ext is not built; run `npm install fs-ext` (where npm asks for leave: `npm install-scripts approve fs-ext && npm rebuild fs-ext`), or open with { readOnly: true }',
         FLOCK,
       )
     }

@@ -1,5 +1,5 @@
 import { isDiskFull, UnsupportedFormatError } from '../core/errors.ts'
-import { MAX_CHUNK_SIZE, ZERO_RUN_MIN_SIZE } from '../core/limits.ts'
+import { MAX_CHUNK_SIZE, ZERO_RUN_MAX_SIZE, ZERO_RUN_MIN_SIZE } from '../core/limits.ts'
 import { ChunkNumber, LogPosition } from '../core/positions.ts'
 import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
 import { type ChunkFooter, encodeChunkFooter, footerReserve } from '../format/chunk-footer.ts'
@@ -12,6 +12,9 @@ import { chunkFileName, TEMPORARY_SUFFIX } from './chunk-file-names.ts'
 export function chunkCapacity(chunkSize: number): number {
   return chunkSize - CHUNK_HEADER_SIZE - PROOF_RECORD_SIZE - footerReserve(chunkSize)
 }
+
+/** For all runs of all stores: memory that is never written takes none, and a fresh buffer for each run would be garbage by the MiB. */
+const ZEROS = Buffer.alloc(ZERO_RUN_MAX_SIZE)
 
 /** Cached blocks of compact chunks have keys below zero: no position, and no two files that stood for one chunk share any. */
 let nextCacheKey = -1
@@ -225,7 +228,7 @@ export class ChunkFile {
   }
 
   /**
-   * Writes `size` zeros behind what the file has, which is not all of the chunk yet, and makes them durable.
+   * Writes `size` zeros, at most ZERO_RUN_MAX_SIZE, behind what the file has, which is not all of the chunk yet, and makes them durable.
    * @returns false when the disk is too full for them: the write was refused. A full disk in the sync is an error like any other:
    *   the sync may have been for records, too, and nobody would be told of it again.
    */
@@ -233,7 +236,7 @@ export class ChunkFile {
     const start = this.#filledSize
     const end = Math.min(start + size, this.header.chunkSize)
     try {
-      await this.file.write(Buffer.alloc(end - start), start)
+      await this.file.write(ZEROS.subarray(0, end - start), start)
     } catch (error) {
       if (isDiskFull(error)) return false
       throw error

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import { ReadOnlyStoreError, StoreClosedError } from '../core/errors.ts'
-import type { AppendAck, CommitAnswer, NewEvent, StreamCommit } from '../core/events.ts'
+import type { AnyEvent, AppendAck, CommitAnswer, NewEvent, StreamCommit } from '../core/events.ts'
 import type { LogPosition, Revision } from '../core/positions.ts'
 import type { StreamMetadata } from '../core/stream-metadata.ts'
 import { absoluteDirectory } from '../disk/directory.ts'
@@ -37,9 +37,6 @@ import type { Recovery, Rooms } from './rooms.ts'
 import { type StoreStats, statsOf } from './stats.ts'
 import { type ChangeAck, type ChangeOptions, checkName, StreamSettings } from './stream-settings.ts'
 import { OpenTransaction, type Transaction, type TransactionDesk, type TransactionOptions } from './transaction.ts'
-
-/** What events of a read look like when nothing more is said of them. */
-type AnyEvent = { type: string; data: unknown }
 
 let resolveTaken: Resolve
 let rejectTaken: (error: unknown) => void
@@ -190,18 +187,22 @@ export class EventStore {
    * Folds events into a state that follows the log and is saved in the store. One at a time may be open under a name.
    * @throws InvalidArgumentError, StoreClosedError
    */
-  project<State>(options: ProjectionOptions<State>): Projection<State> {
+  project<State, Event extends AnyEvent = AnyEvent>(options: ProjectionOptions<State, Event>): Projection<State> {
     this.#refuseIfClosed()
-    return new OpenProjection(this.#followers, options)
+    return new OpenProjection(this.#followers, options as ProjectionOptions<State>)
   }
 
   /**
    * The state of one stream: each `get` folds only what is new, from a snapshot if there is one.
    * @throws InvalidArgumentError, StoreClosedError
    */
-  entity<State>(stream: string, when: When<State>, options: EntityOptions<State> = {}): Entity<State> {
+  entity<State, Event extends AnyEvent = AnyEvent>(
+    stream: string,
+    when: When<State, Event>,
+    options: EntityOptions<State> = {},
+  ): Entity<State> {
     this.#refuseIfClosed()
-    return new FoldedEntity(this.#followers.client, stream, when, options)
+    return new FoldedEntity(this.#followers.client, stream, when as When<State>, options)
   }
 
   /**
@@ -238,10 +239,7 @@ export class EventStore {
     return this.#list.streams(options, this.#rooms.beforeRead, () => this.#refuseIfClosed())
   }
 
-  /**
-   * What was set for the stream last, whether it has events or not; `{}` when nothing was.
-   * @throws StreamDeletedError when it is deleted for good
-   */
+  /** What was set for the stream last; `{}` when nothing was. @throws StreamDeletedError when it is deleted for good */
   async metadata(stream: string): Promise<StreamMetadata> {
     return this.#whileOpen(() => this.#settings.metadata(stream))
   }

@@ -1,4 +1,12 @@
-import { DiskFullError, isDiskFull, ReadFailedError, ReadOnlyStoreError, systemErrorCode, TailraceError } from '../core/errors.ts'
+import {
+  DiskFullError,
+  InvalidArgumentError,
+  isDiskFull,
+  ReadFailedError,
+  ReadOnlyStoreError,
+  systemErrorCode,
+  TailraceError,
+} from '../core/errors.ts'
 
 /** What an error of the system means to someone who opens a store. */
 export function openError(error: unknown, directory: string): unknown {
@@ -11,6 +19,8 @@ export function openError(error: unknown, directory: string): unknown {
       return new ReadOnlyStoreError(`${directory} cannot be written: ${String(error)}; open it with { readOnly: true }`, {
         cause: error,
       })
+    case 'ENOTDIR':
+      return new InvalidArgumentError(`${directory} is no directory, or lies in a file: ${String(error)}`)
     case 'EIO':
     case 'EMFILE':
     case 'ENFILE':

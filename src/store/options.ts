@@ -80,9 +80,17 @@ export function checkOptions(options: StoreOptions = {}): CheckedOptions {
     maxPendingAppends: whole('maxPendingAppends', options.maxPendingAppends, DEFAULT_MAX_PENDING_APPENDS, 1),
     cacheBytes: whole('cacheBytes', options.cacheBytes, DEFAULT_CACHE_BYTES, 0),
     readOnly,
-    logger: options.logger,
-    clock: options.clock ?? systemClock,
+    logger: having('logger', options.logger, ['info', 'warn', 'error']),
+    clock: having('clock', options.clock, ['now', 'monotonic', 'after']) ?? systemClock,
   }
+}
+
+/** What lacks a method would show it amid the open, or later. */
+function having<T extends object>(name: string, value: T | undefined, methods: readonly (keyof T & string)[]): T | undefined {
+  if (value === undefined) return undefined
+  const missing = methods.find(method => typeof value?.[method] !== 'function')
+  if (missing !== undefined) throw new InvalidArgumentError(`${name} must have a method '${missing}'`)
+  return value
 }
 
 function whole(

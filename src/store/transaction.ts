@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../core/clock.ts'
 import { ConditionFailedError, InvalidArgumentError, StreamNotFoundError, TransactionClosedError } from '../core/errors.ts'
-import type { AppendAck, NewEvent, RecordedEvent } from '../core/events.ts'
+import type { AnyEvent, AppendAck, NewEvent, RecordedEvent } from '../core/events.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { type EventReading, eventReading, type NextBatch } from '../streams/event-reading.ts'
@@ -37,7 +37,7 @@ export type TransactionResult =
  * What is read in it stays the same, whatever others append. Its commit conflicts if, since it was opened, an event was committed
  * to the stream whose type is among the types that it wants to append. It holds nothing but a position, and may be forgotten.
  */
-export interface Transaction<Event extends { type: string; data: unknown }> {
+export interface Transaction<Event extends AnyEvent> {
   readonly stream: string
   /** What is committed behind it is not read, and can be a conflict. */
   readonly position: LogPosition
@@ -73,7 +73,7 @@ const COMMIT_OPTIONS: ReadonlySet<string> = new Set<keyof TransactionCommitOptio
 
 const DEFAULT_IDLE_TIMEOUT_MS = 60_000
 
-export class OpenTransaction<Event extends { type: string; data: unknown }> implements Transaction<Event> {
+export class OpenTransaction<Event extends AnyEvent> implements Transaction<Event> {
   readonly stream: string
   readonly #desk: TransactionDesk
   readonly #idleTimeoutMs: number

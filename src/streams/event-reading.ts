@@ -1,7 +1,7 @@
-import type { RecordedEvent } from '../core/events.ts'
+import type { AnyEvent, RecordedEvent } from '../core/events.ts'
 
 /** What a read answers: an AsyncIterable of events, each iteration a read of its own; `.batches()` is faster. */
-export interface EventReading<Event extends { type: string; data: unknown }> extends AsyncIterable<RecordedEvent<Event>> {
+export interface EventReading<Event extends AnyEvent> extends AsyncIterable<RecordedEvent<Event>> {
   /** The same events in arrays, as they come from the log. */
   batches(): AsyncIterable<readonly RecordedEvent<Event>[]>
 }
@@ -13,7 +13,7 @@ export type NextBatch = () => Promise<readonly RecordedEvent[] | null>
  * A read that begins anew with each iteration. The iterators are written by hand: an async generator costs another promise
  * and two more turns for each event.
  */
-export function eventReading<Event extends { type: string; data: unknown }>(begin: () => NextBatch): EventReading<Event> {
+export function eventReading<Event extends AnyEvent>(begin: () => NextBatch): EventReading<Event> {
   return {
     batches: () => ({ [Symbol.asyncIterator]: () => batchIterator(begin()) as AsyncIterator<readonly RecordedEvent<Event>[]> }),
     [Symbol.asyncIterator]: () => eventIterator(begin()) as AsyncIterator<RecordedEvent<Event>>,

@@ -1,4 +1,5 @@
 import { InvalidArgumentError, StoreClosedError, TailraceError } from '../core/errors.ts'
+import type { AnyEvent } from '../core/events.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import { unreachable } from '../core/unreachable.ts'
 import { EventSelection } from '../streams/event-filter.ts'
@@ -11,8 +12,6 @@ import { lastNote, writeNote } from './log-client.ts'
 import type { LogCursor } from './log-cursor.ts'
 import { Parking } from './parking.ts'
 import { CursorSubscription } from './subscription.ts'
-
-type AnyEvent = { type: string; data: unknown }
 
 /** Counters of a group. */
 export interface GroupStats {

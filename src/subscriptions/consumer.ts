@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from '../core/errors.ts'
-import type { RecordedEvent } from '../core/events.ts'
+import type { AnyEvent, RecordedEvent } from '../core/events.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { type EventFilter, EventSelection } from '../streams/event-filter.ts'
@@ -7,8 +7,6 @@ import { checkedFrom, checkSignal, type FollowerDesk, notesStream } from './foll
 import { lastNote, writeNote } from './log-client.ts'
 import type { Cursor, LogCursor } from './log-cursor.ts'
 import { CursorSubscription, type Subscription } from './subscription.ts'
-
-type AnyEvent = { type: string; data: unknown }
 
 export interface ConsumerOptions {
   /** Only these events. */

@@ -1,7 +1,5 @@
 import { InvalidArgumentError } from '../core/errors.ts'
-import type { RecordedEvent } from '../core/events.ts'
-
-type AnyEvent = { type: string; data: unknown }
+import type { AnyEvent, RecordedEvent } from '../core/events.ts'
 
 /**
  * The state behind an event: what it returns, or the same one, changed in place, when it returns nothing. It must do nothing else:

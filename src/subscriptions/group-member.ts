@@ -1,6 +1,4 @@
-import type { RecordedEvent } from '../core/events.ts'
-
-type AnyEvent = { type: string; data: unknown }
+import type { AnyEvent, RecordedEvent } from '../core/events.ts'
 
 /**
  * What becomes of a message that could not be handled. 'retry': somebody gets it again, until it was retried too often. 'park': it

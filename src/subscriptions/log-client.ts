@@ -1,5 +1,5 @@
 import { StreamNotFoundError } from '../core/errors.ts'
-import type { AppendAck, ExpectedRevision, JsonValue, NewEvent, RecordedEvent } from '../core/events.ts'
+import type { AnyEvent, AppendAck, ExpectedRevision, JsonValue, NewEvent, RecordedEvent } from '../core/events.ts'
 import type { EventReading } from '../streams/event-reading.ts'
 import type { ReadStreamOptions } from '../streams/read-options.ts'
 import type { StreamExtent } from '../streams/stream-reader.ts'
@@ -13,7 +13,7 @@ export interface LogClient {
   ): Promise<AppendAck>
   /** Null when there is nothing to be read. */
   extent(stream: string): Promise<StreamExtent | null>
-  readStream(stream: string, options: ReadStreamOptions): EventReading<{ type: string; data: unknown }>
+  readStream(stream: string, options: ReadStreamOptions): EventReading<AnyEvent>
 }
 
 /** A note that a follower left for itself: the last event of its stream. */

@@ -1,5 +1,5 @@
 import { ReadOnlyStoreError, StoreClosedError, TailraceError } from '../core/errors.ts'
-import type { JsonValue, RecordedEvent } from '../core/events.ts'
+import type { AnyEvent, JsonValue, RecordedEvent } from '../core/events.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import { type EventFilter, EventSelection } from '../streams/event-filter.ts'
 import { Fold, type When } from './fold.ts'
@@ -7,8 +7,6 @@ import { checkedCount, type FollowerDesk, notesStream } from './follower-desk.ts
 import { lastNote, writeNote } from './log-client.ts'
 import type { LogCursor } from './log-cursor.ts'
 import { CursorSubscription } from './subscription.ts'
-
-type AnyEvent = { type: string; data: unknown }
 
 export interface ProjectionOptions<State, Event extends AnyEvent = AnyEvent> {
   readonly name: string

@@ -1,9 +1,8 @@
-import type { RecordedEvent } from '../core/events.ts'
+import type { AnyEvent, RecordedEvent } from '../core/events.ts'
 import type { LogPosition } from '../core/positions.ts'
 import type { Cursor } from './log-cursor.ts'
 import type { LogTail } from './log-tail.ts'
 
-type AnyEvent = { type: string; data: unknown }
 type Batch = readonly RecordedEvent[]
 
 /**

@@ -46,7 +46,7 @@ describe('appends in flight', () => {
     for (let i = 0; i < 300; i++) await appends.submit('s', { type: 'T', data: { i, text: 'x'.repeat((i * 37) % 900) } }, 100, i)
     await appends.settled()
     expect(appends.failure).toBeNull()
-    expect(appends.ackedCount).toBe(300)
+    expect(appends.appendedCount).toBe(300)
     const seen: number[] = []
     for await (const event of store.readStream<{ type: 'T'; data: { i: number } }>('s')) seen.push(event.data.i)
     expect(seen).toEqual(Array.from({ length: 300 }, (_, i) => i))
@@ -60,7 +60,7 @@ describe('appends in flight', () => {
     await appends.submit('s', { type: '', data: 1 }, 100, 2)
     expect(appends.failure).toMatchObject({ number: 2 })
     await appends.settled()
-    expect(appends.ackedCount).toBe(1)
+    expect(appends.appendedCount).toBe(1)
     await store.close()
   })
 })

@@ -68,7 +68,7 @@ export async function surveyStore(disk: Disk, directory: string): Promise<StoreS
     else if (isIndexFileName(name)) indexNames.push(name)
     else if (isUnfinishedIndexFile(name)) notes.push(`${name}: an index file in the making, or left of one that was interrupted`)
     else if (isUnfinishedChunk(name)) notes.push(`${name}: a chunk in the making, or left of a roll-over that was interrupted`)
-    else if (!OWN_NAMES.has(name)) notes.push(`${name}: unknown; the store does not use it`)
+    else if (!isOwnFile(name)) notes.push(`${name}: unknown; the store does not use it`)
   }
   if (found.length === 0) refuseIfNoStore(directory, names)
   const storeId = commonStoreId(found, hint)
@@ -84,8 +84,19 @@ export async function surveyStore(disk: Disk, directory: string): Promise<StoreS
   return { directory, storeId, chunks, indexNames, hint: ownHint, holderPid, bounds: { hinted, trustedEnd }, damages, notes }
 }
 
+/** @throws UsageError when there is nothing, or a file. */
+export async function checkDirectory(path: string): Promise<void> {
+  if ((await pathKind(path)) === 'file') throw new UsageError(`${path} is a file; a store is a directory`)
+}
+
+/** Whether the store uses the file beside its chunks and index files. */
+export function isOwnFile(name: string): boolean {
+  return OWN_NAMES.has(name)
+}
+
 /** @throws UsageError when there is nothing there. */
 export async function pathKind(path: string): Promise<'file' | 'directory'> {
+  if (path === '') throw new UsageError('a path is empty')
   try {
     return (await stat(path)).isDirectory() ? 'directory' : 'file'
   } catch (error) {
