@@ -201,8 +201,7 @@ export class OpenGroup implements ConsumerGroup {
       if (event === undefined) break
       const place = this.#logCursor === null ? event.revision : event.position
       this.#places.add(place)
-      const hasPassedOver = this.#logCursor !== null && subscription.atHand === undefined
-      this.#from = hasPassedOver ? this.#logCursor!.position : place + 1
+      this.#from = subscription.place ?? place + 1
       this.#handingOut.add({ event, place, isReplay: false, retryCount: 0, delivery: null })
     }
     this.#endMembers(null, false)

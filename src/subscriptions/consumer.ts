@@ -53,7 +53,6 @@ class ResumedCursor implements Cursor {
     this.#resume = resume
   }
 
-  /** Null while nothing was read. */
   get position(): LogPosition | null {
     return this.#cursor?.position ?? null
   }
@@ -69,7 +68,6 @@ export class NamedConsumer extends CursorSubscription implements Consumer {
   readonly #desk: FollowerDesk
   readonly #stream: string
   readonly #from: number
-  readonly #cursor: ResumedCursor
   /** What is written down, and in which revision; undefined before it was looked up. */
   #committed: Promise<Committed> | undefined
 
@@ -93,12 +91,10 @@ export class NamedConsumer extends CursorSubscription implements Consumer {
     this.#desk = desk
     this.#stream = stream
     this.#from = from
-    this.#cursor = cursor
   }
 
   async commit(): Promise<void> {
-    const done = this.atHand?.position ?? this.#cursor.position
-    if (done !== null) await this.#write(done)
+    if (this.place !== null) await this.#write(this.place)
   }
 
   /** One at a time: each rests on the revision of the one before. */

@@ -12,6 +12,8 @@ export interface Cursor {
    * @throws CorruptLogError, ReadFailedError
    */
   read(limit: LogPosition): Promise<readonly RecordedEvent[] | null>
+  /** Everything below was read, or left out; null where nothing was read, or where it does not go through the whole log. */
+  readonly position: LogPosition | null
 }
 
 /** A place in the log. It is all that a subscription remembers. */

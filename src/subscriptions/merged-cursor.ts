@@ -4,6 +4,7 @@ import type { Cursor } from './log-cursor.ts'
 
 /** Several places, each of which is read in order; one gets its turn after the other. */
 export class MergedCursor implements Cursor {
+  readonly position = null
   readonly #cursors: readonly Cursor[]
   #turn = 0
 

@@ -12,6 +12,7 @@ import type { Cursor } from './log-cursor.ts'
  * while it catches up nor later.
  */
 export class StreamCursor implements Cursor {
+  readonly position = null
   readonly #streams: StreamReader
   readonly #stream: string
   readonly #selection: EventSelection

@@ -1,3 +1,4 @@
+import { StoreClosedError, TailraceError } from '../core/errors.ts'
 import type { AnyEvent, RecordedEvent } from '../core/events.ts'
 import type { LogPosition } from '../core/positions.ts'
 import type { Cursor } from './log-cursor.ts'
@@ -45,12 +46,14 @@ export class CursorSubscription implements Subscription {
   readonly #atEnd: ((position: LogPosition) => void) | null
   #batch: Batch = []
   #index = 0
+  /** Behind the events that are no longer at hand. */
+  #passed: LogPosition | null = null
   #isFirst = true
   #hasCaughtUp = false
   #batchesInTurn = 0
   #ending: { readonly error: unknown; readonly isFailure: boolean } | null = null
   /** Asked and not answered. */
-  #asked: { readonly resolve: (batch: Batch | null) => void; readonly reject: (error: unknown) => void } | null = null
+  #asked: { readonly resolve: () => void; readonly reject: (error: unknown) => void } | null = null
   #unwait: (() => void) | null = null
   /** Who asks while somebody else waits gets in line. */
   #line: Promise<unknown> = Promise.resolve()
@@ -72,23 +75,20 @@ export class CursorSubscription implements Subscription {
     return this.#caughtUp.promise
   }
 
-  /** The next event that is at hand and was not handed out; undefined when the cursor stands there. */
-  get atHand(): RecordedEvent | undefined {
-    return this.#batch[this.#index]
+  /**
+   * Everything below was handed out, or left out, and nothing else was: also once it has ended, whatever was at hand then. Null while
+   * nothing was read, and for cursors that do not go through the whole log.
+   */
+  get place(): LogPosition | null {
+    return this.#batch[this.#index]?.position ?? this.#passed
   }
 
   next(): Promise<IteratorResult<RecordedEvent, undefined>> {
-    if (this.#index < this.#batch.length && this.#lineLength === 0)
+    if (this.#index < this.#batch.length && this.#lineLength === 0 && !this.#tail.isClosed)
       return Promise.resolve({ value: this.#batch[this.#index++]!, done: false })
-    return this.#inLine(async () => {
-      if (this.#index >= this.#batch.length) {
-        const batch = await this.#ask()
-        if (batch === null) return { value: undefined, done: true }
-        this.#batch = batch
-        this.#index = 0
-      }
-      return { value: this.#batch[this.#index++]!, done: false }
-    })
+    return this.#inLine(async () =>
+      (await this.#isAtHand()) ? { value: this.#batch[this.#index++]!, done: false } : { value: undefined, done: true },
+    )
   }
 
   batches(): AsyncIterableIterator<Batch> {
@@ -120,10 +120,10 @@ export class CursorSubscription implements Subscription {
 
   /** What single events left of their batch comes first. */
   async #nextBatch(): Promise<IteratorResult<Batch, undefined>> {
-    const rest = this.#index < this.#batch.length ? this.#batch.slice(this.#index) : null
+    if (!(await this.#isAtHand())) return { value: undefined, done: true }
+    const batch = this.#index === 0 ? this.#batch : this.#batch.slice(this.#index)
     this.#batch = []
-    const batch = rest ?? (await this.#ask())
-    return batch === null ? { value: undefined, done: true } : { value: batch, done: false }
+    return { value: batch, done: false }
   }
 
   #inLine<T>(turn: () => Promise<T>): Promise<T> {
@@ -135,18 +135,23 @@ export class CursorSubscription implements Subscription {
     return result
   }
 
-  /** Whatever comes first: events, or the end. */
-  #ask(): Promise<Batch | null> {
-    return new Promise<Batch | null>((resolve, reject) => {
-      this.#asked = { resolve, reject }
-      if (this.#ending !== null) this.#answerEnded()
-      else this.#pull().catch((error: unknown) => this.#end(error, true))
-    })
+  /** Waits for whatever comes first: events, or the end. @returns false at the end. @throws what it ended in */
+  async #isAtHand(): Promise<boolean> {
+    if (this.#tail.isClosed) this.#end(null, false)
+    if (this.#index >= this.#batch.length && this.#ending === null) {
+      await new Promise<void>((resolve, reject) => {
+        this.#asked = { resolve, reject }
+        this.#pull().catch((error: unknown) => this.#end(error, true))
+      })
+    }
+    if (this.#index < this.#batch.length) return true
+    if (this.#ending?.isFailure) throw this.#ending.error
+    return false
   }
 
   async #pull(): Promise<void> {
     if (this.#isFirst) await this.#tail.refresh()
-    else await this.#beforeMore?.()
+    else if (!(await this.#mayGoOn())) return
     this.#isFirst = false
     while (this.#ending === null) {
       if (this.#tail.isClosed) {
@@ -157,15 +162,32 @@ export class CursorSubscription implements Subscription {
       const batch = await this.#read(limit)
       if (batch !== null) {
         if (++this.#batchesInTurn >= BATCHES_A_TURN) await this.#turn()
-        if (batch.length === 0) continue
         if (this.#ending !== null) return
-        this.#answer(batch)
+        this.#passed = this.#cursor.position
+        if (batch.length === 0) continue
+        this.#batch = batch
+        this.#index = 0
+        this.#answer()
         return
       }
+      this.#passed = this.#cursor.position
       if (this.#tail.position > limit) continue
       this.#catchUp()
       this.#atEnd?.(limit)
       await this.#moved()
+    }
+  }
+
+  /** What can be done later is refused to whoever asks now, and tried again for the next one. */
+  async #mayGoOn(): Promise<boolean> {
+    try {
+      await this.#beforeMore?.()
+      return true
+    } catch (error) {
+      if (error instanceof StoreClosedError) this.#end(null, false)
+      else if (error instanceof TailraceError && error.retryable) this.#refuse(error)
+      else throw error
+      return false
     }
   }
 
@@ -204,26 +226,26 @@ export class CursorSubscription implements Subscription {
   #end(error: unknown, isFailure: boolean): void {
     if (this.#ending !== null) return
     this.#ending = { error, isFailure }
+    this.#passed = this.place
     this.#batch = []
     this.#signal?.removeEventListener('abort', this.#onAbort)
     this.#unwait?.()
     if (!this.#hasCaughtUp) {
       this.#caughtUp.reject(isFailure ? error : new DOMException('the subscription ended before it had caught up', 'AbortError'))
     }
-    this.#answerEnded()
+    this.#answer()
   }
 
-  #answer(batch: Batch): void {
+  #answer(): void {
     const asked = this.#asked
     this.#asked = null
-    asked?.resolve(batch)
+    asked?.resolve()
   }
 
-  #answerEnded(): void {
+  #refuse(error: unknown): void {
     const asked = this.#asked
     this.#asked = null
-    if (this.#ending!.isFailure) asked?.reject(this.#ending!.error)
-    else asked?.resolve(null)
+    asked?.reject(error)
   }
 }
 

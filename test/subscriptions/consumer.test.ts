@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { MIB } from '../../src/core/limits.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import {
   all,
@@ -156,6 +157,76 @@ describe('a named consumer', () => {
       // It had looked up its place before.
       expect(await rejectionOf(other.commit())).toMatchObject({ code: 'WRONG_EXPECTED_REVISION' })
     })
+  })
+
+  test.each([
+    'explicit',
+    'batch',
+  ] as const)('that ended commits what it handed out, and not what else was at hand (%s)', async commit => {
+    for (const way of ['left', 'aborted'] as const) {
+      await withStore({}, async store => {
+        await appendEach(store, 's', orders(10))
+        const ending = new AbortController()
+        const consumer = store.consumer('mailer', { commit, signal: ending.signal })
+        await takeNumbers(consumer, 3)
+        if (way === 'left') await consumer.return()
+        else ending.abort()
+        await consumer.commit()
+        expect(await takeNumbers(store.consumer('mailer'), 7)).toEqual([3, 4, 5, 6, 7, 8, 9])
+      })
+    }
+  })
+
+  test('that commits while it waits for more leaves out what is on its way', async () => {
+    // So many that batches are held back for a turn of the event loop before they are handed out.
+    await withStore({ maxPendingBytes: 64 * MIB }, async store => {
+      await Promise.all(upTo(3000).map(number => store.append('s', { type: 'Sized', data: { number, text: 'x'.repeat(8000) } })))
+      for (const commits of upTo(3)) {
+        const consumer = store.consumer(`mailer-${commits}`, { commit: 'explicit' })
+        let last = -1
+        let left = commits
+        let committing: { readonly handed: number; readonly done: Promise<void> } | null = null
+        const tick = (): void => {
+          if (last >= 0 && left-- === 0) committing = { handed: last, done: consumer.commit() }
+          else setTimeout(tick, 0)
+        }
+        tick()
+        for await (const event of consumer) {
+          last = numberOf(event)
+          if (committing !== null || last === 2999) break
+        }
+        const { handed, done } = committing as unknown as { handed: number; done: Promise<void> }
+        await done
+        const { value } = await store.consumer(`mailer-${commits}`, { commit: 'explicit' }).next()
+        expect(numberOf(value!)).toBe(handed + 1)
+      }
+    })
+  })
+
+  test('whose commit finds no room now hands that to the next who asks, and goes on when there is some', async () => {
+    await withStore({ maxPendingAppends: 4 }, async store => {
+      for (const number of upTo(10)) await store.append('s', order(number))
+      const consumer = store.consumer('mailer')
+      await takeNumbers(consumer, 10)
+      const busy = upTo(4).map(() => store.append('other', order(10)))
+      expect(await rejectionOf(consumer.next())).toMatchObject({ code: 'QUEUE_FULL', retryable: true })
+      await Promise.all(busy)
+      expect(await takeNumbers(consumer, 1)).toEqual([10])
+      await consumer.return()
+    })
+  })
+
+  test('whose store is closed in its loop just ends, whatever was at hand', async () => {
+    for (const number of [5, 9]) {
+      const store = await openStore(new MemoryDisk())
+      await appendEach(store, 's', orders(10))
+      const seen: number[] = []
+      for await (const event of store.consumer('mailer')) {
+        seen.push(numberOf(event))
+        if (numberOf(event) === number) await store.close()
+      }
+      expect(seen).toEqual(upTo(number + 1))
+    }
   })
 
   test('whose commit is refused hands that to the next who asks, and ends', async () => {
