@@ -79,6 +79,8 @@ export class OpenProjection<State> implements Projection<State> {
   /** What was saved has been looked up, or there is nothing to go on with. */
   #begun: Promise<void> = Promise.resolve()
   #running: Promise<void>
+  /** One at a time: two would fold into the same state. */
+  #restarting: Promise<void> | null = null
   #failure: { readonly error: unknown } | null = null
   #closing: Promise<void> | null = null
 
@@ -108,10 +110,23 @@ export class OpenProjection<State> implements Projection<State> {
 
   async rebuild(): Promise<void> {
     if (this.#closing !== null) throw new StoreClosedError()
+    this.#restarting ??= this.#restart().finally(() => {
+      this.#restarting = null
+    })
+    await this.#restarting
+    await this.#reached(this.#desk.tail.position)
+  }
+
+  async #restart(): Promise<void> {
     await this.#stop()
     this.#failure = null
-    this.#running = this.#start(() => this.#reset())
-    await this.#reached(this.#desk.tail.position)
+    this.#beginAnew()
+    this.#running = this.#start(async () => {
+      await this.#saving
+      // Where the notes are was perhaps never known: they could not be read.
+      this.#revision = (await this.#desk.client.extent(this.#notes))?.lastRevision ?? null
+      await this.#save()
+    })
   }
 
   async checkpoint(): Promise<void> {
@@ -151,6 +166,7 @@ export class OpenProjection<State> implements Projection<State> {
   }
 
   async #close(): Promise<void> {
+    await this.#restarting
     await this.#stop()
     try {
       if (this.#unsavedCount > 0 && this.#failure === null) await this.#save()
@@ -185,14 +201,16 @@ export class OpenProjection<State> implements Projection<State> {
     if (note !== null && note.value.version === this.#version) {
       this.#state = note.value.state as State
       this.#position = note.value.position
-    } else if (note !== null) await this.#reset()
+    } else if (note !== null) {
+      this.#beginAnew()
+      await this.#save()
+    }
   }
 
-  /** What was saved must not be gone on with, whatever happens before the next checkpoint. */
-  async #reset(): Promise<void> {
+  /** It is to be saved: what was saved must not be gone on with, whatever happens before the next checkpoint. */
+  #beginAnew(): void {
     this.#state = this.#fold.initial()
     this.#position = 0
-    await this.#save()
   }
 
   async #run(): Promise<void> {

@@ -160,9 +160,10 @@ export class CursorSubscription implements Subscription {
       }
       const limit = this.#tail.position
       const batch = await this.#read(limit)
+      if (batch !== null && ++this.#batchesInTurn >= BATCHES_A_TURN) await this.#turn()
+      // Nobody hears of what was read beside the end.
+      if (this.#ending !== null) return
       if (batch !== null) {
-        if (++this.#batchesInTurn >= BATCHES_A_TURN) await this.#turn()
-        if (this.#ending !== null) return
         this.#passed = this.#cursor.position
         if (batch.length === 0) continue
         this.#batch = batch

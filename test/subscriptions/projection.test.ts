@@ -4,6 +4,7 @@ import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import type { EventStore } from '../../src/store/event-store.ts'
 import { all, appendEach, openStore, order, orders, rejectionOf, SMALL_CHUNKS, sized, upTo, withStore } from '../store/words.ts'
 import { Random } from '../support/random.ts'
+import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { numberOf } from './words.ts'
 
 interface Totals {
@@ -95,6 +96,50 @@ describe('a projection', () => {
       expect(seen).toEqual([...upTo(5), ...upTo(5)])
       expect(await projection.state()).toEqual(sumOf(5))
     })
+  })
+
+  test('that is built anew twice at once counts each event once', async () => {
+    await withStore({}, async store => {
+      await appendEach(store, 's', orders(1000))
+      const projection = store.project(totals())
+      await projection.state()
+      await Promise.all([projection.rebuild(), projection.rebuild()])
+      await appendEach(store, 's', orders(5, 1000))
+      expect(await projection.state()).toEqual(sumOf(1005))
+      await projection.close()
+      expect(await store.project(totals()).state()).toEqual(sumOf(1005))
+    })
+  })
+
+  test('that is closed while it is built anew leaves its name to the next one', async () => {
+    await withStore(SMALL_CHUNKS, async store => {
+      await appendEach(store, 's', orders(500))
+      const projection = store.project({ ...totals(), checkpointAfterCount: 10 })
+      await projection.state()
+      const rebuilding = rejectionOf(projection.rebuild())
+      await projection.close()
+      expect(await rebuilding).toMatchObject({ code: 'STORE_CLOSED' })
+      const next = store.project({ ...totals(), checkpointAfterCount: 10 })
+      await next.state()
+      await appendEach(store, 's', orders(30, 500))
+      expect(await next.state()).toEqual(sumOf(530))
+    })
+  })
+
+  test('whose notes could not be read is built anew when they can be', async () => {
+    const disk = new SimulatedDisk()
+    const before = await openStore(disk, { ...SMALL_CHUNKS, cacheBytes: 0 })
+    await before.project(totals()).checkpoint()
+    await appendEach(before, 's', orders(200))
+    await before.close()
+    const store = await openStore(disk, { ...SMALL_CHUNKS, cacheBytes: 0 })
+    const fault = disk.failNext({ op: 'read', path: '.chunk', error: 'EIO', times: 'forever' })
+    const projection = store.project(totals())
+    expect(await rejectionOf(projection.state())).toMatchObject({ code: 'READ_FAILED' })
+    fault.clear()
+    await projection.rebuild()
+    expect(await projection.state()).toEqual(sumOf(200))
+    await store.close()
   })
 
   test('saves its state when it is told to, also before it has begun', async () => {
