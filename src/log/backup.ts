@@ -4,11 +4,13 @@ import { LogPosition } from '../core/positions.ts'
 import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
 import { encodeChunkFooter } from '../format/chunk-footer.ts'
 import { CHUNK_HEADER_SIZE } from '../format/chunk-header.ts'
+import { encodeFlushedSlot } from '../format/flushed-slot.ts'
 import { readBytes, verifyBlocks } from './chunk-bytes.ts'
 import type { ChunkFile } from './chunk-file.ts'
 import { chunkFileName, TEMPORARY_SUFFIX } from './chunk-file-names.ts'
 import { scanChunk } from './chunk-scan.ts'
 import type { ChunkSequence } from './chunk-sequence.ts'
+import { FLUSHED_FILE_NAME } from './flushed-hint.ts'
 
 const COPY_SIZE = 16 * BLOCK_SIZE
 /** Of records that are checked one by one between two turns of the event loop. */
@@ -106,11 +108,23 @@ class Backup {
     for (const source of others) await this.#copy(source, chunkFileName(source.chunk.header.number))
     const firstName = chunkFileName(first!.chunk.header.number)
     await this.#copy(first!, firstName + TEMPORARY_SUFFIX)
+    await this.#writeHint(first!.chunk.header.storeId)
     await this.#disk.syncDirectory(this.#target)
     this.#options.signal?.throwIfAborted()
     await this.#disk.rename(joinPath(this.#target, firstName + TEMPORARY_SUFFIX), joinPath(this.#target, firstName))
     await this.#disk.syncDirectory(this.#target)
     return { chunks: this.#sources.length, bytes: this.#bytesCopied, position: this.#flushed }
+  }
+
+  /** All that is copied is durable by now. Who opens the copy for reading sees no more than is proven: of the last group, by this alone. */
+  async #writeHint(storeId: Uint8Array): Promise<void> {
+    const file = await this.#disk.open(joinPath(this.#target, FLUSHED_FILE_NAME), 'create')
+    try {
+      await file.write(encodeFlushedSlot({ storeId, position: this.#flushed }), 0)
+      await file.datasync()
+    } finally {
+      await file.close()
+    }
   }
 
   async #copy(source: Source, name: string): Promise<void> {
