@@ -54,7 +54,7 @@ export interface AppendAck {
   /** Revision of the append's first event; null for a check without events. */
   readonly firstRevision: Revision | null
   readonly lastRevision: Revision | null
-  /** Position of the append's last event; for a check, the position at which it was decided. */
+  /** Position of the append's last event; for a check, one behind all events that it knew of and before all that came later. */
   readonly position: LogPosition
   /** True when these events were already in the log and nothing was written. */
   readonly duplicate: boolean
@@ -76,7 +76,7 @@ export interface AppendCondition {
 }
 
 export interface CommitAnswer {
-  /** Position of the last event; without events, the position at which it was decided. */
+  /** Position of the last event; without events, one behind all events that it knew of and before all that came later. */
   readonly position: LogPosition
   /** True when these events were already in the log and nothing was written. */
   readonly duplicate: boolean

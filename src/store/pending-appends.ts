@@ -1,6 +1,6 @@
 import { type TailraceError, WriterFailedError } from '../core/errors.ts'
 import type { AppendAck, CommitAnswer, ExpectedRevision } from '../core/events.ts'
-import { type LogPosition, Revision } from '../core/positions.ts'
+import { LogPosition, Revision } from '../core/positions.ts'
 import { unreachable } from '../core/unreachable.ts'
 import type { EncodableEvent } from '../format/record-encoding.ts'
 import type { AppendPart, AppendTerms } from '../writer/append-terms.ts'
@@ -206,13 +206,18 @@ function tell(append: PendingAppend, verdict: FinalVerdict | null): void {
     case 'checked':
       append.resolve(
         terms !== null && terms.parts.length > 0
-          ? answerOf(terms.parts, append.settlesAt, () => null)
-          : { stream: head.name, firstRevision: null, lastRevision: null, position: append.settlesAt, duplicate: false },
+          ? answerOf(terms.parts, decidedAt(append), () => null)
+          : { stream: head.name, firstRevision: null, lastRevision: null, position: decidedAt(append), duplicate: false },
       )
       break
     default:
       unreachable(verdict)
   }
+}
+
+/** A check knows of what was written before it, and of nothing that comes: the next event may begin right where that ends. */
+function decidedAt({ settlesAt }: PendingAppend): LogPosition {
+  return LogPosition.plus(settlesAt, -1)
 }
 
 function answerOf(

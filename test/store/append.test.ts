@@ -249,6 +249,26 @@ describe('an append and the chunks', () => {
 })
 
 describe('an append of no events', () => {
+  test('has a position behind what it knew of, and before whatever comes next', async () => {
+    await withStore({}, async store => {
+      const onNothing = await store.append('a', [], { expectedRevision: 'no_stream' })
+      const first = await store.append('a', order(0))
+      const checks = [
+        await store.append('a', [], { expectedRevision: 0 }),
+        await store.commit([{ stream: 'a', events: [], expectedRevision: 0 }]),
+        await store.delete('nobody'),
+      ]
+      const next = await store.append('b', order(1))
+      expect(onNothing.position).toBeLessThan(first.position)
+      for (const { position } of checks) {
+        expect(position).toBeGreaterThanOrEqual(first.position)
+        expect((await store.subscribe({ after: position }).next()).value?.position).toBe(next.position)
+        const condition = { failIf: { streams: ['b'] }, after: position }
+        expect(await rejectionOf(store.append('c', order(2), { condition }))).toMatchObject({ code: 'CONDITION_FAILED' })
+      }
+    })
+  })
+
   test('is a check: acked without revisions, and nothing is written', async () => {
     await withStore({}, async store => {
       await store.append('order-42', orders(2))
