@@ -1,8 +1,8 @@
 import fs from 'node:fs'
-import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
-import { LockUnavailableError, StoreLockedError, systemErrorCode } from '../core/errors.ts'
+import { StoreLockedError, systemErrorCode } from '../core/errors.ts'
 import type { Disk, DiskFile, DiskLock, OpenMode } from './disk.ts'
+import { checkFlock, flock } from './flock.ts'
 import { call, open, readInPool, writeAll } from './node-calls.ts'
 import { NodeFile } from './node-file.ts'
 
@@ -10,19 +10,6 @@ const { O_CREAT, O_DIRECTORY, O_DSYNC, O_EXCL, O_RDONLY, O_RDWR } = fs.constants
 const DIRECTORY_MODE = 0o700
 /** In the file of a lock: it is written over, and none is longer. */
 const PID_WIDTH = 10
-
-type Flock = (descriptor: number, flags: 'exnb') => void
-
-/** Loaded with the engine, so that no open waits for it; the reason when the optional package is not there. */
-const FLOCK = loadFlock()
-
-function loadFlock(): Flock | { readonly cause: unknown } {
-  try {
-    return (createRequire(import.meta.url)('fs-ext') as { flockSync: Flock }).flockSync
-  } catch (cause) {
-    return { cause }
-  }
-}
 
 /** Real files. Every call goes through libuv's thread pool: nothing here waits for the disk on the caller's thread. */
 export class NodeDisk implements Disk {
@@ -89,23 +76,13 @@ export class NodeDisk implements Disk {
   }
 
   async lock(path: string): Promise<DiskLock> {
-    if (typeof FLOCK !== 'function') {
-      throw new LockUnavailableError(
-        'cannot lock the directory: the optional package fs-ext is not built; run `npm install fs-ext` (where npm asks for leave: `npm install-scripts approve fs-ext && npm rebuild fs-ext`), or open with { readOnly: true }',
-        FLOCK,
-      )
-    }
+    checkFlock()
     const descriptor = await open(path, O_RDWR | O_CREAT)
     try {
-      FLOCK(descriptor, 'exnb')
+      if (!(await flock(descriptor))) throw await lockedBy(descriptor, path)
     } catch (error) {
-      const code = systemErrorCode(error)
-      const content = Buffer.alloc(32)
-      await readInPool(descriptor, content, 0)
       await call(done => fs.close(descriptor, done))
-      const pid = Number.parseInt(content.toString('latin1'), 10)
-      if (code !== 'EAGAIN' && code !== 'EWOULDBLOCK') throw error
-      throw new StoreLockedError(path.slice(0, path.lastIndexOf('/')), Number.isInteger(pid) ? pid : null)
+      throw error
     }
     try {
       await writeAll(descriptor, Buffer.from(`${String(process.pid).padEnd(PID_WIDTH)}\n`), 0)
@@ -117,4 +94,11 @@ export class NodeDisk implements Disk {
     // The lock belongs to the open file description: closing it, or the death of the process, frees it.
     return { release: () => call(done => fs.close(descriptor, done)) }
   }
+}
+
+async function lockedBy(descriptor: number, path: string): Promise<StoreLockedError> {
+  const content = Buffer.alloc(32)
+  await readInPool(descriptor, content, 0)
+  const pid = Number.parseInt(content.toString('latin1'), 10)
+  return new StoreLockedError(path.slice(0, path.lastIndexOf('/')), Number.isInteger(pid) ? pid : null)
 }

@@ -90,6 +90,46 @@ describe('a second opener is refused', () => {
   })
 })
 
+describe('threads of one process', () => {
+  const opening = (path: string) => `
+    import('tailrace').then(async ({ EventStore }) => {
+      const { parentPort } = require('node:worker_threads')
+      const store = await EventStore.open(${JSON.stringify(path)}).catch(error => void parentPort.postMessage(error.code))
+      await store?.append('orders', { type: 'a', data: 1 })
+      await store?.close()
+      parentPort.postMessage('done')
+    })`
+  const running = (path: string) => `
+    new Promise((resolve, reject) => {
+      const worker = new Worker(${JSON.stringify(opening(path))}, { eval: true, execArgv: [] })
+      worker.on('message', message => say(message)).on('error', reject).on('exit', resolve)
+    })`
+
+  test('open a store each, at the same time and one after the other, beside one of the main thread', async () => {
+    const others = new StoreProcess(`
+      import { Worker } from 'node:worker_threads'
+      const store = await EventStore.open(${quoted()})
+      await Promise.all([${running(join(base, 'one'))}, ${running(join(base, 'two'))}])
+      await ${running(join(base, 'one'))}
+      await ${running(join(base, 'three'))}
+      await store.append('orders', { type: 'a', data: 1 })
+      await store.close()
+      say('end')`)
+    expect(await others.all()).toEqual(['done', 'done', 'done', 'done', 'end'])
+    expect(await others.ended).toBe(0)
+  })
+
+  test('refuse each other a store that one of them has', async () => {
+    const others = new StoreProcess(`
+      import { Worker } from 'node:worker_threads'
+      const store = await EventStore.open(${quoted()})
+      await ${running(directory)}
+      await store.close()
+      await ${running(directory)}`)
+    expect(await others.all()).toEqual(['STORE_LOCKED', 'done', 'done'])
+  })
+})
+
 describe('a writer that is gone without a close', () => {
   test('a worker that is terminated: the lock is free, everything acked is there', async () => {
     const worker = new Worker(

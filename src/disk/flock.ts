@@ -1,0 +1,86 @@
+import { spawn } from 'node:child_process'
+import { createRequire } from 'node:module'
+import { isMainThread } from 'node:worker_threads'
+import { LockUnavailableError } from '../core/errors.ts'
+
+type FlockSync = (descriptor: number, flags: 'exnb') => void
+
+const require = createRequire(import.meta.url)
+
+/** What a child says by its exit status. */
+const LOCKED_ELSEWHERE = 3
+const NOT_LOADED = 4
+
+const CHILD = `
+let flockSync
+try { ({ flockSync } = require(process.argv[1])) } catch (error) { console.error(error.message); process.exit(${NOT_LOADED}) }
+try { flockSync(3, 'exnb') } catch { process.exit(${LOCKED_ELSEWHERE}) }
+`
+
+/** Loaded with the engine, so that no open waits for it; the reason when the optional package is not there. */
+const NATIVE = isMainThread ? loadNative() : null
+
+function loadNative(): FlockSync | { readonly cause: unknown } {
+  try {
+    return (require('fs-ext') as { flockSync: FlockSync }).flockSync
+  } catch (cause) {
+    return { cause }
+  }
+}
+
+/** Before anything is made. @throws LockUnavailableError */
+export function checkFlock(): void {
+  if (NATIVE !== null && typeof NATIVE !== 'function') throw unavailable(NATIVE.cause)
+}
+
+/**
+ * Locks the open file for its holder alone, without waiting.
+ * @returns false when somebody else holds it.
+ * @throws LockUnavailableError
+ */
+export async function flock(descriptor: number): Promise<boolean> {
+  if (typeof NATIVE !== 'function') return flockByChild(descriptor)
+  try {
+    NATIVE(descriptor, 'exnb')
+    return true
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EAGAIN' || code === 'EWOULDBLOCK') return false
+    throw error
+  }
+}
+
+/**
+ * In a worker thread: fs-ext keeps handles of the thread that loads it in variables of the process, and takes the process down when a
+ * second one does. A lock belongs to the open file, whoever asked for it: a child that inherits it can, and need not live on.
+ */
+async function flockByChild(descriptor: number): Promise<boolean> {
+  let path: string
+  try {
+    path = require.resolve('fs-ext')
+  } catch (cause) {
+    throw unavailable(cause)
+  }
+  const child = spawn(process.execPath, ['-e', CHILD, path], {
+    env: { ...process.env, NODE_OPTIONS: '' },
+    stdio: ['ignore', 'ignore', 'pipe', descriptor],
+  })
+  let reason = ''
+  child.stderr!.on('data', (text: Buffer) => {
+    reason += text.toString()
+  })
+  const status = await new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', resolve)
+  })
+  if (status === 0) return true
+  if (status === LOCKED_ELSEWHERE) return false
+  throw unavailable(new Error(reason.trim() || `the process that was to lock it ended with ${status}`))
+}
+
+function unavailable(cause: unknown): LockUnavailableError {
+  return new LockUnavailableError(
+    'cannot lock the directory: the optional package fs-ext is not built; run `npm install fs-ext` (where npm asks for leave: `npm install-scripts approve fs-ext && npm rebuild fs-ext`), or open with { readOnly: true }',
+    { cause },
+  )
+}
