@@ -5,6 +5,7 @@ import { checkOptionNames } from '../core/option-names.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { checkStreamMetadata, type StreamMetadata } from '../core/stream-metadata.ts'
 import {
+  DELETED_BEFORE,
   ERASE_TYPE,
   ERASED_STREAM,
   METADATA_TYPE,
@@ -60,8 +61,12 @@ export class StreamSettings {
   async setMetadata(stream: string, metadata: StreamMetadata, options: ChangeOptions): Promise<ChangeAck> {
     checkName(stream)
     checkOptionNames(options, OPTIONS)
-    const data = checkStreamMetadata(metadata) as JsonValue
-    const events = { type: METADATA_TYPE, data }
+    const { [DELETED_BEFORE]: _nobodyElseSaysIt, ...data } = checkStreamMetadata(metadata)
+    // Whoever says again what a deletion has said has read it: the stream stays deleted. Others need not wait for that.
+    const { truncateBefore = 0 } = data
+    const isDeletion = truncateBefore > 0 && (await this.#retentionOf(stream))?.deletedBefore === truncateBefore
+    const said = isDeletion ? { ...data, [DELETED_BEFORE]: truncateBefore } : data
+    const events = { type: METADATA_TYPE, data: said as JsonValue }
     const answer = await this.#commit([
       { stream, events: [] },
       { stream: metadataStreamOf(stream), events, expectedRevision: options.expectedRevision },
@@ -81,7 +86,7 @@ export class StreamSettings {
       const last = await this.#lastRevision(stream)
       if (last === null || retention?.isEmptyAt(last)) return { stream, position }
       const exact = typeof expectedRevision === 'number' ? expectedRevision : attempt < MAX_EXACT_ATTEMPTS ? last : 'any'
-      const data: StreamMetadata = { ...retention?.metadata, truncateBefore: last + 1 }
+      const data: StreamMetadata = { ...retention?.metadata, truncateBefore: last + 1, [DELETED_BEFORE]: last + 1 }
       try {
         const answer = await this.#commit([
           { stream, events: [], expectedRevision: exact },

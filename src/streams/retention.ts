@@ -4,6 +4,11 @@ import type { StreamMetadata } from '../core/stream-metadata.ts'
 export const METADATA_TYPE = '$metadata'
 /** Type of the event that ends a stream for good. */
 export const TOMBSTONE_TYPE = '$tombstone'
+/**
+ * In the events of that type, what a deletion says: revisions below it were there when the stream was deleted. `truncateBefore` alone
+ * says the same of a stream that was cut, and goes on.
+ */
+export const DELETED_BEFORE = '$deletedBefore'
 /** Where requests to erase single events stand: `{ stream, revision }`. */
 export const ERASED_STREAM = '$erased'
 export const ERASE_TYPE = '$erase'
@@ -14,14 +19,19 @@ export class Retention {
   /** The stream is deleted for good: nothing can be read or appended. */
   readonly isTombstoned: boolean
 
-  constructor(metadata: StreamMetadata, isTombstoned: boolean) {
+  /** See DELETED_BEFORE; 0 when the stream was never deleted, or something else was said of it since. */
+  readonly deletedBefore: number
+
+  constructor(metadata: StreamMetadata, isTombstoned: boolean, deletedBefore = 0) {
     this.metadata = metadata
     this.isTombstoned = isTombstoned
+    this.deletedBefore = deletedBefore
   }
 
   /** As said by the last event of the `$$` stream. */
   static of(type: string, json: string): Retention {
-    return new Retention(JSON.parse(json) as StreamMetadata, type === TOMBSTONE_TYPE)
+    const { [DELETED_BEFORE]: deletedBefore = 0, ...metadata } = JSON.parse(json) as StreamMetadata
+    return new Retention(metadata, type === TOMBSTONE_TYPE, deletedBefore as number)
   }
 
   /** The stream has no event that may be read, whatever their age: it was deleted, or never written. */

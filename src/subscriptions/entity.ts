@@ -1,9 +1,10 @@
 import { InvalidArgumentError, StreamNotFoundError } from '../core/errors.ts'
 import type { JsonValue } from '../core/events.ts'
+import { MAX_STREAM_NAME_SIZE } from '../core/limits.ts'
 import { encodeStreamName } from '../core/names.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import type { StreamMetadata } from '../core/stream-metadata.ts'
-import { metadataStreamOf } from '../streams/retention.ts'
+import { DELETED_BEFORE, metadataStreamOf } from '../streams/retention.ts'
 import { Fold, type When } from './fold.ts'
 import { checkedCount, notesStream } from './follower-desk.ts'
 import { type LogClient, lastEvent, lastNote, oneEvent, writeNote } from './log-client.ts'
@@ -43,6 +44,7 @@ const OPTIONS: ReadonlySet<string> = new Set<keyof EntityOptions<unknown>>([
 ])
 
 const DEFAULT_SNAPSHOT_AFTER_COUNT = 100
+const MAX_NAME_SIZE = MAX_STREAM_NAME_SIZE - '$snapshot-'.length
 const DEFAULT_MAX_SNAPSHOT_BYTES = 1024 * 1024
 
 export class FoldedEntity<State> implements Entity<State> {
@@ -69,7 +71,9 @@ export class FoldedEntity<State> implements Entity<State> {
     this.stream = stream
     this.#client = client
     this.#fold = new Fold<State>(options.initial as State, when)
-    this.#snapshotAfterCount = checkedCount('snapshotAfterCount', options.snapshotAfterCount, DEFAULT_SNAPSHOT_AFTER_COUNT, 0)
+    const snapshotAfterCount = checkedCount('snapshotAfterCount', options.snapshotAfterCount, DEFAULT_SNAPSHOT_AFTER_COUNT, 0)
+    // Without snapshots it is the same, only later: a name may be too long for the stream that they are in.
+    this.#snapshotAfterCount = Buffer.byteLength(stream) > MAX_NAME_SIZE ? 0 : snapshotAfterCount
     this.#maxSnapshotBytes = checkedCount('maxSnapshotBytes', options.maxSnapshotBytes, DEFAULT_MAX_SNAPSHOT_BYTES, 0)
     this.#version = checkedCount('version', options.version, 0, 0)
     if (this.#snapshotAfterCount > 0 && stream.startsWith('$'))
@@ -93,7 +97,8 @@ export class FoldedEntity<State> implements Entity<State> {
     if (this.#revision !== null) {
       const extent = await this.#client.extent(this.stream)
       if (extent?.lastRevision === this.#revision) return this.#state
-      if (extent === null || (await this.#beganAnew(this.#revision, extent.firstRevision))) this.#beginAnew()
+      if (extent === null || (extent.firstRevision > this.#revision && (await this.#wasDeleted(this.#revision))))
+        this.#beginAnew()
     }
     let state = this.#state
     let revision = this.#revision
@@ -101,6 +106,10 @@ export class FoldedEntity<State> implements Entity<State> {
       const from = revision === null ? 0 : revision + 1
       for await (const batch of this.#client.readStream(this.stream, { from }).batches()) {
         for (const event of batch) {
+          if (revision !== null && event.revision > revision + 1 && (await this.#isFirst(event.revision))) {
+            this.#beginAnew()
+            state = this.#state
+          }
           state = this.#fold.next(state, event)
           revision = event.revision
         }
@@ -119,17 +128,15 @@ export class FoldedEntity<State> implements Entity<State> {
     return state
   }
 
-  /**
-   * Whether the stream does not go on from what was folded: it was deleted since, or cut behind it. A stream that was cut just
-   * there goes on: that is what snapshots are for.
-   */
-  async #beganAnew(revision: number, firstRevision: number): Promise<boolean> {
-    if (firstRevision !== revision + 1) return firstRevision > revision
+  /** Whether the stream ended with `revision` when it was deleted. One that was cut there goes on: that is what snapshots are for. */
+  async #wasDeleted(revision: number): Promise<boolean> {
     const said = await lastEvent(this.#client, metadataStreamOf(this.stream))
-    if ((said?.data as StreamMetadata | undefined)?.truncateBefore !== revision + 1) return false
-    // Whoever cuts a stream leaves something; when nothing was there yet, it was deleted.
-    const next = await oneEvent(this.#client, this.stream, { from: revision + 1 })
-    return next === null || next.position > said!.position
+    return (said?.data as StreamMetadata | undefined)?.[DELETED_BEFORE] === revision + 1
+  }
+
+  /** Whether all before it are gone, and not some that were erased: what was never seen can't be folded any more. */
+  async #isFirst(revision: number): Promise<boolean> {
+    return (await oneEvent(this.#client, this.stream, {}))?.revision === revision
   }
 
   /** What is saved is of no use any more, so the next state is. */

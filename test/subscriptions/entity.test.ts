@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { RecordedEvent } from '../../src/core/events.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { all, appendEach, openStore, order, orders, rejectionOf, SMALL_CHUNKS, upTo, withStore } from '../store/words.ts'
+import { ManualClock } from '../support/manual-clock.ts'
 import { numberOf } from './words.ts'
 
 /** Sums up numbers, and tells what it was asked to fold. */
@@ -127,6 +128,64 @@ describe('an entity', () => {
         await store.append('account-1', order(number))
         expect(await states()).toEqual(Array.from({ length: 3 }, () => (number === 7 ? 7 : 15)))
       }
+    })
+  })
+
+  test('of a stream that was deleted begins anew, whatever else was said of the stream since', async () => {
+    await withStore({}, async store => {
+      const states = async () => [
+        await open.get(),
+        await store.entity('account-1', summing().when, { initial }).get(),
+        await store.entity('account-1', summing().when, { initial, snapshotAfterCount: 0 }).get(),
+      ]
+      const open = store.entity('account-1', summing().when, { initial })
+      await appendEach(store, 'account-1', orders(100))
+      await open.get()
+      await store.delete('account-1')
+      const { truncateBefore, ...others } = await store.metadata('account-1')
+      expect([truncateBefore, others]).toEqual([100, {}])
+      await store.append('account-1', order(7))
+      await store.setMetadata('account-1', { ...(await store.metadata('account-1')), maxCount: 1000 })
+      expect(await states()).toEqual([7, 7, 7])
+    })
+  })
+
+  test('goes on from its snapshot when its stream was cut to nothing, and went on', async () => {
+    await withStore({}, async store => {
+      const entity = () => store.entity('account-1', summing().when, { initial })
+      await appendEach(store, 'account-1', orders(100))
+      await entity().get()
+      await store.setMetadata('account-1', { truncateBefore: 100 })
+      await store.append('account-1', order(100))
+      expect(await entity().get()).toBe((101 * 100) / 2)
+    })
+  })
+
+  test('begins with what is left when events that it had not seen have grown too old, but not when some were erased', async () => {
+    const clock = new ManualClock()
+    await withStore({ ...SMALL_CHUNKS, clock }, async store => {
+      const entity = store.entity('account-1', summing().when, { initial })
+      await appendEach(store, 'account-1', orders(5))
+      expect(await entity.get()).toBe(0 + 1 + 2 + 3 + 4)
+      await appendEach(store, 'account-1', orders(3, 5))
+      await store.erase('account-1', 5)
+      await store.scavenge()
+      expect(await entity.get()).toBe(10 + 6 + 7)
+      await store.setMetadata('account-1', { maxAge: 10 })
+      await store.append('account-1', order(8))
+      clock.advance(20_000)
+      await store.append('account-1', order(9))
+      expect(await entity.get()).toBe(9)
+    })
+  })
+
+  test('of a stream with the longest name is folded without snapshots', async () => {
+    await withStore({}, async store => {
+      const name = 'n'.repeat(1024)
+      await appendEach(store, name, orders(200))
+      const { when, folded } = summing()
+      for (const _ of upTo(2)) expect(await store.entity(name, when, { initial }).get()).toBe((200 * 199) / 2)
+      expect(folded).toHaveLength(400)
     })
   })
 
