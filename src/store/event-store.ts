@@ -176,10 +176,10 @@ export class EventStore {
 
   /**
    * Members that share the work: each event goes to one of them, until it is settled. One at a time may be open under a name.
-   * @throws InvalidArgumentError, StoreClosedError
+   * @throws InvalidArgumentError, StoreClosedError, ReadOnlyStoreError
    */
   group<Event extends AnyEvent = AnyEvent>(name: string, options: GroupOptions = {}): ConsumerGroup<Event> {
-    this.#refuseIfClosed()
+    this.#writing()
     return new OpenGroup(this.#followers, name, options)
   }
 

@@ -48,7 +48,10 @@ export interface ConsumerGroup<Event extends AnyEvent = AnyEvent> {
   /** Parked messages that were not replayed. */
   parkedCount(): Promise<number>
   stats(): GroupStats
-  /** Ends all members, and writes down what was settled. */
+  /**
+   * Ends all members, and writes down what was settled.
+   * @throws (rejects with) what an append rejects with; what was settled since the last checkpoint is given out again then
+   */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -112,7 +115,7 @@ export class OpenGroup implements ConsumerGroup {
     const { maxSubscriberCount } = this.#options
     if (maxSubscriberCount > 0 && this.#handingOut.members.length >= maxSubscriberCount)
       throw new InvalidArgumentError(`the group '${this.name}' has its ${maxSubscriberCount} members`)
-    const member = new Member(size, signal, left => this.#handingOut.leave(left))
+    const member = new Member(size, signal, this.#handingOut)
     if (this.#failure !== null) member.end(this.#failure.error, true)
     else if (signal?.aborted) member.end(signal.reason, true)
     else this.#handingOut.join(member)
@@ -128,7 +131,7 @@ export class OpenGroup implements ConsumerGroup {
   }
 
   async #replay(most: number): Promise<number> {
-    await this.#ready
+    await this.#allParked()
     const until = Math.min(await this.#parking.count(), this.#nextReplay + most)
     let count = 0
     while (this.#nextReplay < until && !this.#isClosed) {
@@ -137,7 +140,7 @@ export class OpenGroup implements ConsumerGroup {
         this.#nextReplay = revision + 1
         if (event === null) continue
         this.#replays.add(revision)
-        this.#handingOut.addAgain({ event, place: revision, isReplay: true, retryCount: 0, delivery: null })
+        this.#handingOut.addAgain({ event, place: revision, isReplay: true, retryCount: 0 })
         count++
       }
       await this.#handingOut.room(() => this.#bufferSize)
@@ -146,8 +149,14 @@ export class OpenGroup implements ConsumerGroup {
   }
 
   async parkedCount(): Promise<number> {
-    await this.#ready
+    await this.#allParked()
     return (await this.#parking.count()) - this.#nextReplay
+  }
+
+  /** What was answered with 'park' before counts. */
+  async #allParked(): Promise<void> {
+    await this.#ready
+    await Promise.all(this.#parks)
   }
 
   stats(): GroupStats {
@@ -202,7 +211,7 @@ export class OpenGroup implements ConsumerGroup {
       const place = this.#logCursor === null ? event.revision : event.position
       this.#places.add(place)
       this.#from = subscription.place ?? place + 1
-      this.#handingOut.add({ event, place, isReplay: false, retryCount: 0, delivery: null })
+      this.#handingOut.add({ event, place, isReplay: false, retryCount: 0 })
     }
     this.#endMembers(null, false)
   }
@@ -217,9 +226,6 @@ export class OpenGroup implements ConsumerGroup {
         break
       case 'park':
         this.#park(charge, reason)
-        break
-      case 'stop':
-        this.#handingOut.addAgain(charge)
         break
       case 'late':
         this.#counts.timedOut++
@@ -294,8 +300,11 @@ export class OpenGroup implements ConsumerGroup {
     this.#endMembers(null, false)
     await this.#ready.catch(() => {})
     await this.#subscription?.return()
-    await Promise.allSettled([...this.#parks])
-    await this.#checkpoint?.close()
-    this.#leaveDesk()
+    await Promise.all(this.#parks)
+    try {
+      await this.#checkpoint?.close()
+    } finally {
+      this.#leaveDesk()
+    }
   }
 }

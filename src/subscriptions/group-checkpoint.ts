@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts'
+import { QueueFullError } from '../core/errors.ts'
 import type { CheckedGroupOptions } from './group-options.ts'
 import { type LogClient, writeNote } from './log-client.ts'
 
@@ -61,13 +62,20 @@ export class GroupCheckpoint {
     else this.#writeLater()
   }
 
-  /** Writes what is left. */
+  /** Writes what is left. @throws (rejects with) what an append rejects with, but waits for room */
   async close(): Promise<void> {
     this.#isClosed = true
     this.#cancelTimer?.()
     await this.#writing
-    this.#write()
-    await this.#writing
+    while (this.#count > 0) {
+      try {
+        await this.#writeNote()
+      } catch (error) {
+        if (!(error instanceof QueueFullError)) throw error
+        // There is room again when the appends that are under way are settled.
+        await new Promise(resolve => setImmediate(resolve))
+      }
+    }
   }
 
   #writeLater(): void {
@@ -81,20 +89,27 @@ export class GroupCheckpoint {
   #write(): void {
     if (this.#isWriting || this.#count === 0) return
     this.#isWriting = true
-    const counted = this.#count
-    this.#count = 0
-    this.#writing = writeNote(this.#client, this.#stream, '$group-checkpoint', { ...this.#noteNow() }, this.#revision).then(
-      revision => {
+    this.#writing = this.#writeNote().then(
+      () => {
         this.#isWriting = false
-        this.#revision = revision
         // What was settled meanwhile found the pen in use.
         if (!this.#isClosed) this.#writeWhenDue()
       },
       error => {
         this.#isWriting = false
-        this.#count += counted
         if (this.#goesOn(error) && !this.#isClosed) this.#writeLater()
       },
     )
+  }
+
+  async #writeNote(): Promise<void> {
+    const counted = this.#count
+    this.#count = 0
+    try {
+      this.#revision = await writeNote(this.#client, this.#stream, '$group-checkpoint', { ...this.#noteNow() }, this.#revision)
+    } catch (error) {
+      this.#count += counted
+      throw error
+    }
   }
 }

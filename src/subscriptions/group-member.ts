@@ -1,3 +1,4 @@
+import { InvalidArgumentError } from '../core/errors.ts'
 import type { AnyEvent, RecordedEvent } from '../core/events.ts'
 
 /**
@@ -6,7 +7,18 @@ import type { AnyEvent, RecordedEvent } from '../core/events.ts'
  */
 export type NackAction = 'retry' | 'park' | 'skip' | 'stop'
 
-/** One event on its way to one member. It must be settled in time; settling it twice, or too late, has no effect. */
+const NACK_ACTIONS: readonly NackAction[] = ['retry', 'park', 'skip', 'stop']
+
+/** @throws InvalidArgumentError */
+export function checkNackAction(action: NackAction): void {
+  if (!NACK_ACTIONS.includes(action))
+    throw new InvalidArgumentError(`nack takes '${NACK_ACTIONS.join("', '")}', got ${JSON.stringify(action)}`)
+}
+
+/**
+ * One event on its way to one member. It must be settled in time, from when the member was given it by `next`; settling it twice,
+ * or too late, has no effect.
+ */
 export interface GroupMessage<Event extends AnyEvent = AnyEvent> {
   readonly event: RecordedEvent<Event>
   /** How often it was retried: 0 the first time. */
@@ -15,6 +27,7 @@ export interface GroupMessage<Event extends AnyEvent = AnyEvent> {
   readonly isReplay: boolean
   /** It is done with. */
   ack(): void
+  /** @throws InvalidArgumentError for another action; it is not settled then. */
   nack(action: NackAction, reason?: string): void
 }
 
@@ -33,48 +46,76 @@ export interface JoinOptions {
 
 export const JOIN_OPTIONS: ReadonlySet<string> = new Set<keyof JoinOptions>(['bufferSize', 'signal'])
 
+/** What a member tells those from whom it has its messages. */
+export interface Counter {
+  /** The time for a message begins: the handler has it in hand, or it is the next one there. */
+  timeBegins(message: GroupMessage): void
+  /** A member that was idle asks again. */
+  awoke(): void
+  leave(member: Member): void
+}
+
 /** The member's side of the counter: messages in, answers out. */
 export class Member implements GroupMember {
   readonly #bufferSize: number
   readonly #signal: AbortSignal | undefined
-  readonly #onLeave: (member: Member) => void
+  readonly #counter: Counter
   readonly #queue: GroupMessage[] = []
   readonly #asked: { resolve(result: IteratorResult<GroupMessage, undefined>): void; reject(error: unknown): void }[] = []
   #ending: { readonly error: unknown; readonly isFailure: boolean } | null = null
   /** Messages that it has and that are not settled. */
   #heldCount = 0
+  #isIdle = false
 
-  constructor(bufferSize: number, signal: AbortSignal | undefined, onLeave: (member: Member) => void) {
+  constructor(bufferSize: number, signal: AbortSignal | undefined, counter: Counter) {
     this.#bufferSize = bufferSize
     this.#signal = signal
-    this.#onLeave = onLeave
+    this.#counter = counter
     signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
 
+  /** It let the time for a message pass, and has not asked for another one since. */
+  get isIdle(): boolean {
+    return this.#isIdle
+  }
+
   get canTake(): boolean {
-    return this.#ending === null && this.#heldCount < this.#bufferSize
+    return this.#ending === null && !this.#isIdle && this.#heldCount < this.#bufferSize
   }
 
   push(message: GroupMessage): void {
     this.#heldCount++
     const asked = this.#asked.shift()
-    if (asked === undefined) this.#queue.push(message)
-    else asked.resolve({ value: message, done: false })
+    asked?.resolve({ value: message, done: false })
+    if (asked !== undefined || this.#queue.push(message) === 1) this.#counter.timeBegins(message)
   }
 
   /** It is settled, or somebody else gets it. */
-  takeBack(message: GroupMessage): void {
+  release(): void {
     this.#heldCount--
-    const index = this.#queue.indexOf(message)
-    if (index >= 0) this.#queue.splice(index, 1)
+  }
+
+  /** The time for a message is over: unless somebody is asking just now, nobody may be there. @returns what was not read. */
+  idle(): GroupMessage[] {
+    this.#isIdle = this.#asked.length === 0
+    return this.#queue.splice(0)
   }
 
   next(): Promise<IteratorResult<GroupMessage, undefined>> {
-    const message = this.#queue.shift()
-    if (message !== undefined) return Promise.resolve({ value: message, done: false })
+    const [message, following] = this.#queue
+    if (message !== undefined) {
+      this.#queue.shift()
+      this.#counter.timeBegins(message)
+      if (following !== undefined) this.#counter.timeBegins(following)
+      return Promise.resolve({ value: message, done: false })
+    }
     return new Promise((resolve, reject) => {
       this.#asked.push({ resolve, reject })
       if (this.#ending !== null) this.#answerEnded(this.#ending)
+      else if (this.#isIdle) {
+        this.#isIdle = false
+        this.#counter.awoke()
+      }
     })
   }
 
@@ -85,7 +126,7 @@ export class Member implements GroupMember {
     this.#signal?.removeEventListener('abort', this.#onAbort)
     this.#queue.length = 0
     this.#answerEnded(this.#ending)
-    this.#onLeave(this)
+    this.#counter.leave(this)
   }
 
   async return(): Promise<IteratorResult<GroupMessage, undefined>> {

@@ -19,7 +19,7 @@ export interface GroupOptions {
   /** Where a group begins that has no checkpoint: a position, with `stream` a revision; 'start' (default), or 'end'. */
   readonly from?: number | 'start' | 'end' | undefined
   readonly strategy?: GroupStrategy | undefined
-  /** A message that is not settled after so long is retried; 30,000 ms. */
+  /** A message that is not settled so long after a member got it by `next` is retried; 30,000 ms. */
   readonly messageTimeoutMs?: number | undefined
   /** How often a message is retried before it is parked; 10. */
   readonly maxRetryCount?: number | undefined

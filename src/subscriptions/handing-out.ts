@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import type { RecordedEvent } from '../core/events.ts'
 import { type Dispatch, dispatchBy } from './dispatch.ts'
-import type { GroupMessage, Member, NackAction } from './group-member.ts'
+import { type Counter, checkNackAction, type GroupMessage, type Member, type NackAction } from './group-member.ts'
 import type { CheckedGroupOptions } from './group-options.ts'
 
 /** An event in a group's care, from when it was read until it is settled. */
@@ -11,31 +11,31 @@ export interface Charge {
   readonly place: number
   readonly isReplay: boolean
   retryCount: number
-  /** Who has it, and until when; null while it waits. */
-  delivery: Delivery | null
 }
 
+/** A charge that a member has. */
 interface Delivery {
+  readonly charge: Charge
   readonly member: Member
-  readonly message: GroupMessage
-  readonly deadlineMs: number
 }
 
 /** 'late': nobody answered in time. */
-export type Answer = 'ack' | NackAction | 'late'
+export type Answer = 'ack' | Exclude<NackAction, 'stop'> | 'late'
 
 /** The counter at which members get messages and give their answers. What becomes of an answered charge is the group's business. */
-export class HandingOut {
+export class HandingOut implements Counter {
   readonly members: Member[] = []
   readonly #options: CheckedGroupOptions
   readonly #clock: Clock
   readonly #onAnswer: (charge: Charge, answer: Answer, reason: string) => void
   readonly #dispatch: Dispatch
-  /** Those that were given out before come first. */
+  /** Those that were given out before come first, as they stand in the log. */
   readonly #again: Charge[] = []
   readonly #fresh: Charge[] = []
-  /** In the order in which they were given out, which is that of their deadlines. */
-  readonly #outstanding = new Set<Charge>()
+  /** In the order in which they were given out. */
+  readonly #outstanding = new Map<GroupMessage, Delivery>()
+  /** Of what handlers have in hand, and of what comes next at each member; soonest first. */
+  readonly #deadlinesMs = new Map<GroupMessage, number>()
   #cancelTimer: (() => void) | null = null
   #wakers: (() => void)[] = []
   #isClosed = false
@@ -64,11 +64,16 @@ export class HandingOut {
   leave(member: Member): void {
     const index = this.members.indexOf(member)
     if (index >= 0) this.members.splice(index, 1)
-    for (const charge of this.#outstanding) {
-      if (charge.delivery!.member !== member) continue
-      this.#takeBack(charge)
-      this.#again.push(charge)
-    }
+    for (const [message, delivery] of this.#outstanding) if (delivery.member === member) this.#giveBack(message)
+    this.#giveOut()
+  }
+
+  timeBegins(message: GroupMessage): void {
+    this.#deadlinesMs.delete(message)
+    this.#deadlinesMs.set(message, this.#clock.monotonic() + this.#options.messageTimeoutMs)
+  }
+
+  awoke(): void {
     this.#giveOut()
   }
 
@@ -79,7 +84,7 @@ export class HandingOut {
 
   /** For one that was given out before, in this life of the group or an earlier one. */
   addAgain(charge: Charge): void {
-    this.#again.push(charge)
+    this.#putBack(charge)
     this.#giveOut()
   }
 
@@ -101,17 +106,18 @@ export class HandingOut {
 
   #giveOut(): void {
     if (this.#isClosed) return
-    const isBlocked = this.#giveOutFrom(this.#again)
-    if (!isBlocked || this.#dispatch.passesOver) this.#giveOutFrom(this.#fresh)
+    const members = this.members.filter(member => !member.isIdle)
+    const isBlocked = this.#giveOutFrom(this.#again, members)
+    if (!isBlocked || this.#dispatch.passesOver) this.#giveOutFrom(this.#fresh, members)
     this.#watchDeadlines()
     this.#wake()
   }
 
   /** @returns whether something could not be given out. */
-  #giveOutFrom(charges: Charge[]): boolean {
+  #giveOutFrom(charges: Charge[], members: readonly Member[]): boolean {
     let kept = 0
     for (const [index, charge] of charges.entries()) {
-      const member = this.#dispatch.pick(this.members, charge.event.stream)
+      const member = this.#dispatch.pick(members, charge.event.stream)
       if (member !== null) this.#give(charge, member)
       else if (this.#dispatch.passesOver) charges[kept++] = charge
       else {
@@ -129,39 +135,55 @@ export class HandingOut {
       event,
       retryCount,
       isReplay,
-      ack: () => this.#answered(charge, message, 'ack', ''),
-      nack: (action, reason = '') => this.#answered(charge, message, action, reason),
+      ack: () => this.#answered(message, 'ack', ''),
+      nack: (action, reason = '') => {
+        checkNackAction(action)
+        if (action === 'stop') this.#stopped(message)
+        else this.#answered(message, action, reason)
+      },
     }
-    charge.delivery = { member, message, deadlineMs: this.#clock.monotonic() + this.#options.messageTimeoutMs }
-    this.#outstanding.add(charge)
+    this.#outstanding.set(message, { charge, member })
     this.#dispatch.given(event.stream, member)
     member.push(message)
   }
 
-  #answered(charge: Charge, message: GroupMessage, answer: Answer, reason: string): void {
+  #answered(message: GroupMessage, answer: Answer, reason: string): void {
     // Answered before, or too late: somebody else may have it.
-    if (charge.delivery?.message !== message || this.#isClosed) return
-    const { member } = charge.delivery
-    this.#takeBack(charge)
-    if (answer === 'stop') member.end(null, false)
-    this.#onAnswer(charge, answer, reason)
+    if (this.#isClosed || !this.#outstanding.has(message)) return
+    this.#onAnswer(this.#takeBack(message), answer, reason)
     this.#giveOut()
   }
 
+  /** Its message goes back with all the others that the member has: none of them has failed. */
+  #stopped(message: GroupMessage): void {
+    this.#outstanding.get(message)?.member.end(null, false)
+  }
+
   /** Nobody has it any more. */
-  #takeBack(charge: Charge): void {
-    const { member, message } = charge.delivery!
-    charge.delivery = null
-    member.takeBack(message)
-    this.#outstanding.delete(charge)
+  #takeBack(message: GroupMessage): Charge {
+    const { charge, member } = this.#outstanding.get(message)!
+    this.#outstanding.delete(message)
+    this.#deadlinesMs.delete(message)
+    member.release()
     this.#dispatch.settled(charge.event.stream)
+    return charge
+  }
+
+  #giveBack(message: GroupMessage): void {
+    this.#putBack(this.#takeBack(message))
+  }
+
+  /** Where it was: a stream stays in order when its member leaves. */
+  #putBack(charge: Charge): void {
+    let index = this.#again.length
+    while (index > 0 && this.#again[index - 1]!.event.position > charge.event.position) index--
+    this.#again.splice(index, 0, charge)
   }
 
   #watchDeadlines(): void {
-    const [first] = this.#outstanding
+    const [first] = this.#deadlinesMs.values()
     if (this.#cancelTimer !== null || first === undefined) return
-    const delayMs = first.delivery!.deadlineMs - this.#clock.monotonic()
-    this.#cancelTimer = this.#clock.after(Math.max(0, delayMs), () => {
+    this.#cancelTimer = this.#clock.after(Math.max(0, first - this.#clock.monotonic()), () => {
       this.#cancelTimer = null
       this.#endLate()
       this.#giveOut()
@@ -170,10 +192,12 @@ export class HandingOut {
 
   #endLate(): void {
     const nowMs = this.#clock.monotonic()
-    for (const charge of this.#outstanding) {
-      if (charge.delivery!.deadlineMs > nowMs) return
-      this.#takeBack(charge)
-      this.#onAnswer(charge, 'late', 'not settled in time')
+    for (const [message, deadlineMs] of this.#deadlinesMs) {
+      if (deadlineMs > nowMs) return
+      const { member } = this.#outstanding.get(message)!
+      for (const unread of member.idle()) this.#giveBack(unread)
+      // What no handler had in hand is not late.
+      if (this.#outstanding.has(message)) this.#onAnswer(this.#takeBack(message), 'late', 'not settled in time')
     }
   }
 

@@ -15,6 +15,14 @@ describe('the clock of the system', () => {
     expect(called).toBe(0)
   })
 
+  test('waits for long when the delay is longer than the system can count', async () => {
+    let called = 0
+    const cancels = [2 ** 31, 2 ** 40, Number.MAX_SAFE_INTEGER].map(delayMs => systemClock.after(delayMs, () => called++))
+    await new Promise<void>(resolve => setTimeout(resolve, 20))
+    expect(called).toBe(0)
+    for (const cancel of cancels) cancel()
+  })
+
   test('never goes back in durations, and tells the time in milliseconds since 1970', () => {
     const first = systemClock.monotonic()
     expect(systemClock.monotonic()).toBeGreaterThanOrEqual(first)

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
-import { all, appendEach, openStore, order, orders, SMALL_CHUNKS, upTo } from '../store/words.ts'
+import { all, appendEach, openStore, order, orders, rejectionOf, SMALL_CHUNKS, upTo } from '../store/words.ts'
 import { settle } from '../support/manual-clock.ts'
 import { stateOf } from '../support/promises.ts'
 import { Random } from '../support/random.ts'
+import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { checkpointCount, groupScene, numbersOf, receive } from './group-words.ts'
 import { numberOf } from './words.ts'
 
@@ -23,6 +24,17 @@ describe('parked messages', () => {
     expect(await group.replayParked()).toBe(1)
     expect(await group.replayParked()).toBe(0)
     await store.close()
+  })
+
+  test('count as soon as somebody has said so, and can be given out again at once', async () => {
+    for (const ask of ['parkedCount', 'replayParked'] as const) {
+      const { store, group } = await groupScene()
+      const member = group.join()
+      await appendEach(store, 's', orders(3))
+      for (const message of await receive(member, 3)) message.nack('park')
+      expect(await group[ask]()).toBe(3)
+      await store.close()
+    }
   })
 
   test('are given out once, though two ask for it at a time', async () => {
@@ -153,6 +165,37 @@ describe('the checkpoint of a group', () => {
       expect(numbersOf(await receive(again.group.join(), 5))).toEqual([3, 4, 5, 6, 7])
       await again.store.close()
     }
+  })
+
+  test('waits at close for room among the appends that are under way', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { maxPendingAppends: 1 })
+    const group = store.group('workers')
+    const member = group.join()
+    await store.append('s', orders(4))
+    for (const message of await receive(member, 4)) message.ack()
+    const held = disk.hold('writeDurably')
+    const appending = store.append('s', order(4))
+    await held.reached
+    const closing = group.close()
+    expect(await stateOf(closing)).toBe('pending')
+    held.release()
+    await Promise.all([appending, closing])
+    expect(numbersOf(await receive(store.group('workers').join(), 1))).toEqual([4])
+    await store.close()
+  })
+
+  test('that cannot be written at close is told: what was settled comes again', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk)
+    const group = store.group('workers')
+    const member = group.join()
+    await store.append('s', orders(4))
+    for (const message of await receive(member, 4)) message.ack()
+    disk.failNext({ op: 'writeDurably', error: 'ENOSPC' })
+    expect(await rejectionOf(group.close())).toMatchObject({ code: 'DISK_FULL' })
+    expect(numbersOf(await receive(store.group('workers').join(), 4))).toEqual(upTo(4))
+    await store.close()
   })
 
   test('over many lives that are killed or closed anywhere: every event is settled in the end (seed group)', async () => {

@@ -178,18 +178,6 @@ describe('a message', () => {
     await store.close()
   })
 
-  test('that waits unread at a slow member is taken from it when its time is over', async () => {
-    const { clock, store, group } = await groupScene()
-    const slow = group.join()
-    await store.append('s', order(0))
-    await settle()
-    clock.advance(30_000)
-    const [message] = await receive(slow, 1)
-    expect(message!.retryCount).toBe(1)
-    expect(await isQuiet(slow)).toBe(true)
-    await store.close()
-  })
-
   test('is retried until it was retried too often, then parked', async () => {
     const { store, group } = await groupScene({ maxRetryCount: 3 })
     const member = group.join()
@@ -240,6 +228,21 @@ describe('a message', () => {
     expect(await one.next()).toMatchObject({ done: true })
     expect(numbersOf(await receive(other, 6)).sort()).toEqual(upTo(6))
     expect(group.stats()).toMatchObject({ members: 1, retried: 0 })
+    await store.close()
+  })
+
+  test('answered with what is no answer is not settled: the caller is told, and may answer again', async () => {
+    const { store, group } = await groupScene()
+    const member = group.join()
+    await store.append('s', order(0))
+    const [message] = await receive(member, 1)
+    for (const action of ['Retry', '', undefined, 'toString'] as never[]) {
+      expect(() => message!.nack(action)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+      expect(group.stats()).toMatchObject({ outstanding: 1, waiting: 0, retried: 0 })
+    }
+    message!.ack()
+    expect(group.stats()).toMatchObject({ outstanding: 0, acked: 1 })
+    expect(() => message!.nack('Retry' as never)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
     await store.close()
   })
 

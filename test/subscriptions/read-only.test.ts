@@ -85,6 +85,12 @@ describe('a subscription to a store that another process writes', () => {
     await end()
   })
 
+  test('cannot be a group: what its members settle could not be written down', async () => {
+    const { reader, end } = await writerAndReader()
+    expect(() => reader.group('workers')).toThrow(expect.objectContaining({ code: 'READ_ONLY_STORE' }))
+    await end()
+  })
+
   test('ends when its store is closed, while the writer goes on', async () => {
     const { writer, reader, end } = await writerAndReader()
     const next = reader.subscribe().next()
