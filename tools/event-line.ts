@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto'
 import type { JsonValue, NewEvent, RecordedEvent } from 'tailrace'
-import { formatEventId } from '#engine/core/event-id.ts'
+import { lineId } from './line-id.ts'
 
 /** One event as a line of NDJSON, and back: what `cat` prints, `import` takes. */
 export interface LineEvent {
@@ -20,9 +19,6 @@ const KNOWN: ReadonlySet<string> = new Set([
   'metadataBase64',
   ...IGNORED,
 ])
-
-/** RFC 9562: the namespace of the ids that lines without one get, a UUID of its own. */
-const LINE_NAMESPACE = Buffer.from('8b0f6a4e5c1d4d0b9a3e7f21c6d48e90', 'hex')
 
 /** Where a line can have a number that JavaScript reads as infinite; texts in it may look like that, too. */
 const MAYBE_BEYOND_NUMBERS = /\d(?:[eE]\+?\d{3}|\d{308})/
@@ -83,12 +79,4 @@ function payload(fields: Record<string, unknown>, json: string, binary: string):
 function decodedSize(text: string): number {
   const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0
   return text.length % 4 === 0 ? (text.length / 4) * 3 - padding : -1
-}
-
-/** The UUIDv5 of a line's number and text: the same line of the same file gets the same id in every import. */
-function lineId(text: string, number: number): string {
-  const hash = createHash('sha1').update(LINE_NAMESPACE).update(`${number}\n`).update(text).digest()
-  hash[6] = (hash[6]! & 0x0f) | 0x50
-  hash[8] = (hash[8]! & 0x3f) | 0x80
-  return formatEventId(hash)
 }

@@ -4,6 +4,7 @@ import { systemClock } from '#engine/core/clock.ts'
 import { type Command, checkCount, ExitStatus, parseArguments, UsageError } from './arguments.ts'
 import { importJournals } from './journal-import.ts'
 import { keepAlive } from './keep-alive.ts'
+import { refuseInside } from './new-directory.ts'
 import { count, printable, printResult, type Terminal } from './output.ts'
 import { Progress } from './progress.ts'
 import { readStore } from './reading.ts'
@@ -69,8 +70,11 @@ Examples:
     }
     checkCount(positionals, ['store', 'directory'])
     const [directory, target] = positionals as [string, string]
-    const work = verify ? verifyJournals : writeJournals
-    return readStore(directory, verbose, terminal, store => work(store, target, options, terminal))
+    return readStore(directory, verbose, terminal, async store => {
+      if (verify) return verifyJournals(store, target, options, terminal)
+      await refuseInside(directory, target)
+      return writeJournals(store, target, options, terminal)
+    })
   },
 }
 

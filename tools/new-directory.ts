@@ -13,17 +13,18 @@ export async function makeTarget(disk: Disk, store: string, target: string): Pro
     throw error
   })
   if (names !== null && names.length > 0) throw new UsageError(`${target} is not empty; the copy needs a new directory`)
-  const parent = await realpath(names === null ? await existingParent(target) : target)
-  const path = relative(await realpath(store), parent)
-  if (!path.startsWith('..')) throw new UsageError(`${target} lies in the store; the original must not be touched`)
+  await refuseInside(store, target)
   // With the rights that a store's directory has.
   await disk.makeDirectory(absoluteDirectory(target))
 }
 
-async function existingParent(path: string): Promise<string> {
-  const parent = dirname(resolve(path))
-  return readdir(parent).then(
-    () => parent,
-    () => existingParent(parent),
-  )
+/** @throws UsageError when `target`, which need not be there, is the store's directory or lies in it. */
+export async function refuseInside(store: string, target: string): Promise<void> {
+  const path = relative(await realpath(store), await nearestPath(target))
+  if (!path.startsWith('..')) throw new UsageError(`${target} lies in the store; the original must not be touched`)
+}
+
+/** Where a path leads; of one that is not there, where the nearest directory above it does. */
+async function nearestPath(path: string): Promise<string> {
+  return realpath(path).catch(() => nearestPath(dirname(resolve(path))))
 }

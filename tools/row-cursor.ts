@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { type FileHandle, open } from 'node:fs/promises'
 import { type JournalRow, parseRow } from '#engine/journals/journal-row.ts'
+import { lineId } from './line-id.ts'
 
 /** The largest event, 16 MiB, and the longest escape: six bytes for two. */
 const MAX_LINE_SIZE = 64 * 1024 * 1024
@@ -70,10 +71,16 @@ export class RowCursor {
     this.#rowSize = bytes.length
     try {
       if (!isUtf8(bytes)) throw new Error('not UTF-8')
-      this.#row = parseRow(bytes.toString('utf8'))
+      this.#row = this.#rowOf(bytes.toString('utf8'))
     } catch (error) {
       throw new BadRowError(this.file, this.#line, (error as Error).message)
     }
+  }
+
+  /** A line without an id gets one that tells another import of it, from its text and its place. */
+  #rowOf(line: string): JournalRow {
+    const { createdMs, event } = parseRow(line)
+    return { createdMs, event: { ...event, id: event.id ?? lineId(`${this.file}\n${line}`, this.#line) } }
   }
 
   async #nextLine(): Promise<Buffer | null> {

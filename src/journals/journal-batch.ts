@@ -1,6 +1,6 @@
-import { DamagedJournalError } from '../core/errors.ts'
 import type { RecordedEvent } from '../index.ts'
 import { type CheckpointEvent, checkpointEventOf } from './journal-checkpoint.ts'
+import type { JournalEnds } from './journal-ends.ts'
 import { GROUP_COUNT, type JournalFiles } from './journal-files.ts'
 import { encodeName, isHashed, JOURNAL_SUFFIX, journalNameOf, NAME_SUFFIX } from './journal-names.ts'
 import { formatRow } from './journal-row.ts'
@@ -53,13 +53,11 @@ export class JournalBatch {
   }
 
   /** The files that will be written to, and their sizes. @throws DamagedJournalError when one can't be the stream's. */
-  async sizesIn(files: JournalFiles): Promise<Map<string, number>> {
+  async sizesIn(files: JournalFiles, ends: JournalEnds): Promise<Map<string, number>> {
     const sizes = new Map<string, number>()
     await inGroups([...this.#streams.values()], files, async ({ fileName, stream, firstRevision }) => {
       const size = await files.sizeOf(fileName)
-      if (size > 0 && firstRevision === 0) {
-        throw new DamagedJournalError(fileName, `there are lines in it before the first event of '${stream}'`)
-      }
+      await ends.check(fileName, stream, firstRevision, size)
       sizes.set(fileName, size)
       if (size === 0 && hasHashedName(fileName)) sizes.set(nameFileOf(fileName), 0)
     })

@@ -28,15 +28,15 @@ export class JournalFiles {
 
   /** Size of a file, 0 if there is none. @throws DamagedJournalError if its last line has no end. */
   async sizeOf(name: string): Promise<number> {
-    const opened = this.#open.get(name)
-    if (opened !== undefined) return this.#sizeOf(name, opened.file)
-    const file = await this.#tryOpen(name, 'read')
-    if (file === null) return 0
-    try {
-      return await this.#sizeOf(name, file)
-    } finally {
-      await file.close()
-    }
+    return (await this.#look(name, file => this.#sizeOf(name, file))) ?? 0
+  }
+
+  /** Whether a file of that size ends with these bytes. */
+  async endsWith(name: string, bytes: Buffer, size: number): Promise<boolean> {
+    if (size < bytes.length) return false
+    const found = Buffer.alloc(bytes.length)
+    await this.#look(name, file => file.read(found, size - bytes.length))
+    return bytes.equals(found)
   }
 
   /** Writes behind everything that is there. @param size of the file; 0 makes it if there is none. */
@@ -94,6 +94,19 @@ export class JournalFiles {
     }
     const file = await this.#tryOpen(name, 'write')
     return file === null ? null : this.#keep(name, file)
+  }
+
+  /** Looks into a file, which stays as open as it was. @returns null when there is none. */
+  async #look<T>(name: string, work: (file: DiskFile) => Promise<T>): Promise<T | null> {
+    const opened = this.#open.get(name)
+    if (opened !== undefined) return work(opened.file)
+    const file = await this.#tryOpen(name, 'read')
+    if (file === null) return null
+    try {
+      return await work(file)
+    } finally {
+      await file.close()
+    }
   }
 
   async #remove(name: string): Promise<boolean> {

@@ -8,7 +8,7 @@ export const LOCK_NAME = 'lock'
 
 /**
  * Whether the journals can be those of this store: at the position of their last event must be that event, or nothing if it
- * was scavenged since.
+ * was scavenged since: the log goes on behind it then, though perhaps without events.
  * @throws InvalidArgumentError
  */
 export async function checkOrigin(store: EventStore, last: CheckpointEvent | null, directory: string): Promise<void> {
@@ -20,6 +20,7 @@ export async function checkOrigin(store: EventStore, last: CheckpointEvent | nul
       `the journals in ${directory} are of another store: it has another event at position ${position}`,
     )
   }
+  if (store.stats().chaser.position > position) return
   throw new InvalidArgumentError(
     `the journals in ${directory} are ahead of the store, or of another one: it ends before ${position}`,
   )

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, JournalsLockedError, StoreLockedError } from '../core/errors.ts'
+import { InvalidArgumentError, JournalsLockedError, StoreClosedError, StoreLockedError } from '../core/errors.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import { absoluteDirectory } from '../disk/directory.ts'
 import { type Disk, type DiskLock, joinPath } from '../disk/disk.ts'
@@ -6,6 +6,7 @@ import { NodeDisk } from '../disk/node-disk.ts'
 import type { EventStore, RecordedEvent } from '../index.ts'
 import { JournalBatch } from './journal-batch.ts'
 import { type CheckpointEvent, type JournalCheckpoint, readCheckpoint, writeCheckpoint } from './journal-checkpoint.ts'
+import { JournalEnds } from './journal-ends.ts'
 import { JournalFiles } from './journal-files.ts'
 import { checkOrigin, LOCK_NAME, refuseStrangers } from './journal-origin.ts'
 import { JournalVerification, type JournalVerificationReport, type VerifyOptions } from './journal-verification.ts'
@@ -40,6 +41,7 @@ export class Journals {
   readonly #directory: string
   readonly #lock: DiskLock
   readonly #files: JournalFiles
+  readonly #ends: JournalEnds
   readonly #includeSystem: boolean
   #last: CheckpointEvent | null
   /** Whether the checkpoint that is on disk says that nothing is being written. */
@@ -57,6 +59,7 @@ export class Journals {
     this.#directory = directory
     this.#lock = lock
     this.#files = new JournalFiles(disk, directory)
+    this.#ends = new JournalEnds(store, this.#files)
     this.#includeSystem = checkpoint.includeSystem
     this.#last = checkpoint.event
     this.#isSettled = checkpoint.files.size === 0
@@ -183,14 +186,19 @@ export class Journals {
   async #catchUp(ending: AbortSignal, onProgress: WriteOptions['onProgress']): Promise<void> {
     let batch = new JournalBatch()
     const reading = this.#store.readAll({ from: this.#last?.position, includeSystem: this.#includeSystem })
-    for await (const events of reading.batches()) {
-      this.#addTo(batch, events)
-      if (!batch.isFull && !ending.aborted) continue
+    try {
+      for await (const events of reading.batches()) {
+        this.#addTo(batch, events)
+        if (!batch.isFull && !ending.aborted) continue
+        const full = batch
+        batch = new JournalBatch()
+        await this.#write(full, onProgress)
+        if (ending.aborted) return
+      }
+    } finally {
+      // Of a damaged log, everything up to the damage.
       await this.#write(batch, onProgress)
-      batch = new JournalBatch()
-      if (ending.aborted) return
     }
-    await this.#write(batch, onProgress)
   }
 
   /** What comes is written as it comes: whoever looks into the files sees it at once. */
@@ -203,7 +211,8 @@ export class Journals {
         await this.#write(batch, onProgress)
       }
     } catch (error) {
-      if (!ending.aborted || this.#failure !== null) throw error
+      // With the store it ends also when a batch was about to be written: the next run begins with that.
+      if (error !== ending.reason && !(error instanceof StoreClosedError)) throw error
     }
   }
 
@@ -214,8 +223,8 @@ export class Journals {
 
   async #write(batch: JournalBatch, onProgress: WriteOptions['onProgress']): Promise<void> {
     if (batch.lastEvent === null) return
+    const sizes = await batch.sizesIn(this.#files, this.#ends)
     try {
-      const sizes = await batch.sizesIn(this.#files)
       await this.#putCheckpoint(sizes)
       await batch.writeTo(this.#files, sizes)
       await this.#files.sync()

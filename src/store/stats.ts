@@ -1,3 +1,4 @@
+import type { LogPosition } from '../core/positions.ts'
 import type { Rooms } from './rooms.ts'
 
 /** Counters since the store was opened. Sizes in bytes, durations in milliseconds. */
@@ -16,8 +17,8 @@ export interface StoreStats {
     readonly maxMs: number
     readonly triggers: { readonly drained: number; readonly delay: number }
   }
-  /** Commit acks published, and how far behind the flushed position the chaser is. */
-  readonly chaser: { readonly acks: number; readonly events: number; readonly lagBytes: number }
+  /** Commit acks published, up to which position everything is, and how far that is behind the flushed position. */
+  readonly chaser: { readonly acks: number; readonly events: number; readonly position: LogPosition; readonly lagBytes: number }
   readonly index: { readonly streams: number; readonly events: number }
   readonly cache: { readonly bytes: number; readonly hits: number; readonly misses: number }
 }
@@ -45,7 +46,7 @@ export function statsOf({ writing, chaser, index, cache }: Rooms): StoreStats {
       maxMs: statistics?.maxMs ?? 0,
       triggers: { drained: writer?.policy.triggers.drained ?? 0, delay: writer?.policy.triggers.delay ?? 0 },
     },
-    chaser: { acks: chaser.ackCount, events: chaser.eventCount, lagBytes: chaser.lag },
+    chaser: { acks: chaser.ackCount, events: chaser.eventCount, position: chaser.published.position, lagBytes: chaser.lag },
     index: { streams: index.streamCount, events: index.eventCount },
     cache: { bytes: cache.size, hits: cache.hits, misses: cache.misses },
   }

@@ -1,4 +1,5 @@
-import { InvalidArgumentError } from '../core/errors.ts'
+import { InvalidArgumentError, StoreClosedError } from '../core/errors.ts'
+import type { RecordedEvent } from '../core/events.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import { checkSignal, type FollowerDesk, notesStream } from './follower-desk.ts'
 import { lastNote, writeNote } from './log-client.ts'
@@ -69,7 +70,10 @@ export class GroupOfTopic implements TopicGroup {
   readonly #topic: Partitions
   readonly #notes: string
   readonly #members: PartitionReader[] = []
-  #committed: Promise<Committed> | null = null
+  /** Null when it has to be looked up. */
+  #committed: Committed | null = null
+  /** The end of the line of those who ask what is committed, or commit. */
+  #line: Promise<unknown> = Promise.resolve()
 
   /** @throws InvalidArgumentError */
   constructor(desk: FollowerDesk, topic: Partitions, name: string) {
@@ -126,33 +130,38 @@ export class GroupOfTopic implements TopicGroup {
     return new CursorSubscription(new MergedCursor(cursors), this.#desk.tail)
   }
 
-  /** One at a time: each rests on the revision of the one before. */
-  async #commit(done: ReadonlyMap<number, number>): Promise<void> {
-    this.#committed = this.#progress().then(async committed => {
+  #commit(done: ReadonlyMap<number, number>): Promise<void> {
+    return this.#inLine(async () => {
+      const committed = await this.#lookUp()
       const offsets = Array.from({ length: this.#topic.partitions }, (_, partition) =>
         Math.max(committed.offsets[partition] ?? 0, done.get(partition) ?? 0),
       )
-      if (offsets.every((offset, partition) => offset === (committed.offsets[partition] ?? 0))) return committed
+      if (offsets.every((offset, partition) => offset === (committed.offsets[partition] ?? 0))) return
+      // Until it is known to be written: after a failure, what stands there is looked up again.
+      this.#committed = null
       const { client } = this.#desk
       const revision = await writeNote(client, this.#notes, '$topic-group-committed', { offsets }, committed.revision)
-      return { offsets, revision }
+      this.#committed = { offsets, revision }
     })
-    await this.#progress()
   }
 
-  async #progress(): Promise<Committed> {
-    this.#committed ??= lastNote<OffsetsNote>(this.#desk.client, this.#notes).then(note => ({
-      offsets: note?.value.offsets ?? [],
-      revision: note?.revision ?? null,
-    }))
-    const looking = this.#committed
-    try {
-      return await looking
-    } catch (error) {
-      // What stands there now is looked up again.
-      if (this.#committed === looking) this.#committed = null
-      throw error
+  #progress(): Promise<Committed> {
+    return this.#inLine(() => this.#lookUp())
+  }
+
+  /** One at a time: each rests on what the one before has left, also when that one failed. */
+  #inLine<T>(turn: () => Promise<T>): Promise<T> {
+    const result = this.#line.then(turn)
+    this.#line = result.catch(() => {})
+    return result
+  }
+
+  async #lookUp(): Promise<Committed> {
+    if (this.#committed === null) {
+      const note = await lastNote<OffsetsNote>(this.#desk.client, this.#notes)
+      this.#committed = { offsets: note?.value.offsets ?? [], revision: note?.revision ?? null }
     }
+    return this.#committed
   }
 }
 
@@ -206,7 +215,16 @@ class PartitionReader implements TopicMember {
       if (this.#hasLeft) return { value: undefined, done: true }
       this.#reading ??= this.#open(this.#partitions, new Map(this.#done))
       const reading = this.#reading
-      const { value: event } = await (await reading).next()
+      let event: RecordedEvent | undefined
+      try {
+        event = (await (await reading).next()).value
+      } catch (error) {
+        if (reading !== this.#reading) continue
+        if (error instanceof StoreClosedError) return { value: undefined, done: true }
+        // Whoever asks again reads anew: what was in the way may be gone then.
+        this.#stopReading()
+        throw error
+      }
       // What was on its way when the partitions were shared out anew belongs to somebody else.
       if (reading !== this.#reading) continue
       if (event === undefined) return { value: undefined, done: true }

@@ -30,6 +30,8 @@ export interface TopicReadOptions {
 
 const OPTIONS: ReadonlySet<string> = new Set<keyof TopicOptions>(['partitions'])
 const READ_OPTIONS: ReadonlySet<string> = new Set<keyof TopicReadOptions>(['from', 'signal'])
+/** Where groups of topics keep their notes: those of a topic must not stand among them. */
+const GROUP_NOTES = /^\$topic-group-\d+-/
 
 /**
  * Records in partitions. A partition is a stream, `topic-<name>-<partition>`, so everything that reads streams reads it; an offset
@@ -91,12 +93,18 @@ export class PartitionedTopic implements Topic {
   constructor(desk: FollowerDesk, name: string, options: TopicOptions, headOf: (stream: string) => Promise<number | null>) {
     this.name = name
     this.#notes = notesStream('topic', name)
+    if (GROUP_NOTES.test(this.#notes))
+      throw new InvalidArgumentError(`the name of a topic must not begin with 'group-<number>-', got ${JSON.stringify(name)}`)
     this.partitions = checkedCount('partitions', options.partitions, 1, 1)
     this.#desk = desk
     this.#headOf = headOf
   }
 
-  async produce({ key, value, headers = {} }: NewRecord): Promise<ProduceAck> {
+  async produce(record: NewRecord): Promise<ProduceAck> {
+    if (typeof record !== 'object' || record === null) throw new InvalidArgumentError('a record must be an object with a value')
+    const { key, value, headers = {} } = record
+    if (typeof headers !== 'object' || headers === null || Array.isArray(headers))
+      throw new InvalidArgumentError(`headers must be an object of texts, got ${String(headers)}`)
     if (key !== undefined && typeof key !== 'string')
       throw new InvalidArgumentError(`key must be a text, got ${JSON.stringify(key)}`)
     const partition = key === undefined ? this.#nextPartition++ % this.partitions : this.partitionOf(key)

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import type { EventStore } from '../../src/index.ts'
 import { Journals } from '../../src/journals/journals.ts'
-import { openStore, order, orders, rejectionOf, upTo, withStore } from '../store/words.ts'
+import { all, openStore, order, orders, rejectionOf, SMALL_CHUNKS, upTo, withStore } from '../store/words.ts'
+import { ManualClock } from '../support/manual-clock.ts'
 import { Random } from '../support/random.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { anyEvent, anyName, edited, exportTo, filesOn, freshExport, JOURNALS } from './scenes.ts'
@@ -261,6 +262,36 @@ describe('a directory is refused', () => {
     })
   })
 
+  test.each([
+    ['was removed', () => null],
+    ['lost its last line', (text: string) => text.replace(/[^\n]*\n$/, '')],
+    ['lost all lines', () => ''],
+    ['has another last line', (text: string) => text.replace(/"number":1/, '"number":7')],
+  ])('when its stream goes on and the file %s since the last run: there would be a hole', async (_what, change) => {
+    await withStore({}, async store => {
+      await store.append('s', orders(2))
+      await store.append('other', order(0))
+      const disk = new MemoryDisk()
+      await exportTo(disk, store)
+      const content = disk.snapshot()
+      const text = change(filesOn(content)['s.log']!)
+      if (text === null) content.delete(`${JOURNALS}/s.log`)
+      else content.set(`${JOURNALS}/s.log`, Buffer.from(text))
+      const spoilt = new MemoryDisk(content)
+      await store.append('other', order(1))
+      await exportTo(spoilt, store)
+      await store.append('s', order(2))
+      const before = filesOn(spoilt.snapshot())
+      for (const _ of upTo(2)) {
+        const journals = await Journals.openOn(spoilt, store, JOURNALS)
+        const { message } = await rejectionOf(journals.catchUp())
+        expect(message).toBe("s.log: it does not end with the event before revision 2 of 's'")
+        await journals.close()
+        expect(filesOn(spoilt.snapshot())).toEqual(before)
+      }
+    })
+  })
+
   test('when a new stream has a file already', async () => {
     await withStore({}, async store => {
       const disk = new MemoryDisk()
@@ -270,6 +301,83 @@ describe('a directory is refused', () => {
       expect(await refusal(new MemoryDisk(content), store)).toContain("before the first event of 's'")
     })
   })
+})
+
+describe('a directory is taken', () => {
+  test('whose streams have lost their beginnings, or the events before the next ones', async () => {
+    await withStore(SMALL_CHUNKS, async store => {
+      await store.append('begun', orders(2))
+      await store.append('deleted', orders(2))
+      await store.delete('begun')
+      await store.scavenge()
+      const disk = new MemoryDisk()
+      await exportTo(disk, store)
+      await store.append('begun', order(2))
+      await exportTo(disk, store)
+      expect(filesOn(disk.snapshot())['begun.log']!.split('\n')).toHaveLength(2)
+      await store.erase('begun', 2)
+      await store.delete('deleted')
+      await store.scavenge()
+      await store.append('begun', order(3))
+      await store.append('deleted', order(2))
+      await exportTo(disk, store)
+      const files = filesOn(disk.snapshot())
+      expect([files['begun.log'], files['deleted.log']].map(text => text!.split('\n').length - 1)).toEqual([2, 3])
+    })
+  })
+
+  test('whose last event was scavenged, though nothing is behind it', async () => {
+    const clock = new ManualClock()
+    const storeDisk = new MemoryDisk()
+    const disk = new MemoryDisk()
+    const options = { ...SMALL_CHUNKS, clock }
+    let store = await openStore(storeDisk, options)
+    await store.setMetadata('brief', { maxAge: 1 })
+    await store.append('kept', order(0))
+    await store.append('brief', orders(3))
+    await exportTo(disk, store)
+    clock.advance(60_000)
+    await store.scavenge()
+    const noneLeft = async (of: EventStore) => {
+      expect(await all(of.readStream('brief'))).toEqual([])
+      await exportTo(disk, of)
+      // The lines of 'brief' are still there, as it is said of what the store has let go of.
+      expect(await Journals.verifyOn(disk, of, JOURNALS, {})).toMatchObject({ eventCount: 1, differenceCount: 3 })
+    }
+    await noneLeft(store)
+    await store.close()
+    store = await openStore(storeDisk, options)
+    await noneLeft(store)
+    const reader = await openStore(storeDisk, { readOnly: true, clock })
+    await noneLeft(reader)
+    await reader.close()
+    await store.close()
+  })
+})
+
+test('of a damaged log, journals have everything up to the damage', async () => {
+  const storeDisk = new MemoryDisk()
+  const store = await openStore(storeDisk, SMALL_CHUNKS)
+  await appendTo(store, 3, 300)
+  await store.close()
+  const content = storeDisk.snapshot()
+  const chunk = [...content.keys()].filter(path => path.endsWith('.chunk')).sort()[2]!
+  content.get(chunk)![2000]! ^= 1
+  const damaged = await openStore(new MemoryDisk(content), SMALL_CHUNKS)
+  const readable: number[] = []
+  const cat = async () => {
+    for await (const { position } of damaged.readAll()) readable.push(position)
+  }
+  expect(await rejectionOf(cat())).toMatchObject({ code: 'CORRUPT_LOG' })
+  const disk = new MemoryDisk()
+  for (const written of [readable.length, 0]) {
+    const journals = await Journals.openOn(disk, damaged, JOURNALS)
+    expect(await rejectionOf(journals.catchUp())).toMatchObject({ code: 'CORRUPT_LOG' })
+    expect([journals.eventCount, journals.position]).toEqual([written, readable.at(-1)])
+    await journals.close()
+  }
+  expect(Object.values(filesOn(disk.snapshot())).join('').split('\n')).toHaveLength(readable.length + 1)
+  await damaged.close()
 })
 
 test('journals of a store that is open for reading follow it over roll-overs and reopens', async () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import type { EventStore } from '../../src/index.ts'
 import { type JournalDifference, Journals } from '../../src/journals/journals.ts'
-import { order, orders, rejectionOf, upTo, withStore } from '../store/words.ts'
+import { appendEach, order, orders, rejectionOf, SMALL_CHUNKS, upTo, withStore } from '../store/words.ts'
 import { edited, exportTo, JOURNALS } from './scenes.ts'
 
 const LONG_NAME = 'n'.repeat(300)
@@ -130,6 +130,24 @@ describe('a verification', () => {
     })
   })
 
+  test('compares everything also when the last event was scavenged, and only system events are behind it', async () => {
+    await withStore(SMALL_CHUNKS, async store => {
+      const disk = new MemoryDisk()
+      await store.append('kept', orders(3))
+      await store.append('gone', orders(2))
+      await exportTo(disk, store)
+      await store.delete('gone')
+      await store.scavenge()
+      const content = disk.snapshot()
+      content.delete(`${JOURNALS}/gone.log`)
+      expect(await differencesOn(new MemoryDisk(content), store)).toEqual([])
+      content.delete(`${JOURNALS}/kept.log`)
+      expect(await differencesOn(new MemoryDisk(content), store)).toMatchObject(
+        upTo(3).map(() => ({ file: 'kept.log', kind: 'missing' })),
+      )
+    })
+  })
+
   test('counts what it does not list', async () => {
     await withStore({}, async store => {
       await store.append('a', orders(10_050))
@@ -147,6 +165,64 @@ describe('a verification', () => {
         code: 'INVALID_ARGUMENT',
         message: `there are no journals in ${JOURNALS}`,
       })
+    })
+  })
+})
+
+describe('what a follower has written behind its checkpoint', () => {
+  /** The last lines of 'a' stand behind the checkpoint, as long as nothing else is written. */
+  async function withLinesBehind(scene: (store: EventStore, disk: MemoryDisk) => Promise<void>): Promise<void> {
+    await withStore(SMALL_CHUNKS, async store => {
+      const disk = new MemoryDisk()
+      const journals = await Journals.openOn(disk, store, JOURNALS)
+      await store.append('first', order(0))
+      await journals.catchUp()
+      await store.append('a', orders(3))
+      await store.append(LONG_NAME, order(0))
+      await journals.catchUp()
+      await scene(store, disk)
+      await journals.close()
+    })
+  }
+
+  const LETTING_GO: [string, (store: EventStore) => Promise<unknown>][] = [
+    ['deleted', store => store.delete('a')],
+    ['cut by maxCount', store => store.setMetadata('a', { maxCount: 1 })],
+    ['cut by truncateBefore', store => store.setMetadata('a', { truncateBefore: 2 })],
+    ['deleted for good', store => store.tombstone('a')],
+  ]
+
+  test.each(LETTING_GO)('is no difference when its stream is %s, and edits are still found', async (_how, letGo) => {
+    await withLinesBehind(async (store, disk) => {
+      await letGo(store)
+      expect(await differencesOn(disk, store)).toEqual([])
+      const changed = edited(disk.snapshot(), 'a.log', text => text.replace('"number":1', '"number":9'))
+      expect(await differencesOn(changed, store)).toMatchObject([{ file: 'a.log', line: 2, kind: 'changed' }])
+      const longer = edited(disk.snapshot(), 'a.log', text => `${text}mine\n`)
+      expect(await differencesOn(longer, store)).toMatchObject([{ file: 'a.log', line: 4, kind: 'unknown', found: 'mine' }])
+    })
+  })
+
+  test.each([
+    LETTING_GO[0]!,
+    LETTING_GO[3]!,
+  ])('is not in the log any more when its stream is %s and scavenged', async (_how, letGo) => {
+    await withLinesBehind(async (store, disk) => {
+      await letGo(store)
+      await store.scavenge()
+      expect(await differencesOn(disk, store)).toMatchObject(
+        [1, 2, 3].map(line => ({ file: 'a.log', line, kind: 'unknown', found: expect.stringContaining('OrderPlaced') })),
+      )
+    })
+  })
+
+  test('is compared with the log as far as the files went when it was looked at', async () => {
+    await withLinesBehind(async (store, disk) => {
+      await appendEach(store, 'a', orders(300, 3))
+      await store.append('later', orders(3))
+      expect(await differencesOn(disk, store)).toEqual([])
+      const torn = edited(disk.snapshot(), 'a.log', text => text.slice(0, -20))
+      expect(await differencesOn(torn, store)).toEqual([])
     })
   })
 })

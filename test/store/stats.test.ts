@@ -3,14 +3,14 @@ import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { all, openStore, order, orders, rejectionOf, sized, upTo, withStore } from './words.ts'
 
 describe('stats', () => {
-  test('of a new store are zeros', async () => {
+  test('of a new store are zeros, at the position where the first event will be', async () => {
     await withStore({}, async store => {
       expect(store.stats()).toEqual({
         queue: { length: 0, peak: 0, bytes: 0 },
         pending: { appends: 0, bytes: 0 },
         writer: { appends: 0, events: 0, bytes: 0, groups: 0 },
         flush: { count: 0, p50Ms: 0, p99Ms: 0, maxMs: 0, triggers: { drained: 0, delay: 0 } },
-        chaser: { acks: 0, events: 0, lagBytes: 0 },
+        chaser: { acks: 0, events: 0, position: 128, lagBytes: 0 },
         index: { streams: 0, events: 0 },
         cache: { bytes: 0, hits: 0, misses: 0 },
       })

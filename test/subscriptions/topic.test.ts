@@ -5,6 +5,7 @@ import type { TopicRecord } from '../../src/subscriptions/topic-record.ts'
 import { openStore, rejectionOf, SMALL_CHUNKS, upTo, withStore } from '../store/words.ts'
 import { settle } from '../support/manual-clock.ts'
 import { stateOf } from '../support/promises.ts'
+import { SimulatedDisk } from '../support/simulated-disk.ts'
 
 async function take(records: AsyncIterator<TopicRecord>, count: number): Promise<TopicRecord[]> {
   const taken: TopicRecord[] = []
@@ -129,6 +130,31 @@ describe('a topic', () => {
     })
   })
 
+  test.each([
+    [null, 'a record must be an object'],
+    ['text', 'a record must be an object'],
+    [{ value: 1, headers: 5 }, 'headers must be an object of texts, got 5'],
+    [{ value: 1, headers: null }, 'headers must be an object of texts, got null'],
+    [{ value: 1, headers: ['a'] }, 'headers must be an object of texts, got a'],
+  ])('refuses the record %j, and nothing is written', async (record, message) => {
+    await withStore({}, async store => {
+      const topic = store.topic('orders')
+      expect(await rejectionOf(topic.produce(record as never))).toMatchObject({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringContaining(message),
+      })
+      expect(store.lastPosition).toBe(0)
+      expect(await topic.ends()).toEqual([0])
+    })
+  })
+
+  test('does not have a name under which a group of another topic keeps its offsets', async () => {
+    await withStore({}, async store => {
+      expect(() => store.topic('group-7-orders2-mailers')).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+      for (const name of ['group-chat', 'group-', 'my-group-7-a']) await store.topic(name).produce({ value: 1 })
+    })
+  })
+
   test.each([[{ partitions: 0 }], [{ partitions: 1.5 }]])('with %j is an InvalidArgumentError', async options => {
     await withStore({}, async store => {
       expect(() => store.topic('orders', options)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
@@ -214,6 +240,59 @@ describe('a group of a topic', () => {
       await one.return()
       expect((await waiting).value).toMatchObject({ offset: 2 })
     })
+  })
+
+  test('a commit that is refused leaves the other members, and the next one, as they were', async () => {
+    // At some of these moments the other member waits for what the commit will leave.
+    for (const turns of upTo(40)) {
+      await withStore({ maxPendingAppends: 1 }, async store => {
+        const topic = store.topic('orders', { partitions: 2 })
+        for (const value of upTo(10)) await topic.produce({ value })
+        const group = topic.group('mailers')
+        const one = group.join()
+        const taken = await take(one, 4)
+        const other = group.join()
+        const waiting = other.next()
+        for (const _ of upTo(turns)) await null
+        const elsewhere = store.append('elsewhere', { type: 't', data: 1 })
+        expect(await rejectionOf(one.commit())).toMatchObject({ code: 'QUEUE_FULL' })
+        await elsewhere
+        expect((await waiting).value, `after ${turns} turns`).toMatchObject({ partition: 1, offset: 0 })
+        await one.commit()
+        expect((await group.lag())[0]!.committed).toBe(taken.filter(({ partition }) => partition === 0).length)
+      })
+    }
+  })
+
+  test('a member goes on after a read that failed, with what it had not handed out', async () => {
+    const disk = new SimulatedDisk()
+    const options = { ...SMALL_CHUNKS, cacheBytes: 0 }
+    const store = await openStore(disk, options)
+    const value = 'x'.repeat(2000)
+    for (const _ of upTo(200)) await store.topic('orders', { partitions: 2 }).produce({ value })
+    await store.close()
+    const again = await openStore(disk, options)
+    const member = again.topic('orders', { partitions: 2 }).group('mailers').join()
+    const taken: TopicRecord[] = []
+    let planned = 0
+    let failures = 0
+    while (taken.length < 200 && failures < 10) {
+      if (taken.length === 40 * planned) {
+        disk.failNext({ op: 'read', error: 'EIO' })
+        planned++
+      }
+      const { value } = await member.next().catch((error: { code: string }) => {
+        expect(error.code).toBe('READ_FAILED')
+        failures++
+        return { value: undefined }
+      })
+      if (value !== undefined) taken.push(value)
+    }
+    expect(failures).toBeGreaterThan(0)
+    for (const partition of upTo(2)) {
+      expect(taken.filter(record => record.partition === partition).map(({ offset }) => offset)).toEqual(upTo(100))
+    }
+    await again.close()
   })
 
   test('each has its own place', async () => {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { EventStore } from 'tailrace'
@@ -105,12 +105,26 @@ describe('journal', () => {
     await writer.close()
   })
 
-  test('into a directory that has something else, such as the store, is refused, and leaves it as it is', async () => {
-    const store = await storeWith(3)
-    const before = readdirSync(store)
-    const outcome = await run(['journal', store, store])
+  test('into a directory that has something else is refused, and leaves it as it is', async () => {
+    const [store, other] = [await storeWith(3), await storeWith(3)]
+    const before = readdirSync(other)
+    const outcome = await run(['journal', store, other])
     expect(outcome).toMatchObject({ status: 2, stderr: expect.stringContaining('in a new or empty directory') })
+    expect(readdirSync(other)).toEqual(before)
+  })
+
+  test('into the store is refused, whatever the way there', async () => {
+    const store = await storeWith(3)
+    const link = join(temporaryDirectory(), 'link')
+    symlinkSync(store, link)
+    mkdirSync(join(store, 'empty'))
+    const before = readdirSync(store)
+    for (const target of [store, link, join(store, 'empty'), join(store, 'a', 'b'), join(link, 'a')]) {
+      const stderr = `tailrace journal: ${target} lies in the store; the original must not be touched`
+      expect(await run(['journal', store, target])).toMatchObject({ status: 2, stderr: expect.stringContaining(stderr) })
+    }
     expect(readdirSync(store)).toEqual(before)
+    expect(await run(['journal', store, `${store}-journals`])).toMatchObject({ status: 0 })
   })
 
   test.each([
@@ -209,6 +223,24 @@ describe('journal --import', () => {
     expect([status, stdout]).toEqual([1, expect.stringContaining('the same command goes on')])
     expect(stderr).toContain('tailrace journal: order-1.log:2: data is neither JSON')
     expect((await eventsOf(copy)).every(event => (event['data'] as { i: number }).i !== 7)).toBe(true)
+  })
+
+  test('goes on behind a bad line when that was mended, also with lines that have no id', async () => {
+    const journals = join(temporaryDirectory(), 'journals')
+    mkdirSync(journals)
+    const lines = Array.from({ length: 6 }, (_, i) => `2019-01-01T00:00:00.00${i >> 1} T {"same":true}\n`)
+    writeFileSync(join(journals, 's.log'), lines.map((line, i) => (i === 4 ? 'bad\n' : line)).join(''))
+    writeFileSync(join(journals, 'other.log'), lines[0]!)
+    const copy = join(temporaryDirectory(), 'copy')
+    expect(await runJson(['journal', '--import', journals, copy])).toMatchObject({ status: 1, values: [{ imported: 5 }] })
+    writeFileSync(join(journals, 's.log'), lines.join(''))
+    const second = await runJson(['journal', '--import', journals, copy])
+    expect(second).toMatchObject({ status: 0, values: [{ imported: 2, skipped: 5, repeated: 0 }] })
+    const ids = (await eventsOf(copy)).map(event => event['id'])
+    expect(new Set(ids).size).toBe(7)
+    const fresh = join(temporaryDirectory(), 'fresh')
+    await run(['journal', '--import', journals, fresh])
+    expect((await eventsOf(fresh)).map(event => event['id']).sort()).toEqual(ids.sort())
   })
 
   test('refuses a stream that has other events in the store', async () => {
