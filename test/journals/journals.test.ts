@@ -3,7 +3,7 @@ import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import type { EventStore } from '../../src/index.ts'
 import { Journals } from '../../src/journals/journals.ts'
 import { all, openStore, order, orders, rejectionOf, SMALL_CHUNKS, upTo, withStore } from '../store/words.ts'
-import { ManualClock } from '../support/manual-clock.ts'
+import { ManualClock, settle } from '../support/manual-clock.ts'
 import { Random } from '../support/random.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { anyEvent, anyName, edited, exportTo, filesOn, freshExport, JOURNALS } from './scenes.ts'
@@ -174,6 +174,28 @@ describe('journals', () => {
     await following
     await journals.close()
     expect(Object.keys(filesOn(disk.snapshot()))).toEqual(['s.log'])
+  })
+
+  test('end their follower quietly also when their store is closed just when it was about to write', async () => {
+    for (const turns of upTo(40)) {
+      const storeDisk = new MemoryDisk()
+      const disk = new MemoryDisk()
+      const store = await openStore(storeDisk)
+      await store.append('s', order(0))
+      await exportTo(disk, store)
+      const journals = await Journals.openOn(disk, store, JOURNALS)
+      const following = journals.follow()
+      await settle()
+      await store.append('s', order(1))
+      for (const _ of upTo(turns)) await null
+      await store.close()
+      await following
+      await journals.close()
+      const again = await openStore(storeDisk)
+      await exportTo(disk, again)
+      expect(filesOn(disk.snapshot()), `after ${turns} turns`).toEqual(await freshExport(again))
+      await again.close()
+    }
   })
 
   test('are written by one at a time', async () => {
