@@ -1,4 +1,4 @@
-import { type EventStore, type NewEvent, QueueFullError } from 'tailrace'
+import { type AppendOptions, type EventStore, type NewEvent, QueueFullError } from 'tailrace'
 
 const MAX_COUNT = 4096
 /** Well below what the store lets wait, so that it does not have to refuse. */
@@ -47,10 +47,16 @@ export class AppendsInFlight {
   }
 
   /** Resolves when the store has taken the append; its ack or failure is told by the fields. @param number grows with each call. */
-  async submit(stream: string, events: NewEvent | readonly NewEvent[], size: number, number: number): Promise<void> {
+  async submit(
+    stream: string,
+    events: NewEvent | readonly NewEvent[],
+    size: number,
+    number: number,
+    options?: AppendOptions,
+  ): Promise<void> {
     while (this.#count > 0 && (this.#count >= MAX_COUNT || this.#size + size > MAX_SIZE)) await this.#change()
     if (++this.#submittedCount % TURN_COUNT === 0) await new Promise(resolve => setImmediate(resolve))
-    while (!(await this.#tryAppend(stream, events, size, number))) await this.#change()
+    while (!(await this.#tryAppend(stream, events, size, number, options))) await this.#change()
   }
 
   /** Resolves when nothing is under way any more. */
@@ -59,7 +65,13 @@ export class AppendsInFlight {
   }
 
   /** @returns false when the store has no room for it now. */
-  async #tryAppend(stream: string, events: NewEvent | readonly NewEvent[], size: number, number: number): Promise<boolean> {
+  async #tryAppend(
+    stream: string,
+    events: NewEvent | readonly NewEvent[],
+    size: number,
+    number: number,
+    options: AppendOptions | undefined,
+  ): Promise<boolean> {
     let isTaken = false
     let isRefused = false
     this.#count++
@@ -69,7 +81,7 @@ export class AppendsInFlight {
       this.#size -= size
       this.#wake?.()
     }
-    this.#store.append(stream, events).then(
+    this.#store.append(stream, events, options).then(
       ({ duplicate }) => {
         if (duplicate) this.#repeatedCount++
         else this.#appendedCount++

@@ -200,7 +200,11 @@ export class Salvage implements StoreVisitor {
     const size = run.reduce((sum, salvaged) => sum + salvaged.size, 0)
     this.#appendCount++
     this.#eventCount += events.length
-    await this.#appends.submit(run[0]!.event.stream, events, size, this.#appendCount)
+    const { stream, revision } = run[0]!.event
+    const count = this.#losses.countBelow(stream, revision)
+    // Where the copy's stream stands exactly, ids that the log has twice are no retry.
+    const expectedRevision = count === 0 ? 'no_stream' : count - 1
+    await this.#appends.submit(stream, events, size, this.#appendCount, { expectedRevision })
   }
 
   #throwFailure(): void {

@@ -39,8 +39,13 @@ export class WrongExpectedRevisionError extends TailraceError {
   /** The stream's last revision; null when the stream does not exist. */
   readonly actual: number | null
 
-  constructor(stream: string, expected: number | 'any' | 'no_stream' | 'stream_exists', actual: number | null) {
-    super(`stream '${stream}' is at ${actual === null ? 'no event' : `revision ${actual}`}, expected ${expected}`)
+  /** @param hasIds the stream has ids of the append, but this is no retry. */
+  constructor(stream: string, expected: number | 'any' | 'no_stream' | 'stream_exists', actual: number | null, hasIds = false) {
+    super(
+      hasIds
+        ? `stream '${stream}' has ids of this append already, but the append is no retry: not all of its ids are known, in this order`
+        : `stream '${stream}' is at ${actual === null ? 'no event' : `revision ${actual}`}, expected ${expected}`,
+    )
     this.stream = stream
     this.expected = expected
     this.actual = actual
@@ -78,7 +83,12 @@ export class ConditionFailedError extends TailraceError {
   readonly more: boolean
 
   constructor(conflicts: readonly RecordedEvent[], more: boolean) {
-    super(`${more ? 'more than ' : ''}${conflicts.length} events were committed that the condition excludes`)
+    const { length } = conflicts
+    super(
+      length === 0
+        ? 'events behind the position of the condition were scavenged, and may be such as it excludes'
+        : `${more ? 'more than ' : ''}${length} ${length === 1 ? 'event was' : 'events were'} committed that the condition excludes`,
+    )
     this.conflicts = conflicts
     this.more = more
   }

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from './errors.ts'
+import { shown } from './json-text.ts'
 import type { LogPosition } from './positions.ts'
 
 /** Size of an id on disk, in bytes. */
@@ -8,8 +9,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 /** @throws InvalidArgumentError when `id` is not a UUID string. */
 export function parseEventId(id: unknown): Uint8Array {
-  if (typeof id !== 'string' || !UUID.test(id))
-    throw new InvalidArgumentError(`event id must be a UUID, got ${JSON.stringify(id)}`)
+  if (typeof id !== 'string' || !UUID.test(id)) throw new InvalidArgumentError(`event id must be a UUID, got ${shown(id)}`)
   return new Uint8Array(Buffer.from(id.replaceAll('-', ''), 'hex'))
 }
 

@@ -28,8 +28,10 @@ export interface NewEvent {
 /** What events look like when nothing more is said of them. */
 export type AnyEvent = { type: string; data: unknown }
 
-/** What a read hands out; yours to keep. */
-export interface RecordedEvent<Event extends AnyEvent = AnyEvent> {
+/** What a read hands out; yours to keep. Of a union of events it is a union: who asks for the type knows the data. */
+export type RecordedEvent<Event extends AnyEvent = AnyEvent> = Event extends AnyEvent ? Recorded<Event> : never
+
+interface Recorded<Event extends AnyEvent> {
   readonly stream: string
   readonly revision: Revision
   /** Names the event's record in the log. */

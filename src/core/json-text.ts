@@ -24,6 +24,16 @@ export function jsonTextOf(value: unknown, what: string): string {
   return text
 }
 
+/** A value of the caller's as an error shows it: whatever it is, the message can be made. */
+export function shown(value: unknown): string {
+  if (typeof value === 'bigint') return `${value}n`
+  try {
+    return jsonTextOf(value, 'it')
+  } catch {
+    return kindOf(value)
+  }
+}
+
 function isLostIn(text: string, value: unknown): boolean {
   if (text === 'null') return typeof value === 'number' || value instanceof Date
   if (typeof value !== 'object' || typeof (value as { toJSON?: unknown } | null)?.toJSON === 'function') return false

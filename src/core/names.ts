@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from './errors.ts'
+import { shown } from './json-text.ts'
 import { MAX_EVENT_TYPE_SIZE, MAX_STREAM_NAME_SIZE } from './limits.ts'
 
 const CONTROL_CHARACTER = /[\u0000-\u001f\u007f-\u009f]/
@@ -35,8 +36,8 @@ function encodeName(name: unknown, what: string, maxSize: number, spare?: Uint8A
   if (name.length > maxSize || Buffer.byteLength(name) > maxSize) {
     throw new InvalidArgumentError(`${what} is longer than ${maxSize} bytes`)
   }
-  if (CONTROL_CHARACTER.test(name)) throw new InvalidArgumentError(`${what} has a control character: ${JSON.stringify(name)}`)
-  if (LONE_SURROGATE.test(name)) throw new InvalidArgumentError(`${what} is not well-formed UTF-16: ${JSON.stringify(name)}`)
+  if (CONTROL_CHARACTER.test(name)) throw new InvalidArgumentError(`${what} has a control character: ${shown(name)}`)
+  if (LONE_SURROGATE.test(name)) throw new InvalidArgumentError(`${what} is not well-formed UTF-16: ${shown(name)}`)
   // Its own allocation: a slice of the shared pool would pin 8 KiB for each name that is kept.
   return new Uint8Array(Buffer.from(name, 'utf8'))
 }

@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from './errors.ts'
 import type { JsonValue } from './events.ts'
+import { shown } from './json-text.ts'
 
 /** What is kept of a stream, and whatever else its owner wants to note. Set as a whole; the last one counts. */
 export interface StreamMetadata {
@@ -26,5 +27,5 @@ export function checkStreamMetadata(metadata: unknown): StreamMetadata {
 
 function checkField(name: string, value: unknown, least: number): void {
   if (value === undefined || (Number.isSafeInteger(value) && (value as number) >= least)) return
-  throw new InvalidArgumentError(`${name} must be a whole number from ${least}, got ${JSON.stringify(value)}`)
+  throw new InvalidArgumentError(`${name} must be a whole number from ${least}, got ${shown(value)}`)
 }

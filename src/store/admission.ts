@@ -1,3 +1,4 @@
+import { checkSignal, listenTo, stopListening } from '../core/abort-signal.ts'
 import {
   InvalidArgumentError,
   QueueFullError,
@@ -7,6 +8,7 @@ import {
   withoutStack,
 } from '../core/errors.ts'
 import type { AppendCondition, ExpectedRevision, NewEvent, StreamCommit } from '../core/events.ts'
+import { shown } from '../core/json-text.ts'
 import { MAX_APPEND_SIZE } from '../core/limits.ts'
 import { isSystemStream } from '../core/names.ts'
 import { checkOptionNames } from '../core/option-names.ts'
@@ -114,7 +116,7 @@ export class Admission {
     let signal: AbortSignal | undefined
     if (options !== undefined) {
       checkOptionNames(options, APPEND_OPTIONS)
-      signal = checkSignal(options.signal)
+      signal = liveSignal(options.signal)
       if (options.expectedRevision !== undefined) expected = checkExpected(options.expectedRevision)
       if (options.condition !== undefined) terms = { parts: NO_PARTS, condition: encodeCondition(options.condition) }
     }
@@ -136,7 +138,7 @@ export class Admission {
   ): void {
     this.#checkRoom()
     if (options !== undefined) checkOptionNames(options, COMMIT_OPTIONS)
-    const signal = checkSignal(options?.signal)
+    const signal = liveSignal(options?.signal)
     const condition = options?.condition === undefined ? null : encodeCondition(options.condition)
     const encoded = checkCommits(commits, isFromHouse(options)).map(({ stream, events, expectedRevision = 'any' }) => ({
       stream,
@@ -264,8 +266,9 @@ export function refuseSystemStream(stream: string): void {
   if (isSystemStream(stream)) throw new InvalidArgumentError(`streams that begin with $ belong to the store: '${stream}'`)
 }
 
-function checkSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new InvalidArgumentError('signal must be an AbortSignal')
+/** @throws InvalidArgumentError, or the reason of a signal that was aborted before. */
+function liveSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
+  checkSignal(signal)
   if (signal?.aborted) throw settledByAbort(signal.reason, 'rejected')
   return signal
 }
@@ -289,8 +292,10 @@ function checkCommits(commits: unknown, isOurs: boolean): readonly StreamCommit[
 function checkExpected(expected: unknown): ExpectedRevision {
   if (expected === 'any' || expected === 'no_stream' || expected === 'stream_exists') return expected
   if (Number.isSafeInteger(expected) && (expected as number) >= 0) return expected as number
+  // Clients of KurrentDB have BigInts here.
+  const hint = typeof expected === 'bigint' ? '; revisions are numbers, not BigInts' : ''
   throw new InvalidArgumentError(
-    `expectedRevision must be a whole number from 0, 'any', 'no_stream' or 'stream_exists', got ${JSON.stringify(expected)}`,
+    `expectedRevision must be a whole number from 0, 'any', 'no_stream' or 'stream_exists', got ${shown(expected)}${hint}`,
   )
 }
 
@@ -300,8 +305,8 @@ function listen(append: PendingAppend, signal: AbortSignal): void {
     append.isAborted = !append.isTaken
     append.reject(settledByAbort(signal.reason, append.isTaken ? 'unknown' : 'rejected'))
   }
-  signal.addEventListener('abort', onAbort, { once: true })
-  append.unlisten = () => signal.removeEventListener('abort', onAbort)
+  listenTo(signal, onAbort)
+  append.unlisten = () => stopListening(signal, onAbort)
 }
 
 /**

@@ -1,8 +1,13 @@
 import { InvalidArgumentError } from '../core/errors.ts'
 import type { AppendCondition } from '../core/events.ts'
+import { shown } from '../core/json-text.ts'
 import { encodeEventType, encodeStreamName } from '../core/names.ts'
+import { checkOptionNames } from '../core/option-names.ts'
 import { LogPosition } from '../core/positions.ts'
 import type { ConditionTerms } from '../writer/append-terms.ts'
+
+const FIELDS: ReadonlySet<string> = new Set<keyof AppendCondition>(['failIf', 'after'])
+const FAIL_IF_FIELDS: ReadonlySet<string> = new Set<keyof AppendCondition['failIf']>(['types', 'streams'])
 
 /** @throws InvalidArgumentError */
 export function encodeCondition(condition: AppendCondition): ConditionTerms {
@@ -10,10 +15,12 @@ export function encodeCondition(condition: AppendCondition): ConditionTerms {
     throw new InvalidArgumentError('a condition is { failIf: { types?, streams? }, after }')
   }
   const { failIf, after } = condition
+  checkOptionNames(condition, FIELDS, 'field of a condition')
+  checkOptionNames(failIf, FAIL_IF_FIELDS, 'field of failIf')
   const types = checkList(failIf.types, 'types')
   const streams = checkList(failIf.streams, 'streams')
   if (types === null && streams === null) throw new InvalidArgumentError('failIf needs types or streams')
-  if (!Number.isSafeInteger(after) || after < 0) throw new InvalidArgumentError(`after must be a position, got ${String(after)}`)
+  if (!Number.isSafeInteger(after) || after < 0) throw new InvalidArgumentError(`after must be a position, got ${shown(after)}`)
   streams?.forEach(encodeStreamName)
   return {
     types: types?.map(encodeEventType) ?? null,
@@ -26,6 +33,8 @@ export function encodeCondition(condition: AppendCondition): ConditionTerms {
 
 function checkList(list: unknown, what: string): readonly string[] | null {
   if (list === undefined) return null
-  if (!Array.isArray(list)) throw new InvalidArgumentError(`failIf.${what} must be a list`)
+  // An empty list would guard against nothing.
+  if (!Array.isArray(list) || list.length === 0)
+    throw new InvalidArgumentError(`failIf.${what} must be a list with at least one name`)
   return list as string[]
 }

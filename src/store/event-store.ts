@@ -151,7 +151,7 @@ export class EventStore {
   /** The events of the whole log, in the order of their positions. */
   readAll<Event extends AnyEvent = AnyEvent>(options: ReadAllOptions = {}): EventReading<Event> {
     checkReadAll(options)
-    const selection = new EventSelection(options.filter, options.includeSystem ?? false)
+    const selection = new EventSelection(options.filter, options.includeSystem)
     return eventReading<Event>(() => this.#batches(this.#all.read(options, selection, this.#rooms.beforeRead)))
   }
 
@@ -296,8 +296,8 @@ export class EventStore {
 
   /**
    * Copies everything that is acknowledged by now into a directory of its own, which opens like a store after a crash.
-   * @throws (rejects with) ReadOnlyStoreError, InvalidArgumentError when the directory is not empty, CorruptLogError,
-   *   ReadFailedError, the signal's reason, the system's error
+   * @throws (rejects with) ReadOnlyStoreError, InvalidArgumentError when the directory is not empty or the store in memory,
+   *   CorruptLogError, ReadFailedError, the signal's reason, the system's error
    */
   async backup(directory: string, options: BackupCallOptions = {}): Promise<BackupResult> {
     return this.#writing().maintenance.backup(directory, options)

@@ -1,7 +1,9 @@
+import { checkSignal } from '../core/abort-signal.ts'
 import type { Clock } from '../core/clock.ts'
-import { InvalidArgumentError, StreamNotFoundError, TailraceError } from '../core/errors.ts'
+import { InvalidArgumentError, StoreClosedError, StreamNotFoundError, TailraceError } from '../core/errors.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import { absoluteDirectory } from '../disk/directory.ts'
+import { MemoryDisk } from '../disk/memory-disk.ts'
 import { type BackupProgress, type BackupResult, backupLog } from '../log/backup.ts'
 import type { LogFiles } from '../log/log-files.ts'
 import { type Erasures, RetentionJudge } from '../scavenge/retention-judge.ts'
@@ -60,12 +62,12 @@ export class Maintenance {
 
   /** Ends what is under way, and waits for its end. */
   async close(): Promise<void> {
-    this.#closing.abort(new InvalidArgumentError('the store is being closed'))
+    this.#closing.abort(new StoreClosedError())
     await Promise.allSettled(this.#running)
   }
 
   scavenge(options: ScavengeCallOptions): Promise<ScavengeResult> {
-    checkOptionNames(options, SCAVENGE_OPTIONS)
+    checkWorkOptions(options, SCAVENGE_OPTIONS)
     if (this.#isScavenging) throw new InvalidArgumentError('a scavenge is running already; wait for its end')
     this.#isScavenging = true
     return this.#track(
@@ -76,9 +78,10 @@ export class Maintenance {
   }
 
   backup(directory: string, callOptions: BackupCallOptions): Promise<BackupResult> {
-    checkOptionNames(callOptions, BACKUP_OPTIONS)
+    checkWorkOptions(callOptions, BACKUP_OPTIONS)
     const { signal, onProgress } = callOptions
     const { files, writer } = this.#rooms
+    if (files.disk instanceof MemoryDisk) throw new InvalidArgumentError('a store in memory has no disk to copy it to')
     const target = absoluteDirectory(directory)
     const options = { signal: this.#signalWith(signal), ...(onProgress === undefined ? {} : { onProgress }) }
     return this.#track(backupLog(files.disk, files.chunks, writer.flushed.position, target, options))
@@ -122,6 +125,15 @@ export class Maintenance {
     work.then(gone, gone)
     return work
   }
+}
+
+/** What is wrong is told before any work is done. */
+function checkWorkOptions(options: ScavengeCallOptions | BackupCallOptions, names: ReadonlySet<string>): void {
+  checkOptionNames(options, names)
+  checkSignal(options.signal)
+  const { onProgress } = options
+  if (onProgress !== undefined && typeof onProgress !== 'function')
+    throw new InvalidArgumentError('onProgress must be a function')
 }
 
 function completeActiveChunk(writer: StorageWriter): Promise<void> {

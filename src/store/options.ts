@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { type Clock, systemClock } from '../core/clock.ts'
 import { InvalidArgumentError } from '../core/errors.ts'
+import { shown } from '../core/json-text.ts'
 import {
   DEFAULT_CACHE_BYTES,
   DEFAULT_CHUNK_SIZE,
@@ -68,10 +69,9 @@ export function checkOptions(options: StoreOptions = {}): CheckedOptions {
   checkOptionNames(options, NAMES)
   const { durability = 'fsync', readOnly = false } = options
   if (durability !== 'fsync' && durability !== 'os' && durability !== 'memory') {
-    throw new InvalidArgumentError(`durability must be 'fsync', 'os' or 'memory', got ${JSON.stringify(durability)}`)
+    throw new InvalidArgumentError(`durability must be 'fsync', 'os' or 'memory', got ${shown(durability)}`)
   }
-  if (typeof readOnly !== 'boolean')
-    throw new InvalidArgumentError(`readOnly must be true or false, got ${JSON.stringify(readOnly)}`)
+  if (typeof readOnly !== 'boolean') throw new InvalidArgumentError(`readOnly must be true or false, got ${shown(readOnly)}`)
   return {
     durability,
     chunkSizeBytes: whole('chunkSizeBytes', options.chunkSizeBytes, DEFAULT_CHUNK_SIZE, MIN_CHUNK_SIZE, MAX_CHUNK_SIZE),
@@ -103,7 +103,7 @@ function whole(
   if (value === undefined) return fallback
   if (!Number.isSafeInteger(value) || value < min || value > max) {
     throw new InvalidArgumentError(
-      `${name} must be a whole number from ${min}${max < Number.MAX_SAFE_INTEGER ? ` to ${max}` : ''}, got ${String(value)}`,
+      `${name} must be a whole number from ${min}${max < Number.MAX_SAFE_INTEGER ? ` to ${max}` : ''}, got ${shown(value)}`,
     )
   }
   return value
@@ -111,7 +111,6 @@ function whole(
 
 function number(name: string, value: number | undefined, fallback: number): number {
   if (value === undefined) return fallback
-  if (!Number.isFinite(value) || value < 0)
-    throw new InvalidArgumentError(`${name} must be a number from 0, got ${String(value)}`)
+  if (!Number.isFinite(value) || value < 0) throw new InvalidArgumentError(`${name} must be a number from 0, got ${shown(value)}`)
   return value
 }

@@ -1,5 +1,6 @@
 import { InvalidArgumentError, StreamDeletedError, StreamNotFoundError, WrongExpectedRevisionError } from '../core/errors.ts'
 import type { AppendAck, CommitAnswer, ExpectedRevision, JsonValue, StreamCommit } from '../core/events.ts'
+import { shown } from '../core/json-text.ts'
 import { encodeStreamName } from '../core/names.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import type { LogPosition } from '../core/positions.ts'
@@ -117,7 +118,7 @@ export class StreamSettings {
   async erase(stream: string, revision: number): Promise<ChangeAck> {
     checkName(stream)
     if (!Number.isSafeInteger(revision) || revision < 0) {
-      throw new InvalidArgumentError(`revision must be a whole number from 0, got ${String(revision)}`)
+      throw new InvalidArgumentError(`revision must be a whole number from 0, got ${shown(revision)}`)
     }
     await this.#rooms.beforeRead()
     await this.#retentionOf(stream)

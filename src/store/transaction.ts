@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Clock } from '../core/clock.ts'
 import { ConditionFailedError, InvalidArgumentError, StreamNotFoundError, TransactionClosedError } from '../core/errors.ts'
 import type { AnyEvent, AppendAck, NewEvent, RecordedEvent } from '../core/events.ts'
+import { shown } from '../core/json-text.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { type EventReading, eventReading, type NextBatch } from '../streams/event-reading.ts'
@@ -87,7 +88,7 @@ export class OpenTransaction<Event extends AnyEvent> implements Transaction<Even
     checkOptionNames(options, OPTIONS)
     const { idleTimeoutMs = DEFAULT_IDLE_TIMEOUT_MS } = options
     if (typeof idleTimeoutMs !== 'number' || !(idleTimeoutMs >= 0)) {
-      throw new InvalidArgumentError(`idleTimeoutMs must be a number from 0, got ${String(idleTimeoutMs)}`)
+      throw new InvalidArgumentError(`idleTimeoutMs must be a number from 0, got ${shown(idleTimeoutMs)}`)
     }
     this.stream = stream
     this.#desk = desk
@@ -106,7 +107,7 @@ export class OpenTransaction<Event extends AnyEvent> implements Transaction<Even
 
   readFrom(revision: number): EventReading<Event> {
     if (!Number.isSafeInteger(revision) || revision < 0) {
-      throw new InvalidArgumentError(`revision must be a whole number from 0, got ${String(revision)}`)
+      throw new InvalidArgumentError(`revision must be a whole number from 0, got ${shown(revision)}`)
     }
     return this.#reading(revision)
   }

@@ -102,7 +102,7 @@ export class AppendRules implements AppendCheck {
       // Some of its events stand in the log, and others don't: this is another append than the one that was written.
       const stale = standings.indexOf('stale')
       const { head, expected } = parts[stale >= 0 ? stale : standings.findIndex(wasWritten)]!
-      return { kind: 'rejected', error: refusal(head as CachedHead, expected) }
+      return { kind: 'rejected', error: refusal(head as CachedHead, expected, stale < 0) }
     }
     const claims = parts.map((part, i) => claimOf(part, standings[i] as number | 'stale' | null))
     return { kind: 'deferred', answer: () => this.#retries.answer(claims) }
@@ -234,10 +234,12 @@ function wrongRevision(head: CachedHead, expected: ExpectedRevision): TailraceEr
   return refusal(head, expected)
 }
 
-function refusal(head: CachedHead, expected: ExpectedRevision): TailraceError {
+/** @param hasIds that the stream has ids of the append is why, and not where it stands. */
+function refusal(head: CachedHead, expected: ExpectedRevision, hasIds = false): TailraceError {
   const { revision } = head
   if (expected === 'stream_exists' && revision >= 0 && head.retention?.isEmptyAt(revision)) return deletedError(head.name)
-  return withoutStack(() => new WrongExpectedRevisionError(head.name, expected, revision === Revision.none ? null : revision))
+  const actual = revision === Revision.none ? null : revision
+  return withoutStack(() => new WrongExpectedRevisionError(head.name, expected, actual, hasIds))
 }
 
 function deletedError(stream: string): TailraceError {

@@ -1,5 +1,7 @@
 import { InvalidArgumentError } from '../core/errors.ts'
+import { shown } from '../core/json-text.ts'
 import { encodeEventType, encodeStreamName } from '../core/names.ts'
+import { checkOptionNames } from '../core/option-names.ts'
 import type { ByteWindow } from '../format/byte-window.ts'
 import { eventTypeOffsetOf, eventTypeSizeOf, streamOffsetOf, streamSizeOf } from '../format/log-record.ts'
 
@@ -24,8 +26,10 @@ export class EventSelection {
   readonly #types: NameSet | null
 
   /** @throws InvalidArgumentError */
-  constructor(filter: EventFilter | undefined, includeSystem: boolean) {
+  constructor(filter: EventFilter | undefined, includeSystem = false) {
     if (filter !== undefined) checkFilter(filter)
+    if (typeof includeSystem !== 'boolean')
+      throw new InvalidArgumentError(`includeSystem must be true or false, got ${shown(includeSystem)}`)
     this.#includeSystem = includeSystem
     this.#streams = nameSet(filter?.streams, filter?.streamPrefix, encodeStreamName)
     this.#types = nameSet(filter?.types, filter?.typePrefix, encodeEventType)
@@ -77,12 +81,10 @@ function isAt(name: Uint8Array, bytes: Uint8Array, offset: number): boolean {
 }
 
 function checkFilter(filter: unknown): void {
-  if (typeof filter !== 'object' || filter === null) throw new InvalidArgumentError('filter must be an object')
-  for (const field of Object.keys(filter)) {
-    // A misspelt field would mean everything.
-    if (!FIELDS.has(field))
-      throw new InvalidArgumentError(`unknown field '${field}' of a filter; there are ${[...FIELDS].join(', ')}`)
-  }
+  if (typeof filter !== 'object' || filter === null || Array.isArray(filter))
+    throw new InvalidArgumentError('filter must be an object')
+  // A misspelt field would mean everything.
+  checkOptionNames(filter, FIELDS, 'field of a filter')
 }
 
 function nameSet(names: unknown, prefix: unknown, encode: (name: unknown) => Uint8Array): NameSet | null {

@@ -11,7 +11,7 @@ export type NextBatch = () => Promise<readonly RecordedEvent[] | null>
 
 /**
  * A read that begins anew with each iteration. The iterators are written by hand: an async generator costs another promise
- * and two more turns for each event.
+ * and two more turns for each event. Calls are answered in their order, as a generator does.
  */
 export function eventReading<Event extends AnyEvent>(begin: () => NextBatch): EventReading<Event> {
   return {
@@ -20,39 +20,65 @@ export function eventReading<Event extends AnyEvent>(begin: () => NextBatch): Ev
   }
 }
 
-function batchIterator(nextBatch: NextBatch): AsyncIterator<readonly RecordedEvent[]> {
-  let isDone = false
-  const resultOf = (batch: readonly RecordedEvent[] | null): IteratorResult<readonly RecordedEvent[]> => {
-    if (batch !== null) return { value: batch, done: false }
-    isDone = true
-    return { value: undefined, done: true }
+/** Calls of one iterator: one that comes while another is under way waits for it. */
+class CallsInTurn {
+  #last: Promise<unknown> | null = null
+
+  get isUnderWay(): boolean {
+    return this.#last !== null
   }
-  return {
-    next: () => (isDone ? Promise.resolve(resultOf(null)) : nextBatch().then(resultOf)),
-    async return() {
-      isDone = true
-      return { value: undefined, done: true }
-    },
+
+  run<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+    const answer = this.#last === null ? call() : this.#last.then(call, call)
+    this.#last = answer
+    const answered = () => {
+      if (this.#last === answer) this.#last = null
+    }
+    answer.then(answered, answered)
+    return answer
   }
 }
 
+function batchIterator(nextBatch: NextBatch): AsyncIterator<readonly RecordedEvent[]> {
+  const calls = new CallsInTurn()
+  let isDone = false
+  const next = async (): Promise<IteratorResult<readonly RecordedEvent[]>> => {
+    const batch = isDone ? null : await nextBatch()
+    if (batch !== null) return { value: batch, done: false }
+    isDone = true
+    return ended()
+  }
+  const end = async () => {
+    isDone = true
+    return ended()
+  }
+  return { next: () => calls.run(next), return: () => calls.run(end) }
+}
+
 function eventIterator(nextBatch: NextBatch): AsyncIterator<RecordedEvent> {
-  const batches = batchIterator(nextBatch)
-  let batch: readonly RecordedEvent[] = []
+  const calls = new CallsInTurn()
+  let batch: readonly RecordedEvent[] | null = []
   let index = 0
-  const nextOf = async (): Promise<IteratorResult<RecordedEvent>> => {
-    const result = await batches.next()
-    if (result.done) return { value: undefined, done: true }
-    batch = result.value
-    index = 1
-    return { value: batch[0]!, done: false }
+  const next = async (): Promise<IteratorResult<RecordedEvent>> => {
+    if (index === batch?.length) {
+      batch = await nextBatch()
+      index = 0
+    }
+    return batch === null ? ended() : { value: batch[index++]!, done: false }
+  }
+  const end = async () => {
+    batch = null
+    return ended()
   }
   return {
-    next: () => (index < batch.length ? Promise.resolve({ value: batch[index++]!, done: false }) : nextOf()),
-    async return() {
-      batch = []
-      await batches.return!()
-      return { value: undefined, done: true }
-    },
+    next: () =>
+      batch !== null && index < batch.length && !calls.isUnderWay
+        ? Promise.resolve({ value: batch[index++]!, done: false })
+        : calls.run(next),
+    return: () => calls.run(end),
   }
+}
+
+function ended(): IteratorReturnResult<undefined> {
+  return { value: undefined, done: true }
 }

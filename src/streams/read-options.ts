@@ -1,4 +1,6 @@
+import { checkSignal } from '../core/abort-signal.ts'
 import { InvalidArgumentError } from '../core/errors.ts'
+import { shown } from '../core/json-text.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import type { EventFilter } from './event-filter.ts'
 
@@ -43,14 +45,15 @@ export function checkReadAll(options: ReadAllOptions): void {
 
 function check(options: ReadStreamOptions | ReadAllOptions, names: ReadonlySet<string>): void {
   checkOptionNames(options, names)
-  const { direction, maxCount, from } = options
+  const { direction, maxCount, from, signal } = options
+  checkSignal(signal)
   if (direction !== undefined && direction !== 'forwards' && direction !== 'backwards') {
-    throw new InvalidArgumentError(`direction must be 'forwards' or 'backwards', got ${JSON.stringify(direction)}`)
+    throw new InvalidArgumentError(`direction must be 'forwards' or 'backwards', got ${shown(direction)}`)
   }
   if (maxCount !== undefined && !(Number.isSafeInteger(maxCount) && (maxCount as number) >= 0)) {
-    throw new InvalidArgumentError(`maxCount must be a whole number from 0, got ${String(maxCount)}`)
+    throw new InvalidArgumentError(`maxCount must be a whole number from 0, got ${shown(maxCount)}`)
   }
   if (from !== undefined && from !== 'start' && from !== 'end' && !(Number.isSafeInteger(from) && (from as number) >= 0)) {
-    throw new InvalidArgumentError(`from must be 'start', 'end' or a whole number from 0, got ${String(from)}`)
+    throw new InvalidArgumentError(`from must be 'start', 'end' or a whole number from 0, got ${shown(from)}`)
   }
 }

@@ -78,9 +78,10 @@ export class RetryCheck {
   }
 }
 
-function refusal({ head, expected, actual }: RetryClaim): FinalVerdict {
+function refusal({ head, expected, standing, actual }: RetryClaim): FinalVerdict {
   const told = actual === Revision.none ? null : actual
-  return { kind: 'rejected', error: withoutStack(() => new WrongExpectedRevisionError(head.name, expected, told)) }
+  const hasIds = standing !== 'stale'
+  return { kind: 'rejected', error: withoutStack(() => new WrongExpectedRevisionError(head.name, expected, told, hasIds)) }
 }
 
 /** The places, if they are as many as asked for and without a gap. */

@@ -1,9 +1,11 @@
+import { checkSignal } from '../core/abort-signal.ts'
 import { InvalidArgumentError } from '../core/errors.ts'
 import type { AnyEvent, RecordedEvent } from '../core/events.ts'
+import { shown } from '../core/json-text.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { type EventFilter, EventSelection } from '../streams/event-filter.ts'
-import { checkedFrom, checkSignal, type FollowerDesk, notesStream } from './follower-desk.ts'
+import { checkedFrom, type FollowerDesk, notesStream } from './follower-desk.ts'
 import { lastNote, writeNote } from './log-client.ts'
 import type { Cursor, LogCursor } from './log-cursor.ts'
 import { CursorSubscription, type Subscription } from './subscription.ts'
@@ -77,7 +79,7 @@ export class NamedConsumer extends CursorSubscription implements Consumer {
     checkOptionNames(options, OPTIONS)
     checkSignal(options.signal)
     if (!COMMIT_WAYS.includes(options.commit))
-      throw new InvalidArgumentError(`commit must be 'batch' or 'explicit', got ${JSON.stringify(options.commit)}`)
+      throw new InvalidArgumentError(`commit must be 'batch' or 'explicit', got ${shown(options.commit)}`)
     const selection = new EventSelection(options.filter, false)
     const from = checkedFrom(options.from, desk.tail.position)
     const cursor = new ResumedCursor(async () => {

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import { InvalidArgumentError } from '../core/errors.ts'
+import { shown } from '../core/json-text.ts'
 import { encodeStreamName } from '../core/names.ts'
 import { LogPosition } from '../core/positions.ts'
 import type { Checkpoint } from '../log/checkpoint.ts'
@@ -79,7 +80,7 @@ export class FollowerDesk {
 /** The stream in which a follower keeps its notes. @throws InvalidArgumentError */
 export function notesStream(kind: string, name: unknown): string {
   if (typeof name !== 'string' || name === '')
-    throw new InvalidArgumentError(`the name of a ${kind} must be a text, got ${JSON.stringify(name)}`)
+    throw new InvalidArgumentError(`the name of a ${kind} must be a text, got ${shown(name)}`)
   const stream = `$${kind}-${name}`
   encodeStreamName(stream)
   return stream
@@ -90,7 +91,7 @@ export function checkedFrom(from: unknown, end: number): number {
   if (from === undefined || from === 'start') return 0
   if (from === 'end') return end
   if (!Number.isSafeInteger(from) || (from as number) < 0)
-    throw new InvalidArgumentError(`from must be 'start', 'end' or a whole number from 0, got ${JSON.stringify(from)}`)
+    throw new InvalidArgumentError(`from must be 'start', 'end' or a whole number from 0, got ${shown(from)}`)
   return from as number
 }
 
@@ -98,11 +99,6 @@ export function checkedFrom(from: unknown, end: number): number {
 export function checkedCount(name: string, value: unknown, fallback: number, min: number): number {
   if (value === undefined) return fallback
   if (!Number.isSafeInteger(value) || (value as number) < min)
-    throw new InvalidArgumentError(`${name} must be a whole number from ${min}, got ${String(value)}`)
+    throw new InvalidArgumentError(`${name} must be a whole number from ${min}, got ${shown(value)}`)
   return value as number
-}
-
-/** @throws InvalidArgumentError */
-export function checkSignal(signal: unknown): void {
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new InvalidArgumentError('signal must be an AbortSignal')
 }

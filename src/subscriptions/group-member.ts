@@ -1,5 +1,7 @@
+import { listenTo, stopListening } from '../core/abort-signal.ts'
 import { InvalidArgumentError } from '../core/errors.ts'
 import type { AnyEvent, RecordedEvent } from '../core/events.ts'
+import { shown } from '../core/json-text.ts'
 
 /**
  * What becomes of a message that could not be handled. 'retry': somebody gets it again, until it was retried too often. 'park': it
@@ -12,7 +14,7 @@ const NACK_ACTIONS: readonly NackAction[] = ['retry', 'park', 'skip', 'stop']
 /** @throws InvalidArgumentError */
 export function checkNackAction(action: NackAction): void {
   if (!NACK_ACTIONS.includes(action))
-    throw new InvalidArgumentError(`nack takes '${NACK_ACTIONS.join("', '")}', got ${JSON.stringify(action)}`)
+    throw new InvalidArgumentError(`nack takes '${NACK_ACTIONS.join("', '")}', got ${shown(action)}`)
 }
 
 /**
@@ -71,7 +73,7 @@ export class Member implements GroupMember {
     this.#bufferSize = bufferSize
     this.#signal = signal
     this.#counter = counter
-    signal?.addEventListener('abort', this.#onAbort, { once: true })
+    if (signal !== undefined) listenTo(signal, this.#onAbort)
   }
 
   /** It let the time for a message pass, and has not asked for another one since. */
@@ -123,7 +125,7 @@ export class Member implements GroupMember {
   end(error: unknown, isFailure: boolean): void {
     if (this.#ending !== null) return
     this.#ending = { error, isFailure }
-    this.#signal?.removeEventListener('abort', this.#onAbort)
+    if (this.#signal !== undefined) stopListening(this.#signal, this.#onAbort)
     this.#queue.length = 0
     this.#answerEnded(this.#ending)
     this.#counter.leave(this)

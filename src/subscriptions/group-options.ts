@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from '../core/errors.ts'
+import { shown } from '../core/json-text.ts'
 import { encodeStreamName } from '../core/names.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import { type EventFilter, EventSelection } from '../streams/event-filter.ts'
@@ -63,7 +64,7 @@ export function checkGroupOptions(options: GroupOptions): CheckedGroupOptions {
   const { stream, filter, from, strategy = 'round-robin' } = options
   if (stream !== undefined) encodeStreamName(stream)
   if (strategy !== 'round-robin' && strategy !== 'single' && strategy !== 'pinned')
-    throw new InvalidArgumentError(`strategy must be 'round-robin', 'single' or 'pinned', got ${JSON.stringify(strategy)}`)
+    throw new InvalidArgumentError(`strategy must be 'round-robin', 'single' or 'pinned', got ${shown(strategy)}`)
   // Checked here, made where it is used.
   new EventSelection(filter, true)
   const minCheckPointCount = checkedCount('minCheckPointCount', options.minCheckPointCount, 5, 1)

@@ -1,8 +1,10 @@
+import { checkSignal } from '../core/abort-signal.ts'
 import { InvalidArgumentError } from '../core/errors.ts'
+import { shown } from '../core/json-text.ts'
 import { encodeStreamName } from '../core/names.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import { type EventFilter, EventSelection } from '../streams/event-filter.ts'
-import { checkedFrom, checkSignal, type FollowerDesk } from './follower-desk.ts'
+import { checkedFrom, type FollowerDesk } from './follower-desk.ts'
 import { CursorSubscription } from './subscription.ts'
 
 export interface SubscribeOptions {
@@ -34,8 +36,8 @@ export function subscribe(desk: FollowerDesk, options: SubscribeOptions): Cursor
   checkSignal(signal)
   const from = startOf(options)
   const { tail } = desk
+  const selection = new EventSelection(filter, includeSystem)
   if (stream === undefined) {
-    const selection = new EventSelection(filter, includeSystem ?? false)
     return new CursorSubscription(desk.logCursor(selection, checkedFrom(from, tail.position)), tail, { signal })
   }
   encodeStreamName(stream)
@@ -47,6 +49,6 @@ function startOf({ from, after }: SubscribeOptions): number | 'start' | 'end' | 
   if (after === undefined) return from
   if (from !== undefined) throw new InvalidArgumentError('a subscription begins from or after, not both')
   if (!Number.isSafeInteger(after) || after < 0)
-    throw new InvalidArgumentError(`after must be a whole number from 0, got ${String(after)}`)
+    throw new InvalidArgumentError(`after must be a whole number from 0, got ${shown(after)}`)
   return after + 1
 }

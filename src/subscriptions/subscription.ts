@@ -1,3 +1,4 @@
+import { listenTo, stopListening } from '../core/abort-signal.ts'
 import { StoreClosedError, TailraceError } from '../core/errors.ts'
 import type { AnyEvent, RecordedEvent } from '../core/events.ts'
 import type { LogPosition } from '../core/positions.ts'
@@ -68,7 +69,7 @@ export class CursorSubscription implements Subscription {
     this.#atEnd = atEnd
     this.#caughtUp = settlable()
     if (signal?.aborted) this.#onAbort()
-    else signal?.addEventListener('abort', this.#onAbort, { once: true })
+    else if (signal !== undefined) listenTo(signal, this.#onAbort)
   }
 
   get caughtUp(): Promise<void> {
@@ -229,7 +230,7 @@ export class CursorSubscription implements Subscription {
     this.#ending = { error, isFailure }
     this.#passed = this.place
     this.#batch = []
-    this.#signal?.removeEventListener('abort', this.#onAbort)
+    if (this.#signal !== undefined) stopListening(this.#signal, this.#onAbort)
     this.#unwait?.()
     if (!this.#hasCaughtUp) {
       this.#caughtUp.reject(isFailure ? error : new DOMException('the subscription ended before it had caught up', 'AbortError'))

@@ -1,7 +1,9 @@
+import { checkSignal, listenTo, stopListening } from '../core/abort-signal.ts'
 import { InvalidArgumentError, StoreClosedError } from '../core/errors.ts'
 import type { RecordedEvent } from '../core/events.ts'
+import { shown } from '../core/json-text.ts'
 import { checkOptionNames } from '../core/option-names.ts'
-import { checkSignal, type FollowerDesk, notesStream } from './follower-desk.ts'
+import { type FollowerDesk, notesStream } from './follower-desk.ts'
 import { lastNote, writeNote } from './log-client.ts'
 import { MergedCursor } from './merged-cursor.ts'
 import { CursorSubscription } from './subscription.ts'
@@ -78,7 +80,7 @@ export class GroupOfTopic implements TopicGroup {
   /** @throws InvalidArgumentError */
   constructor(desk: FollowerDesk, topic: Partitions, name: string) {
     if (typeof name !== 'string' || name === '')
-      throw new InvalidArgumentError(`the name of a group must be a text, got ${JSON.stringify(name)}`)
+      throw new InvalidArgumentError(`the name of a group must be a text, got ${shown(name)}`)
     this.name = name
     this.#desk = desk
     this.#topic = topic
@@ -195,7 +197,7 @@ class PartitionReader implements TopicMember {
     this.#open = open
     this.#commit = commit
     this.#onLeave = onLeave
-    signal?.addEventListener('abort', this.#onAbort, { once: true })
+    if (signal !== undefined) listenTo(signal, this.#onAbort)
   }
 
   get partitions(): readonly number[] {
@@ -256,7 +258,7 @@ class PartitionReader implements TopicMember {
   #leave(): void {
     if (this.#hasLeft) return
     this.#hasLeft = true
-    this.#signal?.removeEventListener('abort', this.#onAbort)
+    if (this.#signal !== undefined) stopListening(this.#signal, this.#onAbort)
     this.#partitions = []
     this.#done.clear()
     this.#stopReading()

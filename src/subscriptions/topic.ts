@@ -1,9 +1,10 @@
+import { checkSignal } from '../core/abort-signal.ts'
 import { InvalidArgumentError, StoreClosedError } from '../core/errors.ts'
 import type { JsonValue, NewEvent } from '../core/events.ts'
-import { jsonTextOf } from '../core/json-text.ts'
+import { jsonTextOf, shown } from '../core/json-text.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import type { LogPosition } from '../core/positions.ts'
-import { checkedCount, checkSignal, type FollowerDesk, notesStream } from './follower-desk.ts'
+import { checkedCount, type FollowerDesk, notesStream } from './follower-desk.ts'
 import { lastNote, writeNote } from './log-client.ts'
 import { stableHash } from './stable-hash.ts'
 import { CursorSubscription } from './subscription.ts'
@@ -94,7 +95,7 @@ export class PartitionedTopic implements Topic {
     this.name = name
     this.#notes = notesStream('topic', name)
     if (GROUP_NOTES.test(this.#notes))
-      throw new InvalidArgumentError(`the name of a topic must not begin with 'group-<number>-', got ${JSON.stringify(name)}`)
+      throw new InvalidArgumentError(`the name of a topic must not begin with 'group-<number>-', got ${shown(name)}`)
     this.partitions = checkedCount('partitions', options.partitions, 1, 1)
     this.#desk = desk
     this.#headOf = headOf
@@ -104,9 +105,8 @@ export class PartitionedTopic implements Topic {
     if (typeof record !== 'object' || record === null) throw new InvalidArgumentError('a record must be an object with a value')
     const { key, value, headers = {} } = record
     if (typeof headers !== 'object' || headers === null || Array.isArray(headers))
-      throw new InvalidArgumentError(`headers must be an object of texts, got ${String(headers)}`)
-    if (key !== undefined && typeof key !== 'string')
-      throw new InvalidArgumentError(`key must be a text, got ${JSON.stringify(key)}`)
+      throw new InvalidArgumentError(`headers must be an object of texts, got ${shown(headers)}`)
+    if (key !== undefined && typeof key !== 'string') throw new InvalidArgumentError(`key must be a text, got ${shown(key)}`)
     const partition = key === undefined ? this.#nextPartition++ % this.partitions : this.partitionOf(key)
     const metadata: RecordMetadata = { key: key ?? null, headers }
     let event: NewEvent = { type: 'record', data: value, metadata: { ...metadata } }
@@ -156,7 +156,7 @@ export class PartitionedTopic implements Topic {
 
   #checkPartition(partition: unknown): void {
     if (!Number.isSafeInteger(partition) || (partition as number) < 0 || (partition as number) >= this.partitions)
-      throw new InvalidArgumentError(`partition must be from 0 to ${this.partitions - 1}, got ${String(partition)}`)
+      throw new InvalidArgumentError(`partition must be from 0 to ${this.partitions - 1}, got ${shown(partition)}`)
   }
 
   /** @throws (rejects with) InvalidArgumentError when the topic has another number of partitions */

@@ -95,6 +95,20 @@ describe('what an error carries', () => {
     expect(new WrongExpectedRevisionError('order-42', 3, null).message).toContain('no event')
   })
 
+  test('a wrong expected revision that is none: that the stream has ids of the append', () => {
+    const error = new WrongExpectedRevisionError('order-42', 'any', 7, true)
+    expect(error).toMatchObject({ code: 'WRONG_EXPECTED_REVISION', stream: 'order-42', expected: 'any', actual: 7 })
+    expect(error.message).toContain("stream 'order-42' has ids of this append already")
+  })
+
+  test('a condition that failed: how many events stand against it', () => {
+    const messageOf = (count: number, more = false) => new ConditionFailedError(new Array(count), more).message
+    expect(messageOf(0)).toBe('events behind the position of the condition were scavenged, and may be such as it excludes')
+    expect(messageOf(1)).toBe('1 event was committed that the condition excludes')
+    expect(messageOf(2)).toBe('2 events were committed that the condition excludes')
+    expect(messageOf(100, true)).toBe('more than 100 events were committed that the condition excludes')
+  })
+
   test('a locked store: who holds it, if that is known', () => {
     expect(new StoreLockedError('/data', 42)).toMatchObject({ pid: 42, message: expect.stringContaining('process 42') })
     expect(new StoreLockedError('/data', null)).toMatchObject({ pid: null, message: expect.stringContaining('unknown') })

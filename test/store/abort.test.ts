@@ -1,7 +1,8 @@
+import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { settle } from '../support/manual-clock.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
-import { all, numbers, openStore, order, orders, rejectionOf, sized, withStore } from './words.ts'
+import { all, numbers, openStore, order, orders, rejectionOf, sized, upTo, withStore } from './words.ts'
 
 /** A store whose writer stands still: the flush of the append to `busy` is held. */
 async function busyStore(options = {}) {
@@ -151,6 +152,36 @@ describe('an append that is aborted after the writer took it', () => {
     held.release()
     await busy
     await store.close()
+  })
+})
+
+describe('a signal for many', () => {
+  test('has one listener for all appends under it, and ends each of them', async () => {
+    const { store, held, busy } = await busyStore()
+    const controller = new AbortController()
+    const { signal } = controller
+    const ends = upTo(20).map(n => rejectionOf(store.append(`order-${n % 3}`, order(n), { signal })))
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    controller.abort(new Error('enough'))
+    for (const error of await Promise.all(ends)) expect(error.message).toBe('enough')
+    held.release()
+    await busy
+    await store.append('busy', order(1))
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0)
+    await store.close()
+  })
+
+  test('has one listener for all members of groups under it, and takes each of them out', async () => {
+    await withStore({}, async store => {
+      const controller = new AbortController()
+      const { signal } = controller
+      const group = store.group('workers')
+      const ends = upTo(20).map(() => rejectionOf(group.join({ signal }).next()))
+      expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+      controller.abort(new Error('enough'))
+      for (const error of await Promise.all(ends)) expect(error.message).toBe('enough')
+      expect(getEventListeners(signal, 'abort')).toHaveLength(0)
+    })
   })
 })
 

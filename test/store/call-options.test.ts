@@ -59,6 +59,76 @@ describe('the options of a call', () => {
   })
 })
 
+describe('a value that no option takes', () => {
+  const event = order(0)
+  test.each<[string, Call, string]>([
+    [
+      'a BigInt as a revision',
+      store => store.append('s', event, { expectedRevision: 0n as never }),
+      'got 0n; revisions are numbers',
+    ],
+    [
+      'a BigInt as a revision of a commit',
+      store => store.commit([{ stream: 's', events: event, expectedRevision: 7n as never }]),
+      'got 7n; revisions are numbers',
+    ],
+    ['a symbol as a revision', store => store.append('s', event, { expectedRevision: Symbol('s') as never }), 'got symbol'],
+    ['a BigInt as an id', store => store.append('s', { ...event, id: 5n as never }), 'got 5n'],
+    ['a BigInt as metadata', store => store.setMetadata('s', { maxCount: 5n as never }), 'got 5n'],
+    ['what holds a BigInt', store => store.setMetadata('s', { maxAge: { s: 5n } as never }), 'got Object'],
+    ['a BigInt as a direction', store => store.readStream('s', { direction: 0n as never }), 'got 0n'],
+    ['a BigInt as a start', store => store.readAll({ from: 0n as never }), 'got 0n'],
+    ['an object without a prototype', store => store.readAll({ maxCount: Object.create(null) }), 'got {}'],
+    ['a BigInt as the start of a subscription', store => store.subscribe({ from: 0n as never }), 'got 0n'],
+    ['a BigInt as the name of a group', store => store.group(5n as never), 'got 5n'],
+    ['a BigInt as a strategy', store => store.group('workers', { strategy: 5n as never }), 'got 5n'],
+    [
+      'a BigInt as a position',
+      store => store.append('s', event, { condition: { failIf: { types: ['T'] }, after: 5n as never } }),
+      'got 5n',
+    ],
+    ['a BigInt as a durability', () => EventStore.inMemory({ durability: 5n as never }), 'got 5n'],
+    ['a number as a size', () => EventStore.inMemory({ cacheBytes: Number.NaN }), 'got NaN'],
+    ['a text that means true', store => store.readAll({ includeSystem: 'yes' as never }), 'got "yes"'],
+    ['a text that means true, to a subscription', store => store.subscribe({ includeSystem: 'yes' as never }), 'got "yes"'],
+    [
+      'a text that means true, to one of a stream',
+      store => store.subscribe({ stream: 's', includeSystem: 'yes' as never }),
+      'got "yes"',
+    ],
+    ['a list as a filter', store => store.readAll({ filter: [] as never }), 'filter must be an object'],
+    ['a list as a filter of a subscription', store => store.subscribe({ filter: [] as never }), 'filter must be an object'],
+    [
+      'a controller as a signal of an append',
+      store => store.append('s', event, { signal: new AbortController() as never }),
+      'signal',
+    ],
+    ['a controller as a signal of a read', store => store.readStream('s', { signal: new AbortController() as never }), 'signal'],
+    ['a controller as a signal of a read of all', store => store.readAll({ signal: new AbortController() as never }), 'signal'],
+    ['an object as a signal of a scavenge', store => store.scavenge({ signal: {} as never }), 'signal must be an AbortSignal'],
+    ['a text as a signal of a backup', store => store.backup('/copy', { signal: 'x' as never }), 'signal must be an AbortSignal'],
+    ['a number to be told of progress', store => store.scavenge({ onProgress: 5 as never }), 'onProgress must be a function'],
+    ['a number to be told of progress of a backup', store => store.backup('/copy', { onProgress: 5 as never }), 'onProgress'],
+  ])('%s is refused when it is called, and nothing happens', async (_name, call, message) => {
+    const refusal = await refusalOf(call, undefined)
+    expect(refusal).toMatchObject({ code: 'INVALID_ARGUMENT', outcome: 'rejected', retryable: false })
+    expect(refusal.message).toContain(message)
+  })
+})
+
+describe('a condition that would guard against nothing, or against something else', () => {
+  test.each([
+    ['without types', { failIf: { types: [] }, after: 0 }, 'failIf.types must be a list with at least one name'],
+    ['without streams', { failIf: { streams: [] }, after: 0 }, 'failIf.streams must be a list with at least one name'],
+    ['with no types of some streams', { failIf: { types: [], streams: ['s'] }, after: 0 }, 'failIf.types'],
+    ['with a misspelt list', { failIf: { type: ['T'], streams: ['s'] }, after: 0 }, "'type'; there are types, streams"],
+    ['with a misspelt field', { failIf: { types: ['T'] }, after: 0, before: 7 }, "'before'; there are failIf, after"],
+  ])('%s is refused', async (_name, condition, message) => {
+    const refusal = await refusalOf(store => store.append('s', order(0), { condition: condition as never }), undefined)
+    expect(refusal).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(message) })
+  })
+})
+
 test('options may be inherited, and what everything inherits is none of them', async () => {
   await withStore({}, async store => {
     await store.append('s', order(0), Object.create({ expectedRevision: 'no_stream', colour: 'red' }))

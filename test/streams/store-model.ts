@@ -250,7 +250,8 @@ export class StoreModel {
     if (typeof expected === 'number') return expected < head ? 'stale' : 'new'
     if (expected === 'no_stream' && !this.isEmpty(stream)) return 'stale'
     // Any place will do where they stand one behind the other; the newest counts.
-    const known = this.of(stream).filter(({ id, isStub }) => !isStub && id === events[0]!.id)
+    const ids = events.map(({ id }) => id).filter(id => id !== null)
+    const known = this.of(stream).filter(({ id, isStub }) => !isStub && id !== null && ids.includes(id))
     for (const first of known.reverse()) if (this.#stand(part, first.revision) !== null) return first.revision
     return known.length > 0 ? 'mixed' : 'new'
   }

@@ -34,6 +34,15 @@ describe('the list of streams', () => {
     await reopened.close()
   })
 
+  test('answers calls that come at once in their order', async () => {
+    await withStore({}, async store => {
+      for (const name of ['a', 'b', 'c']) await store.append(name, order(0))
+      const iterator = store.streams()[Symbol.asyncIterator]()
+      const answers = await Promise.all(upTo(4).map(() => iterator.next()))
+      expect(answers.map(({ value, done }) => (done ? 'done' : value.stream)).sort()).toEqual(['a', 'b', 'c', 'done'])
+    })
+  })
+
   test('with a prefix has those that begin so, byte by byte', async () => {
     const store = await filled(new MemoryDisk(), 1)
     const names = [...NAMES, 'filler']

@@ -49,6 +49,19 @@ describe('repair', () => {
     expect(contentOf(directory)).toEqual(before)
   })
 
+  test('of a stream that has an id twice keeps both events, whatever stands in front of the second', async () => {
+    const directory = await storeWith(6)
+    const store = await EventStore.open(directory)
+    const named = (n: number) => ({ ...event(n), id: `00000000-0000-4000-8000-00000000000${n}` })
+    await store.append('twice', [named(1), named(2)])
+    await store.append('twice', named(1), { expectedRevision: 1 })
+    await store.append('twice', [named(3), named(2)], { expectedRevision: 2 })
+    await store.close()
+    const report = await repair(directory)
+    expect(report).toMatchObject({ status: 0, events: 11, lostCount: 0, verification: { eventCount: 11 } })
+    expect(await eventsOf(report.copy)).toEqual(await eventsOf(directory))
+  })
+
   test('brings nothing back that was deleted, and keeps what retention says', async () => {
     const directory = await storeWith(60)
     const store = await EventStore.open(directory, { chunkSizeBytes: 4096 })

@@ -1,0 +1,81 @@
+import { describe, expect, expectTypeOf, test } from 'vitest'
+import type { RecordedEvent } from '../../src/core/events.ts'
+import type { LogPosition, Revision } from '../../src/core/positions.ts'
+import type { EventStore } from '../../src/store/event-store.ts'
+import { withStore } from './words.ts'
+
+type OrderEvent = { type: 'Placed'; data: { total: number } } | { type: 'Shipped'; data: { at: string } }
+
+interface Cancelled {
+  type: 'Cancelled'
+  data: { reason: string }
+}
+
+/** The compiler knows the data of an event by its type; so this says it as long as it compiles. */
+function toldOf(event: RecordedEvent<OrderEvent>): string {
+  if (event.type === 'Placed') return `for ${event.data.total}`
+  expectTypeOf(event.data).toEqualTypeOf<{ at: string }>()
+  return `at ${event.data.at}`
+}
+
+async function told(events: AsyncIterable<RecordedEvent<OrderEvent>>, count: number): Promise<string[]> {
+  const list: string[] = []
+  for await (const event of events) {
+    list.push(toldOf(event))
+    if (list.length === count) break
+  }
+  return list
+}
+
+const EVENTS: OrderEvent[] = [
+  { type: 'Placed', data: { total: 12 } },
+  { type: 'Shipped', data: { at: 'noon' } },
+]
+
+describe('events of a union of types', () => {
+  test.each<[string, (store: EventStore) => AsyncIterable<RecordedEvent<OrderEvent>>]>([
+    ['a read of a stream', store => store.readStream<OrderEvent>('s')],
+    ['a read of all', store => store.readAll<OrderEvent>()],
+    ['a transaction', store => store.transaction<OrderEvent>('s').events()],
+    ['a subscription', store => store.subscribe<OrderEvent>()],
+    ['a consumer', store => store.consumer<OrderEvent>('mailer')],
+  ])('are told apart by their type: %s', async (_name, eventsOf) => {
+    await withStore({}, async store => {
+      await store.append('s', EVENTS)
+      expect(await told(eventsOf(store), 2)).toEqual(['for 12', 'at noon'])
+    })
+  })
+
+  test('are told apart in batches, in the messages of a group and in the states of an entity', async () => {
+    await withStore({}, async store => {
+      await store.append('s', EVENTS)
+      for await (const batch of store.readStream<OrderEvent>('s').batches())
+        expect(batch.map(toldOf)).toEqual(['for 12', 'at noon'])
+      for await (const { event, ack } of store.group<OrderEvent>('workers').join()) {
+        if (event.type === 'Placed') expect(event.data.total).toBe(12)
+        ack()
+        if (event.type === 'Shipped') break
+      }
+      const total = store.entity<{ total: number }, OrderEvent>(
+        's',
+        (state, event) => ({ total: state.total + (event.type === 'Placed' ? event.data.total : 0) }),
+        { initial: { total: 0 } },
+      )
+      expect(await total.get()).toEqual({ total: 12 })
+    })
+  })
+})
+
+test('an event of which nothing is said has some text for its type, and any data', () => {
+  expectTypeOf<RecordedEvent['type']>().toEqualTypeOf<string>()
+  expectTypeOf<RecordedEvent['data']>().toEqualTypeOf<unknown>()
+  expectTypeOf<RecordedEvent['revision']>().toEqualTypeOf<Revision>()
+  expectTypeOf<RecordedEvent['position']>().toEqualTypeOf<LogPosition>()
+})
+
+test('an event of one type is that, and any typed event is a recorded event', () => {
+  expectTypeOf<RecordedEvent<Cancelled>['data']>().toEqualTypeOf<{ reason: string }>()
+  expectTypeOf<RecordedEvent<OrderEvent | Cancelled>['type']>().toEqualTypeOf<'Placed' | 'Shipped' | 'Cancelled'>()
+  expectTypeOf<RecordedEvent<OrderEvent>>().toExtend<RecordedEvent>()
+  expectTypeOf<RecordedEvent>().not.toExtend<RecordedEvent<OrderEvent>>()
+})
