@@ -119,9 +119,10 @@ function changeText({ stream, lost, keptCount }: LostRevisions): string {
     moves.push(`what was revision ${to + 1} is now ${to + 1 - shift}`)
   }
   const last = lost.at(-1)!
+  const isOne = lost.length === 1 && last.from === last.to
   // Nothing follows a loss at the end.
   if (keptCount + shift <= last.to + 1) moves.pop()
   return printable(
-    `'${stream}': lost revision ${gaps}; ${count(keptCount, 'event')} kept${moves.length === 0 ? '' : `; ${moves.join(', ')}`}`,
+    `'${stream}': lost ${isOne ? 'revision' : 'revisions'} ${gaps}; ${count(keptCount, 'event')} kept${moves.length === 0 ? '' : `; ${moves.join(', ')}`}`,
   )
 }

@@ -60,7 +60,13 @@ function workloadSection(report: BenchReport, workload: string): DocsSection {
   const shortfall = shortfallOf(report, workload)
   const reasons = shortfall === null ? [] : shortfallLines(shortfall).map(([what, text]) => `**${what}.** ${text}`)
   const head = `## ${sectionTitle(workload)}`
-  const text = [head, notes.join('\n>\n'), ...parts, ...reasons, 'What an ack promises:', acks.join('\n')].join('\n\n')
+  const text = [
+    head,
+    notes.join('\n>\n'),
+    ...parts,
+    ...reasons,
+    ...(acks.length > 0 ? ['What an ack promises:', acks.join('\n')] : []),
+  ].join('\n\n')
   return { name: workload, text }
 }
 

@@ -11,7 +11,7 @@ export interface Shortfall {
 
 /** Of the main thread's time at W2, on a disk that costs nothing. */
 const MAIN_THREAD =
-  'the event loop is busy 94 % of the time at 4,096 in flight and 100 B. On a disk that costs nothing an append takes 1.0 to 1.4 µs of it, ' +
+  'the event loop is busy 94 % of the time at 4,096 in flight, when no profiler looks on. On a disk that costs nothing an append takes 1.0 to 1.4 µs of it, ' +
   'floor (b) 0.4 to 0.7, and there is no one place: garbage collection 12 %, checksums of records and blocks 11, admission and ' +
   'heads 10, encoding 9, the writer 9, promise jobs 7, acks 6, index files 5, the index in memory 4, the chaser 3, the clients 8. '
 
@@ -53,7 +53,7 @@ const SHORTFALLS: Readonly<Record<string, Shortfall>> = {
   },
   W3: {
     profile:
-      'Of the main thread, checksums take 32 % (24 for each record, 8 for the blocks of the chunk), encoding 18, the index 8, garbage collection 6. ' +
+      'Of the time that the main thread is busy, checksums take a quarter, the index a sixth, encoding and garbage collection a twelfth each. ' +
       'An event has 66 bytes more than its payload here, floor (b) 8.',
     tried:
       'zlib for records of 320 bytes and more, tables below (either takes 255 ns there: the call costs what the tables do); checksums in another ' +
@@ -92,7 +92,7 @@ const SHORTFALLS: Readonly<Record<string, Shortfall>> = {
   },
   W7: {
     profile:
-      'Streams at random (W5): with 10 and 50 times the data, 3 and 17 GB, we take it that they were no longer in the cache of the system, which gives its memory back to the host ' +
+      'One round, in an hour when the machine gave less than in those of W2 to W6: its rows can be compared with each other only. Streams at random (W5): with 10 and 50 times the data, 3 and 17 GB, we take it that they were no longer in the cache of the system, which gives its memory back to the host ' +
       'here (1.5 of 24 GiB held cached files behind an earlier run): each event of a stream was a read of the disk of 200 µs of processor time, where it is 10 µs from the cache. What limits ' +
       'appends: chunks are completed all the time, and index files are written and merged ' +
       'on the event loop, in slices of 4 ms. How much of the difference that makes was not measured.',

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { EventStore } from 'tailrace'
 import { describe, expect, test } from 'vitest'
@@ -56,6 +56,7 @@ describe('backup', () => {
     const before = contentOf(directory)
     const { copy, chunks, holderPid } = await backedUp(directory)
     expect([contentOf(directory), holderPid]).toEqual([before, null])
+    expect(statSync(copy).mode & 0o777).toBe(0o700)
     expect(chunks).toBeGreaterThan(3)
     expect((await run(['cat', copy])).stdout).toBe((await run(['cat', directory])).stdout)
     expect(await run(['verify', copy])).toMatchObject({ status: 0, stdout: expect.stringContaining('nothing is damaged') })

@@ -24,6 +24,30 @@ describe('tailrace', () => {
     expect(Math.max(...stdout.split('\n').map(line => line.length))).toBeLessThanOrEqual(115)
   })
 
+  test('help of a command is its own', async () => {
+    expect(await run(['help', 'import'])).toEqual(await run(['import', '--help']))
+    expect(await run(['help'])).toEqual(await run(['--help']))
+  })
+
+  test.each([
+    [['cat', 'FILE'], 'FILE is a file; a store is a directory'],
+    [['streams', 'FILE'], 'FILE is a file; a store is a directory'],
+    [['backup', 'FILE', 'copy'], 'FILE is a file; a store is a directory'],
+    [['import', 'FILE', '-'], 'is no directory'],
+    [['inspect', ''], 'a path is empty'],
+    [['inspect', 'STORE/lock'], 'STORE/lock is neither a chunk nor an index file'],
+    [['inspect', 'STORE/flushed'], 'STORE/flushed is neither a chunk nor an index file'],
+    [['cat', 'STORE', '--limit', '-1'], "Option '--limit' argument is ambiguous"],
+  ])('%j says what is wrong in one line', async (words, message) => {
+    const store = await storeWith(1)
+    const here = (text: string) => text.replace('FILE', join(store, '000000.chunk')).replace('STORE', store)
+    const { status, stdout, stderr } = await run(words.map(here), { input: '' })
+    expect([status, stdout]).toEqual([2, ''])
+    expect(stderr).toContain(here(message))
+    expect(stderr.trimEnd()).not.toContain('\n')
+    expect(stderr).not.toContain('\\u000a')
+  })
+
   test('--version is that of the package', async () => {
     expect(await run(['--version'])).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) })
   })

@@ -6,6 +6,7 @@ import { chunkPath, event, eventsOf, flipBit, run, runJson, storeWith, tearTail,
 
 interface ImportResult {
   readonly imported: number
+  readonly skipped: number
   readonly nextLine: number
   readonly error: { readonly line: number; readonly message: string } | null
   readonly interrupted: boolean
@@ -128,10 +129,13 @@ describe('cat', () => {
     const empty = temporaryDirectory()
     expect(await run(['cat', empty])).toMatchObject({ status: 2, stderr: expect.stringContaining('there is no store in') })
     flipBit(chunkPath(directory, 1), 1000)
-    expect(await run(['cat', directory])).toMatchObject({
-      status: 1,
-      stderr: expect.stringContaining('tailrace verify tells more'),
-    })
+    for (const words of [['cat'], ['read', 'order-1', '--json']]) {
+      const [command, ...rest] = words as [string, ...string[]]
+      const { status, stdout, stderr } = await run([command, directory, ...rest])
+      expect([status, stderr]).toEqual([1, expect.stringContaining('tailrace verify tells more')])
+      // All that stands before the damage.
+      expect(stdout.split('\n').length).toBeGreaterThan(5)
+    }
   })
 })
 
@@ -173,6 +177,8 @@ describe('import', () => {
     [line({ metdata: 1 }), "unknown field 'metdata'"],
     [line({ id: 'x' }), 'event id must be a UUID'],
     [line({ id: 7 }), 'id is not a string'],
+    ['{"stream":"s","type":"t","data":{"x":[1e400]}}', 'too large for JavaScript'],
+    [`{"stream":"s","type":"t","data":1,"metadata":[${'9'.repeat(310)}]}`, 'too large for JavaScript'],
     [line({ stream: '$x' }), 'belong to the store'],
     [line({ stream: '' }), 'must not be empty'],
     [line({ type: 'x'.repeat(300) }), 'longer than 255 bytes'],
@@ -184,6 +190,32 @@ describe('import', () => {
     expect(result.stderr).toContain('line 21: ')
     expect(result.stderr).toContain(message)
     expect((await eventsOf(directory)).map(({ data }) => data)).toEqual(Array.from({ length: 20 }, (_, i) => i))
+  })
+
+  test('passes over lines whose ids their streams have, and counts them', async () => {
+    const directory = newDirectory()
+    const id = '523faa38-0d6b-8c4f-9a53-6a25f0a8a001'
+    const input = [line({ id }), line({ id, data: 'again' }), line({ id, stream: 'other' })].join('\n')
+    expect(await importInto(directory, input)).toMatchObject({ status: 0, imported: 2, skipped: 1 })
+    expect(await importInto(directory, input)).toMatchObject({ status: 0, imported: 0, skipped: 3 })
+    expect((await run(['import', directory, '-'], { input })).stdout).toContain(
+      '3 lines passed over: the stream had an event with that id already',
+    )
+    expect(await eventsOf(directory)).toHaveLength(2)
+  })
+
+  test('names a line that the store refuses late, and goes on there without doubling those behind it', async () => {
+    const directory = newDirectory()
+    const store = await EventStore.open(directory)
+    await store.tombstone('gone')
+    await store.close()
+    const input = Array.from({ length: 100 }, (_, i) => line({ stream: i === 2 ? 'gone' : 's', data: i })).join('\n')
+    const { status, nextLine, error } = await importInto(directory, input)
+    expect([status, nextLine, error?.line]).toEqual([1, 3, 3])
+    expect(await importInto(directory, input, '--from-line', '4')).toMatchObject({ status: 0, nextLine: 101 })
+    expect((await eventsOf(directory)).map(({ data }) => data).sort((one, other) => (one as number) - (other as number))).toEqual(
+      Array.from({ length: 100 }, (_, i) => i).filter(i => i !== 2),
+    )
   })
 
   test('ends at a line that is not UTF-8 or far too long', async () => {

@@ -69,7 +69,11 @@ async function surveyPages(file: DiskFile, name: string, storeId: Uint8Array | n
   const wrong = await wrongPages(file, pageCount, pageSeed(header.storeId, header), signal)
   if (wrong.length === 0) return { ...found, damage: null, isHeaderWhole: true }
   const others = wrong.length === 1 ? '' : ` and ${count(wrong.length - 1, 'other')}`
-  return { ...found, damage: `page ${wrong[0]}${others} of ${pageCount} has a wrong checksum`, isHeaderWhole: true }
+  return {
+    ...found,
+    damage: `page ${wrong[0]}${others} of ${pageCount} ${wrong.length === 1 ? 'has' : 'have'} a wrong checksum`,
+    isHeaderWhole: true,
+  }
 }
 
 async function wrongPages(file: DiskFile, pageCount: number, seed: number, signal: AbortSignal): Promise<readonly number[]> {
