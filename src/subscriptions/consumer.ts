@@ -1,13 +1,12 @@
 import { checkSignal } from '../core/abort-signal.ts'
 import { InvalidArgumentError } from '../core/errors.ts'
-import type { AnyEvent, RecordedEvent } from '../core/events.ts'
+import type { AnyEvent } from '../core/events.ts'
 import { shown } from '../core/json-text.ts'
 import { checkOptionNames } from '../core/option-names.ts'
-import type { LogPosition } from '../core/positions.ts'
 import { type EventFilter, EventSelection } from '../streams/event-filter.ts'
 import { checkedFrom, type FollowerDesk, notesStream } from './follower-desk.ts'
+import { LaterCursor } from './later-cursor.ts'
 import { lastNote, writeNote } from './log-client.ts'
-import type { Cursor, LogCursor } from './log-cursor.ts'
 import { CursorSubscription, type Subscription } from './subscription.ts'
 
 export interface ConsumerOptions {
@@ -46,25 +45,6 @@ interface Committed extends Progress {
   readonly revision: number | null
 }
 
-/** A log cursor that begins where the notes say. */
-class ResumedCursor implements Cursor {
-  readonly #resume: () => Promise<LogCursor>
-  #cursor: LogCursor | null = null
-
-  constructor(resume: () => Promise<LogCursor>) {
-    this.#resume = resume
-  }
-
-  get position(): LogPosition | null {
-    return this.#cursor?.position ?? null
-  }
-
-  async read(limit: LogPosition): Promise<readonly RecordedEvent[] | null> {
-    this.#cursor ??= await this.#resume()
-    return this.#cursor.read(limit)
-  }
-}
-
 export class NamedConsumer extends CursorSubscription implements Consumer {
   readonly name: string
   readonly #desk: FollowerDesk
@@ -82,7 +62,7 @@ export class NamedConsumer extends CursorSubscription implements Consumer {
       throw new InvalidArgumentError(`commit must be 'batch' or 'explicit', got ${shown(options.commit)}`)
     const selection = new EventSelection(options.filter, false)
     const from = checkedFrom(options.from, desk.tail.position)
-    const cursor = new ResumedCursor(async () => {
+    const cursor = new LaterCursor(async () => {
       // Where the end was has to be known after a restart, too.
       if (options.from === 'end' && (await this.#progress()).revision === null) await this.#write(from)
       return desk.logCursor(selection, (await this.#progress()).position)

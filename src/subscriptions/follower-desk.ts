@@ -7,8 +7,9 @@ import type { Checkpoint } from '../log/checkpoint.ts'
 import type { LogReader } from '../log/log-reader.ts'
 import { type EventFilter, EventSelection } from '../streams/event-filter.ts'
 import type { StreamReader } from '../streams/stream-reader.ts'
+import { LaterCursor } from './later-cursor.ts'
 import type { LogClient } from './log-client.ts'
-import { LogCursor } from './log-cursor.ts'
+import { type Cursor, LogCursor } from './log-cursor.ts'
 import { LogTail } from './log-tail.ts'
 import { SharedBatches } from './shared-batches.ts'
 import { StreamCursor } from './stream-cursor.ts'
@@ -53,6 +54,16 @@ export class FollowerDesk {
   /** A place in one stream. @param from a revision, inclusive, or null for the first event at or behind the position `behind`. */
   streamCursor(stream: string, filter: EventFilter | undefined, from: number | null, behind: number): StreamCursor {
     return new StreamCursor(this.#streams, stream, new EventSelection(filter, true), from, LogPosition.of(behind))
+  }
+
+  /** A cursor that begins where the log ends now. In a store that follows another process, that has to be looked up. */
+  endCursor(begin: (end: LogPosition) => Cursor): Cursor {
+    const { tail } = this
+    if (!tail.hasToLook) return begin(tail.position)
+    const looking = tail.refresh().then(() => tail.position)
+    // Whoever reads hears of it.
+    looking.catch(() => {})
+    return new LaterCursor(async () => begin(await looking))
   }
 
   /**

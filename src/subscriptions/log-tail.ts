@@ -35,6 +35,11 @@ export class LogTail {
     return this.#isClosed
   }
 
+  /** Whether the position moves only when somebody looks. */
+  get hasToLook(): boolean {
+    return this.#look !== null
+  }
+
   /** Brings the position up to date, where that has to be asked for. */
   async refresh(): Promise<void> {
     await this.#look?.()

@@ -37,12 +37,11 @@ export function subscribe(desk: FollowerDesk, options: SubscribeOptions): Cursor
   const from = startOf(options)
   const { tail } = desk
   const selection = new EventSelection(filter, includeSystem)
-  if (stream === undefined) {
-    return new CursorSubscription(desk.logCursor(selection, checkedFrom(from, tail.position)), tail, { signal })
-  }
-  encodeStreamName(stream)
-  const revision = from === 'end' ? null : checkedFrom(from, 0)
-  return new CursorSubscription(desk.streamCursor(stream, filter, revision, tail.position), tail, { signal })
+  if (stream !== undefined) encodeStreamName(stream)
+  const place = from === 'end' ? null : checkedFrom(from, 0)
+  const begin = (end: number) =>
+    stream === undefined ? desk.logCursor(selection, place ?? end) : desk.streamCursor(stream, filter, place, end)
+  return new CursorSubscription(place === null ? desk.endCursor(begin) : begin(0), tail, { signal })
 }
 
 function startOf({ from, after }: SubscribeOptions): number | 'start' | 'end' | undefined {

@@ -131,7 +131,8 @@ export class PartitionedTopic implements Topic {
     this.#checkPartition(partition)
     const revision = from === 'end' ? null : checkedCount('from', from === 'start' ? undefined : from, 0, 0)
     const { tail } = this.#desk
-    const cursor = this.#desk.streamCursor(this.streamOf(partition), undefined, revision, tail.position)
+    const begin = (end: number) => this.#desk.streamCursor(this.streamOf(partition), undefined, revision, end)
+    const cursor = revision === null ? this.#desk.endCursor(begin) : begin(0)
     return recordsOf(new CursorSubscription(cursor, tail, { signal }), partition, () => this.check())
   }
 

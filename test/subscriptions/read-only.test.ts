@@ -56,6 +56,21 @@ describe('a subscription to a store that another process writes', () => {
     await end()
   })
 
+  test('that begins at the end begins there now, not where the store looked last', async () => {
+    const { writer, reader, pass, end } = await writerAndReader()
+    await appendEach(writer, 's', orders(5))
+    await appendEach(writer, 'topic-t-0', orders(5))
+    await pass()
+    const subscriptions = [reader.subscribe({ from: 'end' }), reader.subscribe({ from: 'end', stream: 's' })]
+    await settle()
+    const taking = subscriptions.map(subscription => takeNumbers(subscription, 1))
+    await settle()
+    await writer.append('s', order(5))
+    await pass()
+    expect(await Promise.all(taking)).toEqual([[5], [5]])
+    await end()
+  })
+
   test('looks only while somebody waits', async () => {
     const { writer, reader, readerClock, pass, end } = await writerAndReader()
     await writer.append('s', orders(2))

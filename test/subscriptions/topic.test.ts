@@ -135,7 +135,7 @@ describe('a topic', () => {
     ['text', 'a record must be an object'],
     [{ value: 1, headers: 5 }, 'headers must be an object of texts, got 5'],
     [{ value: 1, headers: null }, 'headers must be an object of texts, got null'],
-    [{ value: 1, headers: ['a'] }, 'headers must be an object of texts, got a'],
+    [{ value: 1, headers: ['a'] }, 'headers must be an object of texts, got ["a"]'],
   ])('refuses the record %j, and nothing is written', async (record, message) => {
     await withStore({}, async store => {
       const topic = store.topic('orders')

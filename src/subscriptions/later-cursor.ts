@@ -1,0 +1,23 @@
+import type { RecordedEvent } from '../core/events.ts'
+import type { LogPosition } from '../core/positions.ts'
+import type { Cursor } from './log-cursor.ts'
+
+/** A cursor whose beginning has to be looked up first. */
+export class LaterCursor implements Cursor {
+  readonly #begin: () => Promise<Cursor>
+  #cursor: Cursor | null = null
+
+  /** @param begin called with the first read; again with the next one, if it fails. */
+  constructor(begin: () => Promise<Cursor>) {
+    this.#begin = begin
+  }
+
+  get position(): LogPosition | null {
+    return this.#cursor?.position ?? null
+  }
+
+  async read(limit: LogPosition): Promise<readonly RecordedEvent[] | null> {
+    this.#cursor ??= await this.#begin()
+    return this.#cursor.read(limit)
+  }
+}
