@@ -6,7 +6,7 @@ import { checkOptionNames } from '../core/option-names.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { checkStreamMetadata, type StreamMetadata } from '../core/stream-metadata.ts'
 import {
-  DELETED_BEFORE,
+  type DeletionNote,
   ERASE_TYPE,
   ERASED_STREAM,
   METADATA_TYPE,
@@ -62,12 +62,12 @@ export class StreamSettings {
   async setMetadata(stream: string, metadata: StreamMetadata, options: ChangeOptions): Promise<ChangeAck> {
     checkName(stream)
     checkOptionNames(options, OPTIONS)
-    const { [DELETED_BEFORE]: _nobodyElseSaysIt, ...data } = checkStreamMetadata(metadata)
-    // Whoever says again what a deletion has said has read it: the stream stays deleted. Others need not wait for that.
+    const data = checkStreamMetadata(metadata)
     const { truncateBefore = 0 } = data
-    const isDeletion = truncateBefore > 0 && (await this.#retentionOf(stream))?.deletedBefore === truncateBefore
-    const said = isDeletion ? { ...data, [DELETED_BEFORE]: truncateBefore } : data
-    const events = { type: METADATA_TYPE, data: said as JsonValue }
+    // Whoever says again what a deletion has said has read it: the stream stays deleted. Others need not wait for that.
+    const deletion = truncateBefore > 0 ? await this.#deletionOf(stream) : undefined
+    const note = deletion?.deletedBefore === truncateBefore ? { ...deletion } : undefined
+    const events = { type: METADATA_TYPE, data: data as JsonValue, metadata: note }
     const answer = await this.#commit([
       { stream, events: [] },
       { stream: metadataStreamOf(stream), events, expectedRevision: options.expectedRevision },
@@ -87,13 +87,14 @@ export class StreamSettings {
       const last = await this.#lastRevision(stream)
       if (last === null || retention?.isEmptyAt(last)) return { stream, position }
       const exact = typeof expectedRevision === 'number' ? expectedRevision : attempt < MAX_EXACT_ATTEMPTS ? last : 'any'
-      const data: StreamMetadata = { ...retention?.metadata, truncateBefore: last + 1, [DELETED_BEFORE]: last + 1 }
+      const data: StreamMetadata = { ...retention?.metadata, truncateBefore: last + 1 }
+      const note: DeletionNote = { deletedBefore: last + 1 }
       try {
         const answer = await this.#commit([
           { stream, events: [], expectedRevision: exact },
           {
             stream: metadataStreamOf(stream),
-            events: { type: METADATA_TYPE, data: data as JsonValue },
+            events: { type: METADATA_TYPE, data: data as JsonValue, metadata: { ...note } },
             expectedRevision: noted ?? 'no_stream',
           },
         ])
@@ -135,6 +136,17 @@ export class StreamSettings {
     const retention = await this.#rooms.loader.retentionOf(stream)
     if (retention?.isTombstoned) throw new StreamDeletedError(stream)
     return retention
+  }
+
+  /** What the last event about the stream says of a deletion. */
+  async #deletionOf(stream: string): Promise<DeletionNote | undefined> {
+    const reading = this.#streams.read(metadataStreamOf(stream), { direction: 'backwards', maxCount: 1 }, this.#rooms.beforeRead)
+    try {
+      return (await reading())?.[0]?.metadata as DeletionNote | undefined
+    } catch (error) {
+      if (error instanceof StreamNotFoundError) return undefined
+      throw error
+    }
   }
 
   async #lastRevision(stream: string): Promise<number | null> {

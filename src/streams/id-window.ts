@@ -59,22 +59,19 @@ export class IdWindow {
   }
 
   /**
-   * From which revision on the events with these ids stand one behind the other in `stream`; null when none of them is known
-   * there, 'mixed' when some are, but not all of them in one place.
-   * @param ids undefined for an event that was given none; the first has one.
+   * From which revision on the events with these ids stand one behind the other in `stream`; null when the first of them is
+   * unknown there, 'mixed' when it is known, but not the others behind it.
    */
-  find(ids: readonly (Uint8Array | undefined)[], stream: string, streamHash: number): number | 'mixed' | null {
+  find(ids: readonly Uint8Array[], stream: string, streamHash: number): number | 'mixed' | null {
+    let isKnown = false
     const first = ids[0]!
-    let isAnyKnown = false
     for (let event = this.#newest(first, streamHash); event !== NONE; event = this.#before(event, first, streamHash)) {
       if (this.#streams[event % this.#capacity] !== stream) continue
-      isAnyKnown = true
+      isKnown = true
       const firstRevision = this.#revisions[event % this.#capacity]!
-      if (ids.every((id, i) => id !== undefined && this.#stands(id, firstRevision + i, stream, streamHash))) return firstRevision
+      if (ids.every((id, i) => this.#stands(id, firstRevision + i, stream, streamHash))) return firstRevision
     }
-    for (let i = 1; i < ids.length && !isAnyKnown; i++)
-      isAnyKnown = ids[i] !== undefined && this.#isIn(stream, ids[i]!, streamHash)
-    return isAnyKnown ? 'mixed' : null
+    return isKnown ? 'mixed' : null
   }
 
   /** Positions of events with this id whose stream has the hash, but is not known by name. */
@@ -101,13 +98,6 @@ export class IdWindow {
       const slot = event % this.#capacity
       if (this.#positions[slot] === position) this.#streams[slot] = stream
     }
-  }
-
-  #isIn(stream: string, id: Uint8Array, streamHash: number): boolean {
-    for (let event = this.#newest(id, streamHash); event !== NONE; event = this.#before(event, id, streamHash)) {
-      if (this.#streams[event % this.#capacity] === stream) return true
-    }
-    return false
   }
 
   #stands(id: Uint8Array, revision: number, stream: string, streamHash: number): boolean {

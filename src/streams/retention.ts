@@ -2,13 +2,17 @@ import type { StreamMetadata } from '../core/stream-metadata.ts'
 
 /** Type of the events that say what is kept of a stream; the last one of its `$$` stream counts. */
 export const METADATA_TYPE = '$metadata'
+
+/**
+ * Stands beside the metadata that a deletion writes, as the metadata of its event: revisions below were there when the stream was
+ * deleted. `truncateBefore` alone says the same of a stream that was cut, and goes on.
+ */
+export interface DeletionNote {
+  readonly deletedBefore: number
+}
+
 /** Type of the event that ends a stream for good. */
 export const TOMBSTONE_TYPE = '$tombstone'
-/**
- * In the events of that type, what a deletion says: revisions below it were there when the stream was deleted. `truncateBefore` alone
- * says the same of a stream that was cut, and goes on.
- */
-export const DELETED_BEFORE = '$deletedBefore'
 /** Where requests to erase single events stand: `{ stream, revision }`. */
 export const ERASED_STREAM = '$erased'
 export const ERASE_TYPE = '$erase'
@@ -19,19 +23,14 @@ export class Retention {
   /** The stream is deleted for good: nothing can be read or appended. */
   readonly isTombstoned: boolean
 
-  /** See DELETED_BEFORE; 0 when the stream was never deleted, or something else was said of it since. */
-  readonly deletedBefore: number
-
-  constructor(metadata: StreamMetadata, isTombstoned: boolean, deletedBefore = 0) {
+  constructor(metadata: StreamMetadata, isTombstoned: boolean) {
     this.metadata = metadata
     this.isTombstoned = isTombstoned
-    this.deletedBefore = deletedBefore
   }
 
   /** As said by the last event of the `$$` stream. */
   static of(type: string, json: string): Retention {
-    const { [DELETED_BEFORE]: deletedBefore = 0, ...metadata } = JSON.parse(json) as StreamMetadata
-    return new Retention(metadata, type === TOMBSTONE_TYPE, deletedBefore as number)
+    return new Retention(JSON.parse(json) as StreamMetadata, type === TOMBSTONE_TYPE)
   }
 
   /** The stream has no event that may be read, whatever their age: it was deleted, or never written. */

@@ -37,9 +37,14 @@ export class SuppliedIdMemory {
     return this.#isNamed(head, ids) ? null : this.#nameAll(head, ids)
   }
 
-  #isNamed({ hash }: CachedHead, ids: readonly (Uint8Array | undefined)[]): boolean {
+  #isNamed({ name, hash }: CachedHead, ids: readonly (Uint8Array | undefined)[]): boolean {
     const window = this.#window!
-    return window.count === 0 || ids.every(id => id === undefined || window.unnamed(id, hash).length === 0)
+    const [first] = ids
+    if (window.count === 0 || first === undefined) return true
+    if (window.unnamed(first, hash).length > 0) return false
+    // The others are looked for only behind an event that has the first one's id.
+    if (ids.length === 1 || window.find([first], name, hash) === null) return true
+    return ids.every(id => id === undefined || window.unnamed(id, hash).length === 0)
   }
 
   async #nameAll(head: CachedHead, ids: readonly (Uint8Array | undefined)[]): Promise<void> {
@@ -53,9 +58,13 @@ export class SuppliedIdMemory {
     }
   }
 
-  /** The same as the window: the first one's revision; null when none is known in the stream, 'mixed' when only some are. */
+  /** @returns the first one's revision; null when it is unknown in the stream, 'mixed' when only some of them are known. */
   find(head: CachedHead, ids: readonly (Uint8Array | undefined)[]): number | 'mixed' | null {
-    return this.#window?.find(ids, head.name, head.hash) ?? null
+    const window = this.#window
+    if (window === null) return null
+    const first = window.find([ids[0]!], head.name, head.hash)
+    if (first === null) return null
+    return ids.includes(undefined) ? 'mixed' : window.find(ids as readonly Uint8Array[], head.name, head.hash)
   }
 
   note(head: CachedHead, revision: Revision, event: EncodableEvent): void {

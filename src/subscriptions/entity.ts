@@ -3,8 +3,7 @@ import type { JsonValue } from '../core/events.ts'
 import { MAX_STREAM_NAME_SIZE } from '../core/limits.ts'
 import { encodeStreamName } from '../core/names.ts'
 import { checkOptionNames } from '../core/option-names.ts'
-import type { StreamMetadata } from '../core/stream-metadata.ts'
-import { DELETED_BEFORE, metadataStreamOf } from '../streams/retention.ts'
+import { type DeletionNote, metadataStreamOf } from '../streams/retention.ts'
 import { Fold, type When } from './fold.ts'
 import { checkedCount, notesStream } from './follower-desk.ts'
 import { type LogClient, lastEvent, lastNote, oneEvent, writeNote } from './log-client.ts'
@@ -131,7 +130,7 @@ export class FoldedEntity<State> implements Entity<State> {
   /** Whether the stream ended with `revision` when it was deleted. One that was cut there goes on: that is what snapshots are for. */
   async #wasDeleted(revision: number): Promise<boolean> {
     const said = await lastEvent(this.#client, metadataStreamOf(this.stream))
-    return (said?.data as StreamMetadata | undefined)?.[DELETED_BEFORE] === revision + 1
+    return (said?.metadata as DeletionNote | undefined)?.deletedBefore === revision + 1
   }
 
   /** Whether all before it are gone, and not some that were erased: what was never seen can't be folded any more. */

@@ -2,7 +2,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { StoreLockedError } from '../../src/core/errors.ts'
 import { EventStore } from '../../src/store/event-store.ts'
 import { canRun, StoreProcess } from '../support/processes.ts'
@@ -83,7 +83,7 @@ describe('a second opener is refused', () => {
     const names = readdirSync(directory)
     const reader = await EventStore.open(directory, { readOnly: true })
     // It is told of the flush some milliseconds behind it.
-    await vi.waitFor(async () => expect(await typesIn(reader)).toEqual(['a']))
+    await expect.poll(() => typesIn(reader)).toEqual(['a'])
     await reader.close()
     expect(readdirSync(directory)).toEqual(names)
     await first.close()

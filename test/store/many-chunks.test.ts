@@ -49,7 +49,7 @@ describe.runIf(process.platform === 'linux')('a store of more chunks than a proc
 
   test('has a bounded number of files open', async () => {
     expect(store.lastPosition).toBeGreaterThan(CHUNKS * 3500)
-    await expect.poll(descriptors, { timeout: 20_000 }).toBeLessThanOrEqual(MOST_OPEN)
+    await expect.poll(descriptors).toBeLessThanOrEqual(MOST_OPEN)
   })
 
   test('shows all events, forwards and backwards', async () => {
@@ -64,13 +64,13 @@ describe.runIf(process.platform === 'linux')('a store of more chunks than a proc
     for (const numbers of await Promise.all([...readers, later])) expect(numbers).toEqual(expected)
     await scavenging
     expect(await keptNumbers(store.readAll())).toEqual(expected)
-    await expect.poll(descriptors, { timeout: 20_000 }).toBeLessThanOrEqual(MOST_OPEN)
+    await expect.poll(descriptors).toBeLessThanOrEqual(MOST_OPEN)
   })
 
   test('is opened with as few', { timeout: 120_000 }, async () => {
     await store.close()
     store = await open()
-    await expect.poll(descriptors, { timeout: 20_000 }).toBeLessThanOrEqual(MOST_OPEN)
+    await expect.poll(descriptors).toBeLessThanOrEqual(MOST_OPEN)
     expect(await keptNumbers(store.readAll())).toEqual(expected)
   })
 })

@@ -33,8 +33,7 @@ describe('the window of supplied ids', () => {
     expect(find(window, [0])).toBe(0)
     expect(find(window, [3, 4, 5])).toBe(3)
     expect(find(window, [99])).toBeNull()
-    expect(find(window, [98, 99])).toBeNull()
-    expect(find(window, [99, 3])).toBe('mixed')
+    expect(find(window, [99, 3])).toBeNull()
     expect(find(window, [3, 99])).toBe('mixed')
     expect(find(window, [3, 5])).toBe('mixed')
     expect(find(window, [9, 10])).toBe('mixed')
@@ -117,11 +116,11 @@ describe('the window of supplied ids', () => {
       }
       if (turn % 7 !== 0) continue
       const wanted = upTo(1 + random.int(2)).map(() => random.int(40))
-      const known = kept.filter(entry => entry.stream === stream && wanted.includes(entry.n))
-      const fitting = known.filter(({ revision }) =>
+      const first = kept.filter(entry => entry.stream === stream && entry.n === wanted[0])
+      const fitting = first.filter(({ revision }) =>
         wanted.every((n, i) => kept.some(e => e.stream === stream && e.n === n && e.revision === revision + i)),
       )
-      expect(find(window, wanted, stream)).toBe(fitting.at(-1)?.revision ?? (known.length > 0 ? 'mixed' : null))
+      expect(find(window, wanted, stream)).toBe(fitting.at(-1)?.revision ?? (first.length > 0 ? 'mixed' : null))
       expect(window.count).toBe(kept.length)
     }
   })

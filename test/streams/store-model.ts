@@ -250,8 +250,7 @@ export class StoreModel {
     if (typeof expected === 'number') return expected < head ? 'stale' : 'new'
     if (expected === 'no_stream' && !this.isEmpty(stream)) return 'stale'
     // Any place will do where they stand one behind the other; the newest counts.
-    const ids = events.map(({ id }) => id).filter(id => id !== null)
-    const known = this.of(stream).filter(({ id, isStub }) => !isStub && id !== null && ids.includes(id))
+    const known = this.of(stream).filter(({ id, isStub }) => !isStub && id === events[0]!.id)
     for (const first of known.reverse()) if (this.#stand(part, first.revision) !== null) return first.revision
     return known.length > 0 ? 'mixed' : 'new'
   }
