@@ -67,7 +67,7 @@ describe('a backup', () => {
   })
 
   test('can be read without being written to: it has all that was acknowledged, the last group too', async () => {
-    const disk = new MemoryDisk()
+    const disk = new SimulatedDisk({ seed: SEED })
     const store = await EventStore.openOn(disk, DIRECTORY, { clock: stillClock })
     await appendEach(store, 's', orders(100))
     await store.backup(COPY)
