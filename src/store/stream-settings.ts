@@ -144,7 +144,8 @@ export class StreamSettings {
     try {
       return (await reading())?.[0]?.metadata as DeletionNote | undefined
     } catch (error) {
-      if (error instanceof StreamNotFoundError) return undefined
+      // The commit refuses what is deleted for good.
+      if (error instanceof StreamNotFoundError || error instanceof StreamDeletedError) return undefined
       throw error
     }
   }
