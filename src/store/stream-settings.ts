@@ -6,7 +6,6 @@ import { checkOptionNames } from '../core/option-names.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { checkStreamMetadata, type StreamMetadata } from '../core/stream-metadata.ts'
 import {
-  type DeletionNote,
   ERASE_TYPE,
   ERASED_STREAM,
   METADATA_TYPE,
@@ -62,12 +61,8 @@ export class StreamSettings {
   async setMetadata(stream: string, metadata: StreamMetadata, options: ChangeOptions): Promise<ChangeAck> {
     checkName(stream)
     checkOptionNames(options, OPTIONS)
-    const data = checkStreamMetadata(metadata)
-    const { truncateBefore = 0 } = data
-    // Whoever says again what a deletion has said has read it: the stream stays deleted. Others need not wait for that.
-    const deletion = truncateBefore > 0 ? await this.#deletionOf(stream) : undefined
-    const note = deletion?.deletedBefore === truncateBefore ? { ...deletion } : undefined
-    const events = { type: METADATA_TYPE, data: data as JsonValue, metadata: note }
+    const data = checkStreamMetadata(metadata) as JsonValue
+    const events = { type: METADATA_TYPE, data }
     const answer = await this.#commit([
       { stream, events: [] },
       { stream: metadataStreamOf(stream), events, expectedRevision: options.expectedRevision },
@@ -88,13 +83,12 @@ export class StreamSettings {
       if (last === null || retention?.isEmptyAt(last)) return { stream, position }
       const exact = typeof expectedRevision === 'number' ? expectedRevision : attempt < MAX_EXACT_ATTEMPTS ? last : 'any'
       const data: StreamMetadata = { ...retention?.metadata, truncateBefore: last + 1 }
-      const note: DeletionNote = { deletedBefore: last + 1 }
       try {
         const answer = await this.#commit([
           { stream, events: [], expectedRevision: exact },
           {
             stream: metadataStreamOf(stream),
-            events: { type: METADATA_TYPE, data: data as JsonValue, metadata: { ...note } },
+            events: { type: METADATA_TYPE, data: data as JsonValue },
             expectedRevision: noted ?? 'no_stream',
           },
         ])
@@ -136,18 +130,6 @@ export class StreamSettings {
     const retention = await this.#rooms.loader.retentionOf(stream)
     if (retention?.isTombstoned) throw new StreamDeletedError(stream)
     return retention
-  }
-
-  /** What the last event about the stream says of a deletion. */
-  async #deletionOf(stream: string): Promise<DeletionNote | undefined> {
-    const reading = this.#streams.read(metadataStreamOf(stream), { direction: 'backwards', maxCount: 1 }, this.#rooms.beforeRead)
-    try {
-      return (await reading())?.[0]?.metadata as DeletionNote | undefined
-    } catch (error) {
-      // The commit refuses what is deleted for good.
-      if (error instanceof StreamNotFoundError || error instanceof StreamDeletedError) return undefined
-      throw error
-    }
   }
 
   async #lastRevision(stream: string): Promise<number | null> {

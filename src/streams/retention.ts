@@ -2,15 +2,6 @@ import type { StreamMetadata } from '../core/stream-metadata.ts'
 
 /** Type of the events that say what is kept of a stream; the last one of its `$$` stream counts. */
 export const METADATA_TYPE = '$metadata'
-
-/**
- * Stands beside the metadata that a deletion writes, as the metadata of its event: revisions below were there when the stream was
- * deleted. `truncateBefore` alone says the same of a stream that was cut, and goes on.
- */
-export interface DeletionNote {
-  readonly deletedBefore: number
-}
-
 /** Type of the event that ends a stream for good. */
 export const TOMBSTONE_TYPE = '$tombstone'
 /** Where requests to erase single events stand: `{ stream, revision }`. */

@@ -3,7 +3,8 @@ import type { JsonValue } from '../core/events.ts'
 import { MAX_STREAM_NAME_SIZE } from '../core/limits.ts'
 import { encodeStreamName } from '../core/names.ts'
 import { checkOptionNames } from '../core/option-names.ts'
-import { type DeletionNote, metadataStreamOf } from '../streams/retention.ts'
+import type { StreamMetadata } from '../core/stream-metadata.ts'
+import { metadataStreamOf } from '../streams/retention.ts'
 import { Fold, type When } from './fold.ts'
 import { checkedCount, notesStream } from './follower-desk.ts'
 import { type LogClient, lastEvent, lastNote, oneEvent, writeNote } from './log-client.ts'
@@ -127,10 +128,15 @@ export class FoldedEntity<State> implements Entity<State> {
     return state
   }
 
-  /** Whether the stream ended with `revision` when it was deleted. One that was cut there goes on: that is what snapshots are for. */
+  /**
+   * Whether the stream ended with `revision` when it was deleted. One that was cut there goes on: that is what snapshots are for. Whoever
+   * cuts a stream leaves something; when nothing was there yet, it was deleted.
+   */
   async #wasDeleted(revision: number): Promise<boolean> {
     const said = await lastEvent(this.#client, metadataStreamOf(this.stream))
-    return (said?.metadata as DeletionNote | undefined)?.deletedBefore === revision + 1
+    if ((said?.data as StreamMetadata | undefined)?.truncateBefore !== revision + 1) return false
+    const next = await oneEvent(this.#client, this.stream, { from: revision + 1 })
+    return next === null || next.position > said!.position
   }
 
   /** Whether all before it are gone, and not some that were erased: what was never seen can't be folded any more. */

@@ -131,36 +131,6 @@ describe('an entity', () => {
     })
   })
 
-  test('of a stream that was deleted begins anew, whatever else was said of the stream since', async () => {
-    await withStore({}, async store => {
-      const states = async () => [
-        await open.get(),
-        await store.entity('account-1', summing().when, { initial }).get(),
-        await store.entity('account-1', summing().when, { initial, snapshotAfterCount: 0 }).get(),
-      ]
-      const open = store.entity('account-1', summing().when, { initial })
-      await appendEach(store, 'account-1', orders(100))
-      await open.get()
-      await store.delete('account-1')
-      const { truncateBefore, ...others } = await store.metadata('account-1')
-      expect([truncateBefore, others]).toEqual([100, {}])
-      await store.append('account-1', order(7))
-      await store.setMetadata('account-1', { ...(await store.metadata('account-1')), maxCount: 1000 })
-      expect(await states()).toEqual([7, 7, 7])
-    })
-  })
-
-  test('goes on from its snapshot when its stream was cut to nothing, and went on', async () => {
-    await withStore({}, async store => {
-      const entity = () => store.entity('account-1', summing().when, { initial })
-      await appendEach(store, 'account-1', orders(100))
-      await entity().get()
-      await store.setMetadata('account-1', { truncateBefore: 100 })
-      await store.append('account-1', order(100))
-      expect(await entity().get()).toBe((101 * 100) / 2)
-    })
-  })
-
   test('begins with what is left when events that it had not seen have grown too old, but not when some were erased', async () => {
     const clock = new ManualClock()
     await withStore({ ...SMALL_CHUNKS, clock }, async store => {
