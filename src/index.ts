@@ -29,6 +29,7 @@ export type {
   JsonValue,
   NewEvent,
   Payload,
+  Recorded,
   RecordedEvent,
   StreamCommit,
 } from './core/events.ts'

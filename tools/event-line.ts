@@ -21,7 +21,7 @@ const KNOWN: ReadonlySet<string> = new Set([
 ])
 
 /** Where a line can have a number that JavaScript reads as infinite; texts in it may look like that, too. */
-const MAYBE_BEYOND_NUMBERS = /\d(?:[eE]\+?\d{3}|\d{308})/
+const MAYBE_BEYOND_NUMBERS = /\d(?:[eE]\+?\d|\d{308})/
 
 /** The line of an event, without its end. JSON payloads stand in it byte for byte as they stand in the store. */
 export function formatEventLine(event: RecordedEvent): string {

@@ -14,7 +14,10 @@ const NOT_LOADED = 4
 const CHILD = `
 let flockSync
 try { ({ flockSync } = require(process.argv[1])) } catch (error) { console.error(error.message); process.exit(${NOT_LOADED}) }
-try { flockSync(3, 'exnb') } catch { process.exit(${LOCKED_ELSEWHERE}) }
+try { flockSync(3, 'exnb') } catch (error) {
+  if (error.code === 'EAGAIN' || error.code === 'EWOULDBLOCK') process.exit(${LOCKED_ELSEWHERE})
+  throw error
+}
 `
 
 /** Loaded with the engine, so that no open waits for it; the reason when the optional package is not there. */

@@ -144,8 +144,13 @@ export class Journals {
     checkOptionNames(options, WRITE_OPTIONS)
     const { signal, onProgress } = options
     return this.#alone(signal, async ending => {
-      await this.#catchUp(ending, onProgress)
-      await this.#goOn(ending, onProgress)
+      try {
+        await this.#catchUp(ending, onProgress)
+        await this.#goOn(ending, onProgress)
+      } catch (error) {
+        // With the store it ends also when a batch was about to be written: the next run begins with that.
+        if (error !== ending.reason && !(error instanceof StoreClosedError)) throw error
+      }
     })
   }
 
@@ -204,15 +209,10 @@ export class Journals {
   /** What comes is written as it comes: whoever looks into the files sees it at once. */
   async #goOn(ending: AbortSignal, onProgress: WriteOptions['onProgress']): Promise<void> {
     const options = { after: this.#last?.position, includeSystem: this.#includeSystem, signal: ending }
-    try {
-      for await (const events of this.#store.subscribe(options).batches()) {
-        const batch = new JournalBatch()
-        this.#addTo(batch, events)
-        await this.#write(batch, onProgress)
-      }
-    } catch (error) {
-      // With the store it ends also when a batch was about to be written: the next run begins with that.
-      if (error !== ending.reason && !(error instanceof StoreClosedError)) throw error
+    for await (const events of this.#store.subscribe(options).batches()) {
+      const batch = new JournalBatch()
+      this.#addTo(batch, events)
+      await this.#write(batch, onProgress)
     }
   }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert'
+import type { LogPosition } from '../core/positions.ts'
 import type { ChunkFile } from '../log/chunk-file.ts'
 import type { LogFiles } from '../log/log-files.ts'
 import type { Judge } from './judge.ts'
@@ -15,6 +16,8 @@ export interface ScavengeProgress {
 
 export interface ScavengeOptions {
   readonly judge: Judge
+  /** Chunks that reach beyond are left alone; none, unless it is said. */
+  readonly below?: LogPosition
   /** Called after each chunk. */
   readonly onProgress?: (progress: ScavengeProgress) => void
   /** Called after each chunk that was replaced, and awaited. */
@@ -54,8 +57,8 @@ export class Scavenger {
     }
   }
 
-  async #run({ judge, onProgress, onReplaced, signal }: ScavengeOptions): Promise<ScavengeResult> {
-    const chunks = this.#files.chunks.all.filter(chunk => chunk.isComplete)
+  async #run({ judge, below, onProgress, onReplaced, signal }: ScavengeOptions): Promise<ScavengeResult> {
+    const chunks = this.#files.chunks.all.filter(chunk => chunk.isComplete && (below === undefined || chunk.end <= below))
     const result = { chunksRead: 0, chunksReplaced: 0, bytesFreed: 0, eventsKept: 0, eventsDropped: 0 }
     for (const chunk of chunks) {
       signal?.throwIfAborted()

@@ -2,6 +2,7 @@ import { checkSignal } from '../core/abort-signal.ts'
 import type { Clock } from '../core/clock.ts'
 import { InvalidArgumentError, StoreClosedError, StreamNotFoundError, TailraceError } from '../core/errors.ts'
 import { checkOptionNames } from '../core/option-names.ts'
+import type { LogPosition } from '../core/positions.ts'
 import { absoluteDirectory } from '../disk/directory.ts'
 import { MemoryDisk } from '../disk/memory-disk.ts'
 import { type BackupProgress, type BackupResult, backupLog } from '../log/backup.ts'
@@ -40,6 +41,8 @@ export interface MaintenanceRooms {
   readonly clock: Clock
   /** Resolves when everything that is flushed now can be found in the index. */
   settled(): Promise<void>
+  /** Everything below is in the index. */
+  published(): LogPosition
   /** What of the stream of erasures is there. */
   erasures(): Promise<Erasures>
 }
@@ -91,15 +94,17 @@ export class Maintenance {
     const { writer, files, index, loader, clock, ids, indexFiles } = this.#rooms
     await completeActiveChunk(writer)
     await this.#rooms.settled()
+    // Under a load, chunks are complete of which not everything was published: neither the index nor the judge knows all of them.
+    const began = files.chunks.find(this.#rooms.published()).start
     // What is written to index files from here on is of chunks that nobody rewrites: what is rewritten has its file.
-    index.completeBelow(files.chunks.active.start)
+    index.completeBelow(began)
     await indexFiles.settled()
-    const began = writer.flushed.position
     const judge = new RetentionJudge(index, loader, await this.#rooms.erasures(), began, clock.now())
     const rewritten: number[] = []
     try {
       return await this.#scavenger.run({
         judge: judge.judge,
+        below: began,
         signal: this.#signalWith(signal),
         ...(onProgress === undefined ? {} : { onProgress }),
         onReplaced: chunk => {

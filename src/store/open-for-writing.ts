@@ -154,6 +154,7 @@ async function wireFound(
       clock,
     },
     settled: () => chaser.settled(),
+    published,
     erasures: () => erasuresOf(streams),
   })
   await chaser.start()

@@ -96,7 +96,7 @@ export class IdWindow {
   name(id: Uint8Array, streamHash: number, position: number, stream: string): void {
     for (let event = this.#newest(id, streamHash); event !== NONE; event = this.#before(event, id, streamHash)) {
       const slot = event % this.#capacity
-      if (this.#positions[slot] === position) this.#streams[slot] = stream
+      if (this.#positions[slot] === position && this.#streams[slot] === undefined) this.#streams[slot] = stream
     }
   }
 

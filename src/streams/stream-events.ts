@@ -32,24 +32,24 @@ export class StreamEvents {
   /** Up to `count` events from `revision` on, in order; some may be missing between. At once when the index has them in memory. */
   forwards(revision: number, count: number): Answer<EventPlace[]> {
     const runs = this.#runs.filter(run => run.lastRevision >= revision)
-    const spanOf = (run: StreamRun) => run.lastRevision - Math.max(revision, run.firstRevision) + 1
+    const leastOf = (run: StreamRun) => run.eventCount - Math.max(0, revision - run.firstRevision)
     const ask: AskRun = (run, wanted) =>
       follow(run.part.indexOf(run, revision), from =>
         follow(run.part.events(run, from, wanted), events => placesOf(run, from, events)),
       )
-    return collect([], runs, 0, count, spanOf, ask)
+    return collect([], runs, 0, count, leastOf, ask)
   }
 
   /** Up to `count` events down from `revision`, newest first. At once when the index has them in memory. */
   backwards(revision: number, count: number): Answer<EventPlace[]> {
     const runs = this.#runs.filter(run => run.firstRevision <= revision).reverse()
-    const spanOf = (run: StreamRun) => Math.min(revision, run.lastRevision) - run.firstRevision + 1
+    const leastOf = (run: StreamRun) => run.eventCount - Math.max(0, run.lastRevision - revision)
     const ask: AskRun = (run, wanted) =>
       follow(revision >= run.lastRevision ? run.eventCount : run.part.indexOf(run, revision + 1), to => {
         const from = Math.max(0, to - wanted)
         return follow(run.part.events(run, from, to - from), events => placesOf(run, from, events).reverse())
       })
-    return collect([], runs, 0, count, spanOf, ask)
+    return collect([], runs, 0, count, leastOf, ask)
   }
 
   /** The revision of the last event at or before `position`. */
@@ -83,32 +83,47 @@ async function lastInRun(run: StreamRun, position: LogPosition): Promise<Revisio
 type AskRun = (run: StreamRun, wanted: number) => Answer<EventPlace[]>
 
 /**
- * The first `count` places: those that are known, then those of the runs from `next` on. As many runs as may be enough are asked at
- * once, so that what is not in memory is read side by side; the next ones when events were missing.
- * @param spanOf how many events of a run may be meant.
+ * The first `count` places: those that are known, then those of the runs from `next` on. As many runs as may be needed are asked at
+ * once, so that what is not in memory is read side by side. Each is asked for what is left if those before it have no more than is
+ * certain: of none is anything left out that comes before what the next one gives.
+ * @param leastOf so many events of a run are certain, or fewer; where some have gone from between, there are more.
  */
 function collect(
   known: EventPlace[],
   runs: readonly StreamRun[],
   next: number,
   count: number,
-  spanOf: (run: StreamRun) => number,
+  leastOf: (run: StreamRun) => number,
   ask: AskRun,
 ): Answer<EventPlace[]> {
   let places = known
   let asking = next
   while (asking < runs.length && places.length < count) {
+    const first = asking
     const asked: Answer<EventPlace[]>[] = []
+    const certain: number[] = []
     for (let wanted = count - places.length; asking < runs.length && wanted > 0; asking++) {
       const run = runs[asking]!
       const share = wanted
       asked.push(steadily(run, () => ask(run, share)))
-      wanted -= Math.min(run.eventCount, spanOf(run))
+      const least = Math.max(0, Math.min(share, leastOf(run)))
+      certain.push(least)
+      wanted -= least
+    }
+    // A file that was made again meanwhile may have fewer: those behind were asked for too little, and are asked once more.
+    const take = (found: readonly EventPlace[][]): void => {
+      const short = found.findIndex((some, index) => some.length < certain[index]!)
+      const taken = short === -1 ? found : found.slice(0, short + 1)
+      asking = first + taken.length
+      for (const some of taken) places = places.length === 0 ? some : places.concat(some)
     }
     if (asked.some(found => found instanceof Promise)) {
-      return Promise.all(asked).then(found => collect(places.concat(...found), runs, asking, count, spanOf, ask))
+      return Promise.all(asked).then(found => {
+        take(found)
+        return collect(places, runs, asking, count, leastOf, ask)
+      })
     }
-    for (const found of asked as EventPlace[][]) places = places.length === 0 ? found : places.concat(found)
+    take(asked as EventPlace[][])
   }
   return places.length > count ? places.slice(0, count) : places
 }

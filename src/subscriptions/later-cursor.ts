@@ -7,7 +7,7 @@ export class LaterCursor implements Cursor {
   readonly #begin: () => Promise<Cursor>
   #cursor: Cursor | null = null
 
-  /** @param begin called with the first read; again with the next one, if it fails. */
+  /** @param begin called with the first read. */
   constructor(begin: () => Promise<Cursor>) {
     this.#begin = begin
   }

@@ -81,15 +81,17 @@ export class CursorSubscription implements Subscription {
    * nothing was read, and for cursors that do not go through the whole log.
    */
   get place(): LogPosition | null {
-    return this.#batch[this.#index]?.position ?? this.#passed
+    return this.#passed === null ? null : (this.#batch[this.#index]?.position ?? this.#passed)
   }
 
   next(): Promise<IteratorResult<RecordedEvent, undefined>> {
     if (this.#index < this.#batch.length && this.#lineLength === 0 && !this.#tail.isClosed)
       return Promise.resolve({ value: this.#batch[this.#index++]!, done: false })
-    return this.#inLine(async () =>
-      (await this.#isAtHand()) ? { value: this.#batch[this.#index++]!, done: false } : { value: undefined, done: true },
-    )
+    return this.#inLine(async () => {
+      if (this.#needsMore) await this.#more()
+      // What was at hand a moment ago is gone if it has ended since.
+      return this.#index < this.#batch.length ? { value: this.#batch[this.#index++]!, done: false } : this.#ended()
+    })
   }
 
   batches(): AsyncIterableIterator<Batch> {
@@ -121,7 +123,8 @@ export class CursorSubscription implements Subscription {
 
   /** What single events left of their batch comes first. */
   async #nextBatch(): Promise<IteratorResult<Batch, undefined>> {
-    if (!(await this.#isAtHand())) return { value: undefined, done: true }
+    if (this.#needsMore) await this.#more()
+    if (this.#index >= this.#batch.length) return this.#ended()
     const batch = this.#index === 0 ? this.#batch : this.#batch.slice(this.#index)
     this.#batch = []
     return { value: batch, done: false }
@@ -136,18 +139,23 @@ export class CursorSubscription implements Subscription {
     return result
   }
 
-  /** Waits for whatever comes first: events, or the end. @returns false at the end. @throws what it ended in */
-  async #isAtHand(): Promise<boolean> {
+  get #needsMore(): boolean {
     if (this.#tail.isClosed) this.#end(null, false)
-    if (this.#index >= this.#batch.length && this.#ending === null) {
-      await new Promise<void>((resolve, reject) => {
-        this.#asked = { resolve, reject }
-        this.#pull().catch((error: unknown) => this.#end(error, true))
-      })
-    }
-    if (this.#index < this.#batch.length) return true
+    return this.#index >= this.#batch.length && this.#ending === null
+  }
+
+  /** Resolves with whatever comes first: events, or the end. */
+  #more(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#asked = { resolve, reject }
+      this.#pull().catch((error: unknown) => this.#end(error, true))
+    })
+  }
+
+  /** @throws what it ended in */
+  #ended(): IteratorReturnResult<undefined> {
     if (this.#ending?.isFailure) throw this.#ending.error
-    return false
+    return { value: undefined, done: true }
   }
 
   async #pull(): Promise<void> {

@@ -1,12 +1,28 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
-import { all, appendEach, openStore, order, orders, rejectionOf, SMALL_CHUNKS, upTo } from '../store/words.ts'
+import { all, appendEach, openStore, order, orders, rejectionOf, SMALL_CHUNKS, upTo, withStore } from '../store/words.ts'
 import { settle } from '../support/manual-clock.ts'
 import { stateOf } from '../support/promises.ts'
 import { Random } from '../support/random.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { checkpointCount, groupScene, numbersOf, receive } from './group-words.ts'
 import { numberOf } from './words.ts'
+
+describe('the checkpoint of a group over one stream', () => {
+  test('names revisions, also while more of a batch is at hand', async () => {
+    await withStore({}, async store => {
+      await store.append('s', orders(3))
+      const group = store.group('workers', { stream: 's', minCheckPointCount: 1, maxCheckPointCount: 1 })
+      const member = group.join({ bufferSize: 1 })
+      const { value } = await member.next()
+      value?.ack()
+      await settle()
+      await group.close()
+      const [note] = await all(store.readStream('$group-workers', { direction: 'backwards', maxCount: 1 }))
+      expect(note?.data).toMatchObject({ from: 1 })
+    })
+  })
+})
 
 describe('parked messages', () => {
   test('are given out again when somebody says so', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { RecordedEvent } from '../../src/core/events.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import {
   appendEach,
@@ -14,9 +15,30 @@ import {
 } from '../store/words.ts'
 import { settle } from '../support/manual-clock.ts'
 import { stateOf } from '../support/promises.ts'
-import { take, takeNumbers } from './words.ts'
+import { numberOf, take, takeNumbers } from './words.ts'
 
 describe('a subscription', () => {
+  test('that ends while an event is handed out gives that event, or its end', async () => {
+    for (const how of ['return', 'abort'] as const) {
+      for (const turns of upTo(60)) {
+        await withStore({}, async store => {
+          await appendEach(store, 's', orders(3))
+          const ending = new AbortController()
+          const subscription = store.subscribe({ signal: ending.signal })
+          const batch = turns % 2 === 0
+          const next = (batch ? subscription.batches() : subscription).next().catch((error: unknown) => error)
+          for (const _ of upTo(turns)) await null
+          if (how === 'abort') ending.abort('enough')
+          else await subscription.return()
+          const answer = (await next) as IteratorResult<unknown, undefined> | string
+          if (answer === 'enough' || (answer as { done: boolean }).done) return
+          const { value } = answer as { value: unknown }
+          expect(batch ? (value as unknown[]).length : numberOf(value as RecordedEvent)).toBe(batch ? 3 : 0)
+        })
+      }
+    }
+  })
+
   test('gives what is there, then what comes', async () => {
     await withStore(SMALL_CHUNKS, async store => {
       await appendEach(store, 's', orders(100))
