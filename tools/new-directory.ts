@@ -21,7 +21,8 @@ export async function makeTarget(disk: Disk, store: string, target: string): Pro
 /** @throws UsageError when `target`, which need not be there, is the store's directory or lies in it. */
 export async function refuseInside(store: string, target: string): Promise<void> {
   const path = relative(await realpath(store), await nearestPath(target))
-  if (!path.startsWith('..')) throw new UsageError(`${target} lies in the store; the original must not be touched`)
+  if (path !== '..' && !path.startsWith('../'))
+    throw new UsageError(`${target} lies in the store; the original must not be touched`)
 }
 
 /** Where a path leads; of one that is not there, where the nearest directory above it does. */

@@ -86,7 +86,7 @@ export async function complain(terminal: Terminal, text: string): Promise<void> 
 /** Text without characters that control a terminal, or the direction of what it shows: a damaged or hostile store could send them. */
 export function printable(text: string): string {
   return text.replace(
-    /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
     character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
 }

@@ -10,7 +10,7 @@ export type Reducer<State, Event extends AnyEvent = AnyEvent> = (state: State, e
 /** One reducer for all events, or one for each type; events of other types leave the state as it is. */
 export type When<State, Event extends AnyEvent = AnyEvent> =
   | Reducer<State, Event>
-  | { readonly [type: string]: Reducer<State, Event> }
+  | { readonly [Type in Event['type']]?: Reducer<State, Extract<Event, { type: Type }>> }
 
 /** Folds events into a state. */
 export class Fold<State> {

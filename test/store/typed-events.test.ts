@@ -64,6 +64,21 @@ describe('events of a union of types', () => {
       expect(await total.get()).toEqual({ total: 12 })
     })
   })
+
+  test('come each to the reducer of their type', async () => {
+    await withStore({}, async store => {
+      await store.append('s', EVENTS)
+      const projection = store.project<{ total: number; at: string }, OrderEvent>({
+        name: 'orders',
+        initial: { total: 0, at: '' },
+        when: {
+          Placed: (state, event) => ({ ...state, total: state.total + event.data.total }),
+          Shipped: (state, event) => ({ ...state, at: event.data.at }),
+        },
+      })
+      expect(await projection.state()).toEqual({ total: 12, at: 'noon' })
+    })
+  })
 })
 
 test('an event of which nothing is said has some text for its type, and any data', () => {
