@@ -23,4 +23,9 @@ export class CommitAck {
 export interface CommitListener {
   /** Called for each append, in log order, exactly once, before anyone waiting for it is told. */
   committed(ack: CommitAck): void
+  /**
+   * Called in log order with the commits, for each stub: of what stood there, a chunk that was rewritten remembers no more. The
+   * bytes are valid during the call only.
+   */
+  stubbed(window: ByteWindow, offset: number): void
 }

@@ -202,8 +202,10 @@ export class StorageChaser {
         case RecordType.commit:
           this.#publish(window, (position + size) as LogPosition)
           break
-        case RecordType.proof:
         case RecordType.stub:
+          for (const listener of this.#listeners) listener.stubbed(window, at)
+          break
+        case RecordType.proof:
           break
         default:
           unreachable(type)

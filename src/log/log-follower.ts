@@ -76,7 +76,8 @@ export class LogFollower {
   }
 
   async close(): Promise<void> {
-    await this.#refreshing
+    // Whoever asked for the look is told of its failure.
+    await this.#refreshing?.catch(() => {})
     await this.#log.next?.close()
     await this.#log.chunks.close()
   }

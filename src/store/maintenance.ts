@@ -5,7 +5,7 @@ import { checkOptionNames } from '../core/option-names.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { absoluteDirectory } from '../disk/directory.ts'
 import { MemoryDisk } from '../disk/memory-disk.ts'
-import { type BackupProgress, type BackupResult, backupLog } from '../log/backup.ts'
+import { type BackupOptions, type BackupProgress, type BackupResult, backupLog } from '../log/backup.ts'
 import type { LogFiles } from '../log/log-files.ts'
 import { type Erasures, RetentionJudge } from '../scavenge/retention-judge.ts'
 import { type ScavengeProgress, type ScavengeResult, Scavenger } from '../scavenge/scavenger.ts'
@@ -15,6 +15,7 @@ import { ERASED_STREAM } from '../streams/retention.ts'
 import type { StreamIndex } from '../streams/stream-index.ts'
 import type { StreamReader } from '../streams/stream-reader.ts'
 import type { SuppliedIdMemory } from '../streams/supplied-id-memory.ts'
+import type { WorkMessage } from '../writer/messages.ts'
 import type { StorageWriter } from '../writer/storage-writer.ts'
 import { writerFailed } from './pending-appends.ts'
 
@@ -83,16 +84,22 @@ export class Maintenance {
   backup(directory: string, callOptions: BackupCallOptions): Promise<BackupResult> {
     checkWorkOptions(callOptions, BACKUP_OPTIONS)
     const { signal, onProgress } = callOptions
-    const { files, writer } = this.#rooms
-    if (files.disk instanceof MemoryDisk) throw new InvalidArgumentError('a store in memory has no disk to copy it to')
+    const { disk } = this.#rooms.files
+    if (disk instanceof MemoryDisk) throw new InvalidArgumentError('a store in memory has no disk to copy it to')
     const target = absoluteDirectory(directory)
     const options = { signal: this.#signalWith(signal), ...(onProgress === undefined ? {} : { onProgress }) }
-    return this.#track(backupLog(files.disk, files.chunks, writer.flushed.position, target, options))
+    return this.#track(this.#backup(target, options))
+  }
+
+  async #backup(target: string, options: BackupOptions): Promise<BackupResult> {
+    const { files, writer } = this.#rooms
+    if (!writer.isWritten) await ask(writer, 'write')
+    return backupLog(files.disk, files.chunks, writer.flushed.position, target, options)
   }
 
   async #scavenge({ signal, onProgress }: ScavengeCallOptions): Promise<ScavengeResult> {
     const { writer, files, index, loader, clock, ids, indexFiles } = this.#rooms
-    await completeActiveChunk(writer)
+    await ask(writer, 'complete')
     await this.#rooms.settled()
     // Under a load, chunks are complete of which not everything was published: neither the index nor the judge knows all of them.
     const began = files.chunks.find(this.#rooms.published()).start
@@ -141,15 +148,15 @@ function checkWorkOptions(options: ScavengeCallOptions | BackupCallOptions, name
     throw new InvalidArgumentError('onProgress must be a function')
 }
 
-function completeActiveChunk(writer: StorageWriter): Promise<void> {
+function ask(writer: StorageWriter, kind: WorkMessage['kind']): Promise<void> {
   if (writer.failure !== undefined) throw writerFailed(writer.failure.cause, 'rejected')
   return new Promise((resolve, reject) => {
-    const completed = (error: unknown) => {
+    const done = (error: unknown) => {
       if (error === undefined || error === null) resolve()
       // What ends the writer is told as it comes from the system.
       else reject(error instanceof TailraceError ? error : writerFailed(error, 'rejected'))
     }
-    writer.queue.push({ kind: 'complete', size: 0, isFlushable: false, completed })
+    writer.queue.push({ kind, size: 0, isFlushable: false, done })
   })
 }
 

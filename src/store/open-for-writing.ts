@@ -132,6 +132,7 @@ async function wireFound(
         rules.committed(append)
       }
     },
+    stubbed: (window, offset) => index.stubbed(window, offset),
   }
   const writer = new StorageWriter(log, rules, listener, clock, options.durability, options.flushDelayMs)
   const chaser = new StorageChaser(reader, writer.flushed, files.end, [commits], error => writer.fail(error))

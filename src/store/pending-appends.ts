@@ -1,3 +1,4 @@
+import Denque from 'denque'
 import { type TailraceError, WriterFailedError } from '../core/errors.ts'
 import type { AppendAck, CommitAnswer, ExpectedRevision } from '../core/events.ts'
 import { LogPosition, Revision } from '../core/positions.ts'
@@ -7,6 +8,9 @@ import type { AppendPart, AppendTerms } from '../writer/append-terms.ts'
 import { AppendMessage } from '../writer/messages.ts'
 import type { StreamHead } from '../writer/stream-head.ts'
 import type { DeferredVerdict, DuplicateVerdict, FinalVerdict, RevisionRange } from '../writer/verdict.ts'
+
+/** Answers that are looked for at once: each may read far back, and holds what it has just read. */
+const MAX_ANSWERERS = 16
 
 /** An append to one stream gets an AppendAck, a commit a CommitAnswer. */
 export type Resolve = (answer: AppendAck | CommitAnswer) => void
@@ -59,8 +63,9 @@ export class PendingAppends {
   readonly #onSettled: (append: PendingAppend) => void
   #count = 0
   #bytes = 0
-  /** Appends that have left the line while their answer is looked for. */
-  #answering = 0
+  /** Appends that have left the line and wait for somebody to look for their answer. */
+  readonly #unanswered = new Denque<{ readonly append: PendingAppend; readonly verdict: DeferredVerdict }>()
+  #answererCount = 0
   readonly #answered: (() => void)[] = []
 
   /** @param onSettled called once for each append that leaves. */
@@ -113,16 +118,26 @@ export class PendingAppends {
   #leave(append: PendingAppend): void {
     append.unlisten?.()
     const { verdict } = append
-    if (verdict?.kind === 'deferred') void this.#answer(append, verdict)
-    else {
+    if (verdict?.kind === 'deferred') {
+      this.#unanswered.push({ append, verdict })
+      if (this.#answererCount < MAX_ANSWERERS) void this.#answerAll()
+    } else {
       this.#onSettled(append)
       if (!append.isSettled) tell(append, verdict)
     }
   }
 
+  async #answerAll(): Promise<void> {
+    this.#answererCount++
+    for (let next = this.#unanswered.shift(); next !== undefined; next = this.#unanswered.shift()) {
+      await this.#answer(next.append, next.verdict)
+    }
+    if (--this.#answererCount > 0) return
+    for (const resolve of this.#answered.splice(0)) resolve()
+  }
+
   /** Everything that the answer rests on is published by now: it is in the log. */
   async #answer(append: PendingAppend, verdict: DeferredVerdict): Promise<void> {
-    this.#answering++
     try {
       const final = await verdict.answer()
       if (!append.isSettled) tell(append, final)
@@ -130,16 +145,12 @@ export class PendingAppends {
       append.reject(error)
     } finally {
       this.#onSettled(append)
-      if (--this.#answering === 0)
-        this.#answered.splice(0).forEach(resolve => {
-          resolve()
-        })
     }
   }
 
   /** Resolves when no answer is being looked for. */
   answered(): Promise<void> {
-    if (this.#answering === 0) return Promise.resolve()
+    if (this.#answererCount === 0) return Promise.resolve()
     return new Promise(resolve => {
       this.#answered.push(resolve)
     })

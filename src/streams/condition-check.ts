@@ -3,7 +3,7 @@ import type { RecordedEvent } from '../core/events.ts'
 import { encodeStreamName } from '../core/names.ts'
 import { LogPosition } from '../core/positions.ts'
 import { ByteWindow } from '../format/byte-window.ts'
-import { eventTypeOffsetOf, eventTypeSizeOf, RecordType, sizeOf, typeOf } from '../format/log-record.ts'
+import { eventTypeOffsetOf, eventTypeSizeOf, positionOf, RecordType, sizeOf, typeOf } from '../format/log-record.ts'
 import type { Checkpoint } from '../log/checkpoint.ts'
 import type { LogReader } from '../log/log-reader.ts'
 import type { ConditionTerms } from '../writer/append-terms.ts'
@@ -199,8 +199,8 @@ export class ConditionCheck {
         next = batch.next
         for (const offset of batch.offsets) {
           if (typeOf(batch.window.view, offset) !== RecordType.prepare || !isAmong(batch.window, offset, types!)) continue
-          const event = new StoredEvent(batch.window, offset, this.#storeId)
-          if (event.position > after && event.position < part.end) events.push(event)
+          const position = positionOf(batch.window.view, offset)
+          if (position > after && position < part.end) events.push(this.#copied(batch.window, offset))
           if (events.length > MAX_CONFLICTS) return events
         }
       }
@@ -208,6 +208,7 @@ export class ConditionCheck {
     return events
   }
 
+  /** Whoever keeps the refusal keeps the events, and would keep everything that was read with them. */
   #copied(window: ByteWindow, offset: number): RecordedEvent {
     const size = sizeOf(window.view, offset)
     const own = ByteWindow.allocate(size)

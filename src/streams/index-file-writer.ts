@@ -83,7 +83,7 @@ async function writePages(
     streamCount: streams.streamCount,
     newStreamCount: streams.newStreamCount,
     lastPosition: lastSource?.lastPosition ?? coverage.start,
-    lastCreatedMs: lastSource?.lastCreatedMs ?? 0,
+    lastCreatedMs: Math.max(0, ...sources.map(source => source.lastCreatedMs)),
     filterBlockCount,
     firstStreamPage: streams.firstPage,
     rootPage: streams.rootPage,

@@ -77,7 +77,7 @@ export interface IndexPart {
   readonly suppliedIdCount: number
   /** Of the last event; 0 when there is none. */
   readonly lastPosition: LogPosition
-  /** Milliseconds since 1970, of the last event; 0 when there is none. */
+  /** Milliseconds since 1970, of the last event that was not scavenged; 0 when there is none. */
   readonly lastCreatedMs: number
 
   /** @param name must not change as long as the run is in use. @param hash by `hashOf` of the whole name. */

@@ -2,7 +2,7 @@ import type { CommitAck, CommitListener } from '../chaser/commit-ack.ts'
 import { CorruptLogError } from '../core/errors.ts'
 import { LogPosition, Revision } from '../core/positions.ts'
 import type { ByteWindow } from '../format/byte-window.ts'
-import { createdMsOf, sizeOf } from '../format/log-record.ts'
+import { createdMsOf, positionOf, sizeOf } from '../format/log-record.ts'
 import type { EncodableEvent } from '../format/record-encoding.ts'
 import type { AppendMessage } from '../writer/messages.ts'
 import { ActiveIndex } from './active-index.ts'
@@ -59,9 +59,9 @@ export class StreamIndex implements CommitListener {
     this.#cutAt = chunk.end
     this.#halfAt = halfOf(chunk)
     for (const part of keeper.parts) {
-      if (part.eventCount === 0) continue
-      this.#lastPosition = part.lastPosition
-      this.#lastCreatedMs = part.lastCreatedMs
+      if (part.eventCount > 0) this.#lastPosition = part.lastPosition
+      // A part of nothing but stubs has events, and knows of no time.
+      this.#lastCreatedMs = Math.max(this.#lastCreatedMs, part.lastCreatedMs)
     }
   }
 
@@ -123,7 +123,7 @@ export class StreamIndex implements CommitListener {
     return this.#lastPosition
   }
 
-  /** When the last committed event was created, in milliseconds since 1970. */
+  /** When the last committed event that is still there was created, in milliseconds since 1970. */
   get lastCreatedMs(): number {
     return this.#lastCreatedMs
   }
@@ -185,6 +185,14 @@ export class StreamIndex implements CommitListener {
     }
     this.#lastPosition = LogPosition.plus(position, last - offset)
     this.#lastCreatedMs = createdMsOf(view, last)
+  }
+
+  /** In a store that follows another process: the chunk was rewritten before the follower came by. */
+  stubbed(window: ByteWindow, offset: number): void {
+    const position = positionOf(window.view, offset)
+    if (position >= this.#cutAt) this.#cut(position)
+    this.#active.addStub(window, offset)
+    if (!this.#active.isEmpty) this.#lastPosition = this.#active.lastPosition
   }
 
   /** The same for an append that is still at hand: its streams need not be looked up again. */

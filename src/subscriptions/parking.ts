@@ -11,7 +11,7 @@ export interface ParkedNote {
   readonly reason: string
 }
 
-/** Where a group puts what it could not handle: a stream that names the events, `$group-parked-<name>`. */
+/** Where a group puts what it could not handle: a stream that names the events, `$parked-<name>`. */
 export class Parking {
   readonly #client: LogClient
   readonly #stream: string

@@ -7,7 +7,7 @@ import type { StreamHead } from './stream-head.ts'
 import type { Verdict } from './verdict.ts'
 
 /** Everything that the storage writer accepts. */
-export type WriterMessage = AppendMessage | CompleteMessage | StopMessage
+export type WriterMessage = AppendMessage | WorkMessage | StopMessage
 
 /**
  * One append, from the queue until it settles. It is its own first event, so that the common append is one object.
@@ -115,12 +115,15 @@ function partsSizeInLog({ parts }: AppendTerms, eventCount: number): number {
   return size
 }
 
-/** Complete the active chunk, full or not, unless it has no records; then call `completed`, with the error if that failed. */
-export interface CompleteMessage {
-  readonly kind: 'complete'
+/**
+ * 'write': hand everything encoded so far to its file. 'complete': complete the active chunk, full or not, unless it has no
+ * records. Then call `done`, with the error if that failed.
+ */
+export interface WorkMessage {
+  readonly kind: 'write' | 'complete'
   readonly size: 0
   readonly isFlushable: false
-  readonly completed: (error: unknown) => void
+  readonly done: (error: unknown) => void
 }
 
 /** Finish what waits in front of it, prove the log, then call `stopped`. */

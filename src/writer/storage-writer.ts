@@ -11,7 +11,7 @@ import { encodeAppend } from './append-encoding.ts'
 import type { Durability } from './durability.ts'
 import { FlushPolicy, type FlushTrigger } from './flush-policy.ts'
 import { FlushStatistics } from './flush-statistics.ts'
-import type { AppendMessage, WriterMessage } from './messages.ts'
+import type { AppendMessage, WorkMessage, WriterMessage } from './messages.ts'
 import { nextChunkRefusal } from './next-chunk-refusal.ts'
 import type { Verdict } from './verdict.ts'
 import type { WriterListener } from './writer-listener.ts'
@@ -66,6 +66,11 @@ export class StorageWriter {
     this.queue = new StageQueue(() => this.#schedule())
   }
 
+  /** Whether everything flushed is in its file: with durability 'memory' it may still be on its way there. */
+  get isWritten(): boolean {
+    return this.#log.written >= this.flushed.position
+  }
+
   /** Why the writer is finished; undefined while it is not. */
   get failure(): { readonly cause: unknown } | undefined {
     return this.#failure ?? undefined
@@ -114,10 +119,11 @@ export class StorageWriter {
           if (message.isAborted) this.#listener.decided(message)
           else if (!this.#take(message)) return
           break
+        case 'write':
         case 'complete':
         case 'stop':
           this.queue.shift()
-          void this.#hold(() => (message.kind === 'stop' ? this.#stop(message.stopped) : this.#complete(message.completed)))
+          void this.#hold(() => (message.kind === 'stop' ? this.#stop(message.stopped) : this.#work(message)))
           return
         default:
           unreachable(message)
@@ -243,7 +249,7 @@ export class StorageWriter {
 
   async #drainWrites(): Promise<void> {
     while (this.#flushing !== null) await this.#flushing
-    return this.#log.write()
+    if (this.#failure === null) await this.#log.write()
   }
 
   /** Only for a writer that has failed: nothing begins any more. In others a flush may begin before whoever awaits this goes on. */
@@ -251,10 +257,11 @@ export class StorageWriter {
     while (this.#flushing !== null) await this.#flushing
   }
 
-  async #complete(completed: (error: unknown) => void): Promise<void> {
+  async #work({ kind, done }: WorkMessage): Promise<void> {
     let refusal: unknown = null
-    if (!this.#log.isEmpty) await this.#rollOver(error => (refusal = error))
-    completed(this.#failure?.cause ?? refusal)
+    if (kind === 'write') await this.#drainWrites().catch(error => this.fail(error))
+    else if (!this.#log.isEmpty) await this.#rollOver(error => (refusal = error))
+    done(this.#failure?.cause ?? refusal)
   }
 
   /** Goes to the next chunk, or says why it can't and stays in this one. */
@@ -336,7 +343,7 @@ export class StorageWriter {
     this.#listener.failed(this.flushed.position, cause)
     for (let message = this.queue.shift(); message !== undefined; message = this.queue.shift()) {
       if (message.kind === 'stop') void this.#landed().then(message.stopped)
-      else if (message.kind === 'complete') message.completed(cause)
+      else if (message.kind !== 'append') message.done(cause)
     }
   }
 }

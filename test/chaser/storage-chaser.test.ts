@@ -31,7 +31,7 @@ function chaserOf(reader: LogReader, start = 0, flushed = 128) {
   const acks: Heard[] = []
   const failures: unknown[] = []
   const checkpoint = new Checkpoint(flushed as LogPosition)
-  const listener = { committed: (ack: CommitAck) => acks.push(heard(ack)) }
+  const listener = { committed: (ack: CommitAck) => acks.push(heard(ack)), stubbed: () => {} }
   const chaser = new StorageChaser(reader, checkpoint, start as LogPosition, [listener], error => failures.push(error))
   return { acks, failures, checkpoint, chaser }
 }
@@ -134,7 +134,7 @@ describe('the chaser', () => {
 
   test('tells its listeners in order, all of one ack before the next', async () => {
     const told: string[] = []
-    const listener = (name: string) => ({ committed: (ack: CommitAck) => told.push(`${name}${ack.position}`) })
+    const listener = (name: string) => ({ committed: (ack: CommitAck) => told.push(`${name}${ack.position}`), stubbed: () => {} })
     const checkpoint = new Checkpoint(endOf(2))
     const chaser = new StorageChaser(writing.reader, checkpoint, LogPosition.start, [listener('a'), listener('b')], () => {})
     await chaser.start()
@@ -175,6 +175,7 @@ describe('the chaser', () => {
       committed: (ack: CommitAck) => {
         if (ack.position >= appends[3]!.first) throw new Error('index')
       },
+      stubbed: () => {},
     }
     const chaser = new StorageChaser(writing.reader, checkpoint, LogPosition.start, [listener], error => failures.push(error))
     await chaser.start()

@@ -4,7 +4,7 @@ import { type DiskContent, MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { encodeFlushedSlot } from '../../src/format/flushed-slot.ts'
 import { findLog } from '../../src/log/find-log.ts'
 import { LogFollower } from '../../src/log/log-follower.ts'
-import { DIRECTORY, sized } from '../store/words.ts'
+import { DIRECTORY, rejectionOf, sized } from '../store/words.ts'
 import { stillClock } from '../support/manual-clock.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { rooms } from './scenes.ts'
@@ -77,5 +77,18 @@ describe('who follows a log through a roll-over', () => {
     await follower.refresh()
     expect(follower.flushed.position).toBe(end)
     await follower.close()
+  })
+
+  test('lets go of all files when it is closed, though the look under way fails', async () => {
+    const disk = new SimulatedDisk({ content: before })
+    const { follower } = await followerOf(disk)
+    const reading = disk.hold('read', { path: HINT })
+    const look = rejectionOf(follower.refresh())
+    await reading.reached
+    const closing = follower.close()
+    reading.fail('EIO')
+    expect(await look).toMatchObject({ code: 'EIO' })
+    await closing
+    expect(disk.openPaths).toEqual([])
   })
 })

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { EventStore } from '../../src/store/event-store.ts'
+import { settle } from '../support/manual-clock.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
-import { openStore, orders, rejectionOf, SMALL_CHUNKS } from './words.ts'
+import { numbers, openStore, orders, rejectionOf, SMALL_CHUNKS } from './words.ts'
 
 describe('a close', () => {
   test.each([
@@ -19,6 +20,38 @@ describe('a close', () => {
     held.release()
     expect(await ended).toMatchObject({ code: 'STORE_CLOSED' })
     await closing
+  })
+})
+
+describe("a backup of a store that acknowledges from memory (durability 'memory')", () => {
+  test('waits until what was acknowledged is in the file', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { durability: 'memory' })
+    const writing = disk.hold('write', { path: '000000.chunk' })
+    await store.append('s', orders(3))
+    await writing.reached
+    const backup = store.backup('/copy')
+    await settle()
+    writing.release()
+    await backup
+    await store.close()
+    const copy = await EventStore.openOn(disk, '/copy', { readOnly: true })
+    expect(await numbers(copy.readStream('s'))).toEqual([0, 1, 2])
+    await copy.close()
+  })
+
+  test('fails with the writer when it can not get there', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { durability: 'memory' })
+    const writing = disk.hold('write', { path: '000000.chunk' })
+    await store.append('s', orders(3))
+    await writing.reached
+    const refused = rejectionOf(store.backup('/copy'))
+    await settle()
+    writing.fail('EIO')
+    expect(await refused).toMatchObject({ code: 'WRITER_FAILED' })
+    expect(await rejectionOf(store.backup('/copy'))).toMatchObject({ code: 'WRITER_FAILED' })
+    await store.close()
   })
 })
 

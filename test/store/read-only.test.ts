@@ -64,6 +64,23 @@ describe('a store that is open for reading', () => {
     await end()
   })
 
+  test('knows where streams end of which a chunk that was rewritten before it came by remembers no more', async () => {
+    const { writer, reader, hinted, end } = await writerAndReader()
+    await writer.append('first', order(0))
+    await writer.scavenge()
+    await writer.append('half', orders(3))
+    await writer.append('gone', order(0))
+    await writer.erase('half', 2)
+    await writer.erase('gone', 0)
+    await writer.scavenge()
+    await hinted()
+    expect([await reader.head('half'), await reader.head('gone')]).toEqual([2, 0])
+    expect(await numbers(reader.readStream('half'))).toEqual([0, 1])
+    expect(await numbers(reader.readStream('gone'))).toEqual([])
+    expect(reader.lastPosition).toBe(writer.lastPosition)
+    await end()
+  })
+
   test('sees each state of a roll-over, and is never ahead of what is durable', async () => {
     for (const op of ['write', 'truncate', 'datasync', 'writeDurably', 'rename', 'syncDirectory'] as const) {
       const { disk, writer, reader, hinted, end } = await writerAndReader()

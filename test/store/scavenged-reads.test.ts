@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { type Clock, systemClock } from '../../src/core/clock.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { settle } from '../support/manual-clock.ts'
 import { eventsOf } from '../support/readings.ts'
@@ -23,6 +24,26 @@ test('what a scavenge has dropped is not read from memory either', async () => {
   const left = (await eventsOf(store)).filter(({ stream }) => stream === 'orders')
   expect(left.map(({ revision }) => revision)).toEqual([58, 59])
   await store.close()
+})
+
+test('time does not go back behind a chunk of which nothing is left but what stubs remember', async () => {
+  const disk = new MemoryDisk()
+  let nowMs = Date.UTC(2024, 0, 1)
+  const clock: Clock = { ...systemClock, now: () => nowMs }
+  const store = await openStore(disk, { ...options, clock })
+  await store.setMetadata('short', { maxAge: 1 })
+  await store.append('kept', event('first'))
+  await store.scavenge()
+  await store.append('short', event('old'))
+  nowMs += 10_000
+  await store.scavenge()
+  await store.close()
+  nowMs -= 20_000
+  const again = await openStore(disk, { ...options, clock })
+  await again.append('kept', event('second'))
+  const [first, second] = await eventsOf(again)
+  expect(second!.created).toEqual(first!.created)
+  await again.close()
 })
 
 test('an index file that is damaged behind a scavenge hides no event', async () => {

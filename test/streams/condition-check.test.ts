@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import type { AppendCondition, NewEvent } from '../../src/core/events.ts'
+import type { AppendCondition, NewEvent, RecordedEvent } from '../../src/core/events.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import type { EventStore } from '../../src/store/event-store.ts'
-import { all, openStore, rejectionOf, SMALL_CHUNKS, sized, upTo, withStore } from '../store/words.ts'
+import { all, appendEach, openStore, rejectionOf, SMALL_CHUNKS, sized, upTo, withStore } from '../store/words.ts'
+import { settle } from '../support/manual-clock.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 
 function of(type: string): NewEvent {
@@ -65,6 +66,39 @@ describe('against a condition stands what was committed behind its position', ()
     expect(await conflictsOf(store, { types: ['B'] }, third!)).toBeNull()
     expect(await conflictsOf(store, { types: ['C'] }, 0)).toBeNull()
     expect(await conflictsOf(store, { types: ['C', 'B'] }, 0)).toEqual(['1@a', '0@b'])
+  })
+
+  test('and keeps nothing but its own bytes in memory, however the condition was told', async () => {
+    await withStore({}, async store => {
+      for (const stream of ['a', 'b'])
+        await appendEach(
+          store,
+          stream,
+          upTo(300).map(() => ({ type: 'A', data: Buffer.alloc(1000) })),
+        )
+      for (const failIf of [{ types: ['A'] }, { streams: ['a'] }]) {
+        const { conflicts } = await rejectionOf(store.append('checks', [], { condition: { failIf, after: 0 } }))
+        expect(conflicts).toHaveLength(100)
+        for (const { bytes } of conflicts as RecordedEvent[]) expect(bytes.buffer.byteLength).toBeLessThan(2000)
+      }
+    })
+  })
+
+  test('is looked for in 16 refusals at once, and in all of them in the end', async () => {
+    const disk = new SimulatedDisk()
+    const first = await openStore(disk)
+    await scene(first)
+    await first.close()
+    const second = await openStore(disk, { cacheBytes: 0 })
+    const before = disk.callCount('read')
+    const held = upTo(40).map(nth => disk.hold('read', { path: '.chunk', nth: nth + 1 }))
+    const refusals = Promise.all(upTo(40).map(() => conflictsOf(second, { types: ['A'] }, 0)))
+    await held[0]!.reached
+    await settle()
+    expect(disk.callCount('read') - before).toBe(16)
+    for (const each of held) each.release()
+    for (const conflicts of await refusals) expect(conflicts).toEqual(['0@a', '2@a'])
+    await second.close()
   })
 
   inBoth('in one of its streams', async (store, [, second, third, fourth]) => {

@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest'
+import type { LogPosition } from '../../src/core/positions.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
+import { ActiveIndex } from '../../src/streams/active-index.ts'
 import { settle } from '../support/manual-clock.ts'
 import { Random } from '../support/random.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
-import { DIRECTORY, IndexStage } from './index-files-stage.ts'
-import { expectAnswers } from './index-model.ts'
+import { CHUNK_SIZE, DIRECTORY, IndexStage } from './index-files-stage.ts'
+import { expectAnswers, hashOfName } from './index-model.ts'
 
 const NAMES = ['a', 'b', 'c', 'd', 'e']
 
@@ -43,6 +45,22 @@ describe('the index file of a chunk that was rewritten', () => {
     await expectAnswers(again.parts, made.model.events, NAMES)
     expect(made.scans).toEqual([])
     await again.close()
+  })
+
+  test('keeps the time of the last event that is left, though nothing of the chunks behind it is', async () => {
+    const disk = new MemoryDisk()
+    await disk.makeDirectory(DIRECTORY)
+    const made = stage()
+    const files = await made.open(disk)
+    await grow(made, files)
+    const { position } = made.model.events.at(-1)!
+    const stubs = new ActiveIndex(CHUNK_SIZE as LogPosition)
+    stubs.add(stubs.slotOf(Buffer.from('gone'), 0, 4, hashOfName('gone')), 0, CHUNK_SIZE + 128)
+    await files.add(stubs, (2 * CHUNK_SIZE) as LogPosition, 'complete')
+    await files.settled()
+    expect(indexFiles(disk)).toEqual(['000000-000001.index'])
+    expect(files.parts.map(({ lastCreatedMs }) => lastCreatedMs)).toEqual([position])
+    await files.close()
   })
 
   test('is not merged before that: the merged one would pass for a file of the new chunk', async () => {

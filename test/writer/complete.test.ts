@@ -8,8 +8,8 @@ type Store = Awaited<ReturnType<typeof rooms>>
 
 /** What the writer says when it has done so: null, or why it could not. */
 function complete(store: Store): Promise<unknown> {
-  return new Promise(completed => {
-    store.writing!.writer.queue.push({ kind: 'complete', size: 0, isFlushable: false, completed })
+  return new Promise(done => {
+    store.writing!.writer.queue.push({ kind: 'complete', size: 0, isFlushable: false, done })
   })
 }
 

@@ -6,8 +6,8 @@ import { ManualClock, settle } from '../support/manual-clock.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 
 function complete(store: OpenRooms): Promise<unknown> {
-  return new Promise(completed => {
-    store.writing!.writer.queue.push({ kind: 'complete', size: 0, isFlushable: false, completed })
+  return new Promise(done => {
+    store.writing!.writer.queue.push({ kind: 'complete', size: 0, isFlushable: false, done })
   })
 }
 
