@@ -35,7 +35,6 @@ export class ChunkReplacement {
   #writtenSize = 0
   #syncedSize = 0
   #endDistance = CHUNK_HEADER_SIZE
-  #isInPlace = false
 
   private constructor(files: LogFiles, file: DiskFile, temporaryPath: string, old: ChunkFile) {
     this.#files = files
@@ -93,8 +92,8 @@ export class ChunkReplacement {
   }
 
   /**
-   * Writes the footer, makes the file durable and puts it in the old one's place, on disk and in the sequence. Resolves when the old
-   * one can't come back.
+   * Writes the footer, makes the file durable and puts it in the old one's place, on disk and in the sequence. Until the directory
+   * has been synced, a crash may bring the old one back.
    */
   async finish(eventCount: number): Promise<ChunkFile> {
     await this.write(0)
@@ -108,15 +107,12 @@ export class ChunkReplacement {
     await disk.rename(this.#temporaryPath, path)
     const chunk = ChunkFile.compact(this.#header, path, this.#file, footer, footer.dataSize + bytes.length)
     chunks.replace(chunk)
-    this.#isInPlace = true
-    await disk.syncDirectory(directory)
     chunk.rest()
     return chunk
   }
 
-  /** Leaves the old file as it is, unless the new one stands in its place already. */
+  /** Leaves the old file as it is. */
   async abandon(): Promise<void> {
-    if (this.#isInPlace) return
     await this.#file.close().catch(() => {})
     // What can't be removed now goes at the next open.
     await removeIfThere(this.#files, this.#temporaryPath).catch(() => {})

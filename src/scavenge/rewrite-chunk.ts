@@ -30,10 +30,21 @@ import { type Judge, Verdict } from './judge.ts'
 /** What is read and worked through between two turns of the event loop. */
 const READ_SIZE = 128 * KIB
 
+export interface RewriteOptions {
+  readonly judge: Judge
+  /**
+   * Makes durable what the judge went by; called when a chunk has been judged, before it gives up anything. An event must not be
+   * gone for good while the one that stands for it may still be lost. Not needed where nobody appends.
+   */
+  readonly makeDurable?: () => Promise<void>
+  /** Ends the work between two reads. */
+  readonly signal?: AbortSignal | undefined
+}
+
 export interface RewriteResult {
   /** Of the file. */
   readonly bytesBefore: number
-  /** The same when nothing was dropped; then the file was left as it was. */
+  /** The same when the file was left as it was. */
   readonly bytesAfter: number
   readonly eventsKept: number
   readonly eventsDropped: number
@@ -42,46 +53,51 @@ export interface RewriteResult {
 }
 
 /**
- * Rewrites a completed chunk without the events that `judge` drops, if there are any, and puts the new file in its place: on disk
+ * Rewrites a completed chunk without the events that the judge drops, if there are any, and puts the new file in its place: on disk
  * with one rename, and in the sequence of chunks. Reads the chunk twice, past the block cache.
  *
- * Resolves when the old file can't come back. When it rejects, the chunk is the old one, or the new one whose name may not be
- * durable yet; both are whole.
- * @throws CorruptLogError, ReadFailedError, the signal's reason, the system's error, whatever the judge throws
+ * When it rejects, the chunk is the old one. When it resolves with a replacement, a crash may bring the old one back until the
+ * directory has been synced; both are whole.
+ * @param isInDoubt whether nobody knows that the chunk's own name is durable: then it is rewritten even if nothing is dropped.
+ * @throws CorruptLogError, ReadFailedError, the signal's reason, the system's error, whatever the judge and `makeDurable` throw
  */
-export function rewriteChunk(files: LogFiles, chunk: ChunkFile, judge: Judge, signal?: AbortSignal): Promise<RewriteResult> {
-  return chunk.held(() => new ChunkRewriting(files, chunk, judge, signal).run())
+export function rewriteChunk(
+  files: LogFiles,
+  chunk: ChunkFile,
+  options: RewriteOptions,
+  isInDoubt = false,
+): Promise<RewriteResult> {
+  return chunk.held(() => new ChunkRewriting(files, chunk, options).run(isInDoubt))
 }
 
 class ChunkRewriting {
   readonly #files: LogFiles
   readonly #chunk: ChunkFile
-  readonly #judge: Judge
-  readonly #signal: AbortSignal | undefined
+  readonly #options: RewriteOptions
   readonly #judgement: ChunkJudgement
   readonly #seed: number
 
-  constructor(files: LogFiles, chunk: ChunkFile, judge: Judge, signal: AbortSignal | undefined) {
+  constructor(files: LogFiles, chunk: ChunkFile, options: RewriteOptions) {
     this.#files = files
     this.#chunk = chunk
-    this.#judge = judge
-    this.#signal = signal
+    this.#options = options
     this.#judgement = new ChunkJudgement(chunk)
     this.#seed = checksumSeed(chunk.header.storeId)
   }
 
-  async run(): Promise<RewriteResult> {
+  async run(isInDoubt: boolean): Promise<RewriteResult> {
     const judgement = this.#judgement
-    for await (const batch of this.#batches()) judgement.add(batch, await this.#judge(batch))
+    for await (const batch of this.#batches()) judgement.add(batch, await this.#options.judge(batch))
     judgement.conclude()
     const { eventsKept, eventsDropped } = judgement
     const bytesBefore = fileSizeOf(this.#chunk)
-    const replacement = judgement.changesAnything ? await this.#replace() : null
+    const replacement = judgement.changesAnything || isInDoubt ? await this.#replace() : null
     const bytesAfter = replacement === null ? bytesBefore : fileSizeOf(replacement)
     return { bytesBefore, bytesAfter, eventsKept, eventsDropped, replacement }
   }
 
   async #replace(): Promise<ChunkFile> {
+    await this.#options.makeDurable?.()
     const output = await ChunkReplacement.begin(this.#files, this.#chunk)
     try {
       let record = 0
@@ -102,7 +118,7 @@ class ChunkRewriting {
   async *#batches(): AsyncIterable<RecordBatch> {
     const { dataSize } = this.#chunk.footer!
     for (let at = CHUNK_HEADER_SIZE; at < dataSize; ) {
-      this.#signal?.throwIfAborted()
+      this.#options.signal?.throwIfAborted()
       const { window, offsets, endOffset } = await readStretch(this.#chunk, at, READ_SIZE)
       const last = offsets.at(-1)!
       yield { window, offsets, next: (positionOf(window.view, last) + sizeOf(window.view, last)) as LogPosition }

@@ -2,8 +2,7 @@ import assert from 'node:assert'
 import type { LogPosition } from '../core/positions.ts'
 import type { ChunkFile } from '../log/chunk-file.ts'
 import type { LogFiles } from '../log/log-files.ts'
-import type { Judge } from './judge.ts'
-import { type RewriteResult, rewriteChunk } from './rewrite-chunk.ts'
+import { type RewriteOptions, type RewriteResult, rewriteChunk } from './rewrite-chunk.ts'
 
 export interface ScavengeProgress {
   /** Chunks that are done. */
@@ -14,16 +13,14 @@ export interface ScavengeProgress {
   readonly bytesFreed: number
 }
 
-export interface ScavengeOptions {
-  readonly judge: Judge
+/** The signal ends the run; chunks that were replaced by then stay so. */
+export interface ScavengeOptions extends RewriteOptions {
   /** Chunks that reach beyond are left alone; none, unless it is said. */
   readonly below?: LogPosition
   /** Called after each chunk. */
   readonly onProgress?: (progress: ScavengeProgress) => void
-  /** Called after each chunk that was replaced, and awaited. */
+  /** Called after each chunk that was replaced, and awaited; also when its new name could not be made durable. */
   readonly onReplaced?: (chunk: ChunkFile, result: RewriteResult) => void | Promise<void>
-  /** Ends the run between two reads; chunks that were replaced by then stay so. */
-  readonly signal?: AbortSignal | undefined
 }
 
 export interface ScavengeResult {
@@ -38,14 +35,19 @@ export interface ScavengeResult {
 export class Scavenger {
   readonly #files: LogFiles
   #isRunning = false
+  /**
+   * Numbers of chunks that were replaced, but whose old files a crash may bring back: the directory could not be synced. Another
+   * sync would prove nothing of what the failed one covered, so they get their names once more.
+   */
+  readonly #inDoubt = new Set<number>()
 
   constructor(files: LogFiles) {
     this.#files = files
   }
 
   /**
-   * Goes through the chunks that are completed now.
-   * @throws what `rewriteChunk` throws; chunks that were replaced by then stay so.
+   * Goes through the chunks that are completed now. Resolves when none that was ever replaced can come back as it was.
+   * @throws what `rewriteChunk` throws, the system's error; chunks that were replaced by then stay so.
    */
   async run(options: ScavengeOptions): Promise<ScavengeResult> {
     assert(!this.#isRunning, 'a scavenge is running already')
@@ -57,19 +59,28 @@ export class Scavenger {
     }
   }
 
-  async #run({ judge, below, onProgress, onReplaced, signal }: ScavengeOptions): Promise<ScavengeResult> {
+  async #run(options: ScavengeOptions): Promise<ScavengeResult> {
+    const { below, onProgress, onReplaced, signal } = options
     const chunks = this.#files.chunks.all.filter(chunk => chunk.isComplete && (below === undefined || chunk.end <= below))
     const result = { chunksRead: 0, chunksReplaced: 0, bytesFreed: 0, eventsKept: 0, eventsDropped: 0 }
     for (const chunk of chunks) {
       signal?.throwIfAborted()
-      const rewritten = await rewriteChunk(this.#files, chunk, judge, signal)
+      const { number } = chunk.header
+      const rewritten = await rewriteChunk(this.#files, chunk, options, this.#inDoubt.has(number))
       result.chunksRead++
       result.eventsKept += rewritten.eventsKept
       result.eventsDropped += rewritten.eventsDropped
       result.bytesFreed += rewritten.bytesBefore - rewritten.bytesAfter
       if (rewritten.replacement !== null) {
         result.chunksReplaced++
-        await onReplaced?.(rewritten.replacement, rewritten)
+        this.#inDoubt.add(number)
+        try {
+          await this.#files.disk.syncDirectory(this.#files.directory)
+          this.#inDoubt.delete(number)
+        } finally {
+          // It is what everybody reads from here on, durable or not.
+          await onReplaced?.(rewritten.replacement, rewritten)
+        }
       }
       onProgress?.({ chunk: result.chunksRead, chunks: chunks.length, bytesFreed: result.bytesFreed })
     }

@@ -58,6 +58,8 @@ export class Maintenance {
   readonly #closing = new AbortController()
   #running = new Set<Promise<unknown>>()
   #isScavenging = false
+  /** Numbers of chunks that were rewritten, and whose index files were not, or not yet: until then they are not merged. */
+  readonly #unindexed = new Set<number>()
 
   constructor(rooms: MaintenanceRooms) {
     this.#rooms = rooms
@@ -93,7 +95,8 @@ export class Maintenance {
 
   async #backup(target: string, options: BackupOptions): Promise<BackupResult> {
     const { files, writer } = this.#rooms
-    if (!writer.isWritten) await ask(writer, 'write')
+    // With durability 'memory' it may not even be in its file yet.
+    if (!writer.isProven) await ask(writer, 'sync')
     return backupLog(files.disk, files.chunks, writer.flushed.position, target, options)
   }
 
@@ -107,21 +110,24 @@ export class Maintenance {
     index.completeBelow(began)
     await indexFiles.settled()
     const judge = new RetentionJudge(index, loader, await this.#rooms.erasures(), began, clock.now())
-    const rewritten: number[] = []
     try {
       return await this.#scavenger.run({
         judge: judge.judge,
         below: began,
+        makeDurable: async () => {
+          if (!writer.isProven) await ask(writer, 'sync')
+        },
         signal: this.#signalWith(signal),
         ...(onProgress === undefined ? {} : { onProgress }),
         onReplaced: chunk => {
-          rewritten.push(chunk.header.number)
+          this.#unindexed.add(chunk.header.number)
           for (const { id, streamHash, revision } of judge.takeDroppedIds()) ids.drop(id, streamHash, revision)
         },
       })
     } finally {
       // Until then the index names places that are gone: readers pass over them.
-      if (rewritten.length > 0) await indexFiles.refresh(rewritten)
+      if (this.#unindexed.size > 0) await indexFiles.refresh([...this.#unindexed])
+      this.#unindexed.clear()
     }
   }
 

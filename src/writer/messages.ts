@@ -116,11 +116,11 @@ function partsSizeInLog({ parts }: AppendTerms, eventCount: number): number {
 }
 
 /**
- * 'write': hand everything encoded so far to its file. 'complete': complete the active chunk, full or not, unless it has no
- * records. Then call `done`, with the error if that failed.
+ * 'complete': complete the active chunk, full or not, unless it has no records. 'sync': make what was taken before it durable,
+ * whatever the durability mode. Then call `done`, with the error if that failed.
  */
 export interface WorkMessage {
-  readonly kind: 'write' | 'complete'
+  readonly kind: 'complete' | 'sync'
   readonly size: 0
   readonly isFlushable: false
   readonly done: (error: unknown) => void

@@ -66,14 +66,14 @@ export class StorageWriter {
     this.queue = new StageQueue(() => this.#schedule())
   }
 
-  /** Whether everything flushed is in its file: with durability 'memory' it may still be on its way there. */
-  get isWritten(): boolean {
-    return this.#log.written >= this.flushed.position
-  }
-
   /** Why the writer is finished; undefined while it is not. */
   get failure(): { readonly cause: unknown } | undefined {
     return this.#failure ?? undefined
+  }
+
+  /** Whether everything below `flushed` survives a power cut: always in the mode 'fsync'. */
+  get isProven(): boolean {
+    return this.flushed.position <= this.#log.proven
   }
 
   /** Events get no earlier time than this: that of the last event found at open. */
@@ -119,8 +119,8 @@ export class StorageWriter {
           if (message.isAborted) this.#listener.decided(message)
           else if (!this.#take(message)) return
           break
-        case 'write':
         case 'complete':
+        case 'sync':
         case 'stop':
           this.queue.shift()
           void this.#hold(() => (message.kind === 'stop' ? this.#stop(message.stopped) : this.#work(message)))
@@ -259,7 +259,7 @@ export class StorageWriter {
 
   async #work({ kind, done }: WorkMessage): Promise<void> {
     let refusal: unknown = null
-    if (kind === 'write') await this.#drainWrites().catch(error => this.fail(error))
+    if (kind === 'sync') await this.#drain()
     else if (!this.#log.isEmpty) await this.#rollOver(error => (refusal = error))
     done(this.#failure?.cause ?? refusal)
   }

@@ -113,7 +113,7 @@ describe('every bit of a compact chunk', () => {
     const disk = new MemoryDisk(content)
     const log = await openLog(disk)
     const judge = await dropping(await readAll(log), 0.8)
-    await rewriteChunk(log, log.chunks.all[0]!, judge.judge)
+    await rewriteChunk(log, log.chunks.all[0]!, { judge: judge.judge })
     const after = await readAll(log)
     const path = `${DIRECTORY}/000000.chunk`
     const scavenged = disk.snapshot()
@@ -143,7 +143,7 @@ describe('every bit of a compact chunk', () => {
     const disk = new MemoryDisk(content)
     const log = await openLog(disk)
     const judge = await dropping(await readAll(log), 0.8)
-    await rewriteChunk(log, log.chunks.all[0]!, judge.judge)
+    await rewriteChunk(log, log.chunks.all[0]!, { judge: judge.judge })
     const files = disk.snapshot()
     const bytes = new Uint8Array(files.get(`${DIRECTORY}/000000.chunk`)!)
     bytes[bytes.length - 20]! ^= 1
@@ -200,7 +200,7 @@ describe('readers', () => {
     const before = Buffer.alloc(old.footer!.dataSize)
     await old.read(before, 0)
     const judge = await dropping(await readAll(log), 0.6)
-    const { replacement } = await rewriteChunk(log, old, judge.judge)
+    const { replacement } = await rewriteChunk(log, old, { judge: judge.judge })
     expect(log.chunks.all[0]).toBe(replacement)
     const again = Buffer.alloc(before.length)
     await old.read(again, 0)
