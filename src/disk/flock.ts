@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { isMainThread } from 'node:worker_threads'
 import { LockUnavailableError } from '../core/errors.ts'
@@ -64,6 +63,8 @@ async function flockByChild(descriptor: number): Promise<boolean> {
   } catch (cause) {
     throw unavailable(cause)
   }
+  // Whoever opens no store in a thread does not load it.
+  const { spawn } = await import('node:child_process')
   const child = spawn(process.execPath, ['-e', CHILD, path], {
     env: { ...process.env, NODE_OPTIONS: '' },
     stdio: ['ignore', 'ignore', 'pipe', descriptor],
