@@ -31,7 +31,7 @@ export type AnyEvent = { type: string; data: unknown }
 /** What a read hands out; yours to keep. Of a union of events it is a union: who asks for the type knows the data. */
 export type RecordedEvent<Event extends AnyEvent = AnyEvent> = Event extends AnyEvent ? Recorded<Event> : never
 
-/** One of them. */
+/** What `RecordedEvent` is of one kind of events. */
 export interface Recorded<Event extends AnyEvent> {
   readonly stream: string
   readonly revision: Revision

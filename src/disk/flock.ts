@@ -1,22 +1,23 @@
 import { createRequire } from 'node:module'
 import { isMainThread } from 'node:worker_threads'
-import { LockUnavailableError } from '../core/errors.ts'
+import { LockUnavailableError, systemErrorCode } from '../core/errors.ts'
 
 type FlockSync = (descriptor: number, flags: 'exnb') => void
 
 const require = createRequire(import.meta.url)
 
-/** What a child says by its exit status. */
-const LOCKED_ELSEWHERE = 3
+/** By which the system says that somebody else has it. */
+const TAKEN_CODES: readonly (string | null)[] = ['EAGAIN', 'EWOULDBLOCK']
+
+/** What a child says by its exit status; behind any other than 0, its words tell what went wrong. */
+const TAKEN = 3
 const NOT_LOADED = 4
 
 const CHILD = `
+const end = (status, error) => { console.error(error.message); process.exit(status) }
 let flockSync
-try { ({ flockSync } = require(process.argv[1])) } catch (error) { console.error(error.message); process.exit(${NOT_LOADED}) }
-try { flockSync(3, 'exnb') } catch (error) {
-  if (error.code === 'EAGAIN' || error.code === 'EWOULDBLOCK') process.exit(${LOCKED_ELSEWHERE})
-  throw error
-}
+try { ({ flockSync } = require(process.argv[1])) } catch (error) { end(${NOT_LOADED}, error) }
+try { flockSync(3, 'exnb') } catch (error) { end(${JSON.stringify(TAKEN_CODES)}.includes(error.code) ? ${TAKEN} : 1, error) }
 `
 
 /** Loaded with the engine, so that no open waits for it; the reason when the optional package is not there. */
@@ -38,7 +39,7 @@ export function checkFlock(): void {
 /**
  * Locks the open file for its holder alone, without waiting.
  * @returns false when somebody else holds it.
- * @throws LockUnavailableError
+ * @throws LockUnavailableError, the system's error
  */
 export async function flock(descriptor: number): Promise<boolean> {
   if (typeof NATIVE !== 'function') return flockByChild(descriptor)
@@ -46,8 +47,7 @@ export async function flock(descriptor: number): Promise<boolean> {
     NATIVE(descriptor, 'exnb')
     return true
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'EAGAIN' || code === 'EWOULDBLOCK') return false
+    if (TAKEN_CODES.includes(systemErrorCode(error))) return false
     throw error
   }
 }
@@ -78,8 +78,9 @@ async function flockByChild(descriptor: number): Promise<boolean> {
     child.on('close', resolve)
   })
   if (status === 0) return true
-  if (status === LOCKED_ELSEWHERE) return false
-  throw unavailable(new Error(reason.trim() || `the process that was to lock it ended with ${status}`))
+  if (status === TAKEN) return false
+  const error = new Error(`the process that was to lock the directory ended with ${status}: ${reason.trim()}`)
+  throw status === NOT_LOADED ? unavailable(error) : error
 }
 
 function unavailable(cause: unknown): LockUnavailableError {

@@ -96,7 +96,7 @@ export class Maintenance {
   async #backup(target: string, options: BackupOptions): Promise<BackupResult> {
     const { files, writer } = this.#rooms
     // With durability 'memory' it may not even be in its file yet.
-    if (!writer.isProven) await ask(writer, 'sync')
+    await makeDurable(writer)
     return backupLog(files.disk, files.chunks, writer.flushed.position, target, options)
   }
 
@@ -114,9 +114,7 @@ export class Maintenance {
       return await this.#scavenger.run({
         judge: judge.judge,
         below: began,
-        makeDurable: async () => {
-          if (!writer.isProven) await ask(writer, 'sync')
-        },
+        makeDurable: () => makeDurable(writer),
         signal: this.#signalWith(signal),
         ...(onProgress === undefined ? {} : { onProgress }),
         onReplaced: chunk => {
@@ -152,6 +150,11 @@ function checkWorkOptions(options: ScavengeCallOptions | BackupCallOptions, name
   const { onProgress } = options
   if (onProgress !== undefined && typeof onProgress !== 'function')
     throw new InvalidArgumentError('onProgress must be a function')
+}
+
+/** Everything that was acknowledged by now, whatever the durability mode. */
+async function makeDurable(writer: StorageWriter): Promise<void> {
+  if (!writer.isProven) await ask(writer, 'sync')
 }
 
 function ask(writer: StorageWriter, kind: WorkMessage['kind']): Promise<void> {

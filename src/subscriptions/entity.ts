@@ -44,7 +44,7 @@ const OPTIONS: ReadonlySet<string> = new Set<keyof EntityOptions<unknown>>([
 ])
 
 const DEFAULT_SNAPSHOT_AFTER_COUNT = 100
-const MAX_NAME_SIZE = MAX_STREAM_NAME_SIZE - '$snapshot-'.length
+const MAX_SNAPSHOTTED_NAME_SIZE = MAX_STREAM_NAME_SIZE - '$snapshot-'.length
 const DEFAULT_MAX_SNAPSHOT_BYTES = 1024 * 1024
 
 export class FoldedEntity<State> implements Entity<State> {
@@ -73,7 +73,7 @@ export class FoldedEntity<State> implements Entity<State> {
     this.#fold = new Fold<State>(options.initial as State, when)
     const snapshotAfterCount = checkedCount('snapshotAfterCount', options.snapshotAfterCount, DEFAULT_SNAPSHOT_AFTER_COUNT, 0)
     // Without snapshots it is the same, only later: a name may be too long for the stream that they are in.
-    this.#snapshotAfterCount = Buffer.byteLength(stream) > MAX_NAME_SIZE ? 0 : snapshotAfterCount
+    this.#snapshotAfterCount = Buffer.byteLength(stream) > MAX_SNAPSHOTTED_NAME_SIZE ? 0 : snapshotAfterCount
     this.#maxSnapshotBytes = checkedCount('maxSnapshotBytes', options.maxSnapshotBytes, DEFAULT_MAX_SNAPSHOT_BYTES, 0)
     this.#version = checkedCount('version', options.version, 0, 0)
     if (this.#snapshotAfterCount > 0 && stream.startsWith('$'))

@@ -88,7 +88,7 @@ export class CursorSubscription implements Subscription {
     if (this.#index < this.#batch.length && this.#lineLength === 0 && !this.#tail.isClosed)
       return Promise.resolve({ value: this.#batch[this.#index++]!, done: false })
     return this.#inLine(async () => {
-      if (this.#needsMore) await this.#more()
+      if (this.#needsMore()) await this.#more()
       // What was at hand a moment ago is gone if it has ended since.
       return this.#index < this.#batch.length ? { value: this.#batch[this.#index++]!, done: false } : this.#ended()
     })
@@ -123,7 +123,7 @@ export class CursorSubscription implements Subscription {
 
   /** What single events left of their batch comes first. */
   async #nextBatch(): Promise<IteratorResult<Batch, undefined>> {
-    if (this.#needsMore) await this.#more()
+    if (this.#needsMore()) await this.#more()
     if (this.#index >= this.#batch.length) return this.#ended()
     const batch = this.#index === 0 ? this.#batch : this.#batch.slice(this.#index)
     this.#batch = []
@@ -139,7 +139,8 @@ export class CursorSubscription implements Subscription {
     return result
   }
 
-  get #needsMore(): boolean {
+  /** Whether nothing is at hand and it goes on. A store that was closed ends it here. */
+  #needsMore(): boolean {
     if (this.#tail.isClosed) this.#end(null, false)
     return this.#index >= this.#batch.length && this.#ending === null
   }

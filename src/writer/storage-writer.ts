@@ -249,7 +249,7 @@ export class StorageWriter {
 
   async #drainWrites(): Promise<void> {
     while (this.#flushing !== null) await this.#flushing
-    if (this.#failure === null) await this.#log.write()
+    return this.#log.write()
   }
 
   /** Only for a writer that has failed: nothing begins any more. In others a flush may begin before whoever awaits this goes on. */
