@@ -1,7 +1,8 @@
+import type { LogPosition } from '../core/positions.ts'
 import type { ConditionTerms } from '../writer/append-terms.ts'
 import type { AppendMessage } from '../writer/messages.ts'
 
-/** Beyond this many, what no condition asks for any more is dropped. */
+/** Below this many, what no condition asks for any more is not worth dropping. */
 const PRUNE_COUNT = 1024
 
 /**
@@ -11,6 +12,10 @@ const PRUNE_COUNT = 1024
 export class RecentEvents {
   readonly #conditions = new Set<ConditionTerms>()
   #appends: AppendMessage[] = []
+  /** Of all that is in `#appends`; null when something was taken from there, until it is asked for. */
+  #last: LastPositions | null = null
+  /** What is not needed any more is dropped when there are so many: each is gone over a few times at most. */
+  #pruneCount = PRUNE_COUNT
 
   watch(condition: ConditionTerms): void {
     this.#conditions.add(condition)
@@ -18,55 +23,94 @@ export class RecentEvents {
 
   unwatch(condition: ConditionTerms): void {
     this.#conditions.delete(condition)
-    if (this.#conditions.size === 0) this.#appends = []
-    else if (this.#appends.length > PRUNE_COUNT) this.#prune()
+    if (this.#conditions.size === 0) this.#keep([])
+    else if (this.#appends.length > this.#pruneCount) this.#prune()
   }
 
   note(append: AppendMessage): void {
-    if (this.#conditions.size > 0) this.#appends.push(append)
+    if (this.#conditions.size === 0) return
+    this.#appends.push(append)
+    this.#last?.note(append)
   }
 
   forget(append: AppendMessage): void {
-    if (this.#appends.at(-1) === append) this.#appends.pop()
+    if (this.#appends.at(-1) !== append) return
+    this.#appends.pop()
+    this.#last = null
   }
 
   /** Whether an event behind what was looked at for the condition stands against it. */
   refutes(condition: ConditionTerms): boolean {
     const { checkedUpTo, after } = condition
+    if (this.#last === null) {
+      this.#last = new LastPositions()
+      for (const append of this.#appends) this.#last.note(append)
+    }
+    const last = this.#last.of(condition)
     // What was looked at ends before `checkedUpTo`: the next event may begin there.
-    return this.#appends.some(
-      append => append.position >= checkedUpTo && append.position > after && standsAgainst(append, condition),
-    )
+    return last >= checkedUpTo && last > after
   }
 
   #prune(): void {
     let oldest = Number.POSITIVE_INFINITY
     for (const { checkedUpTo } of this.#conditions) oldest = Math.min(oldest, checkedUpTo)
-    this.#appends = this.#appends.filter(({ position }) => position >= oldest)
+    this.#keep(this.#appends.filter(({ position }) => position >= oldest))
+  }
+
+  #keep(appends: AppendMessage[]): void {
+    this.#appends = appends
+    this.#last = null
+    this.#pruneCount = Math.max(PRUNE_COUNT, 2 * appends.length)
   }
 }
 
-function standsAgainst(append: AppendMessage, condition: ConditionTerms): boolean {
-  const { terms, head, rest } = append
-  if (terms !== null && terms.parts.length > 0) {
-    return terms.parts.some(
-      ({ head, events }) => isStream(head.name, condition) && events.some(({ eventType }) => isType(eventType, condition)),
-    )
+/** Stands for every stream, and for every event type: neither has an empty name. */
+const ANY = ''
+/** Before every position that a condition may have been looked at up to. */
+const NEVER = -1
+
+/** Where the last event of each stream and type was written. */
+class LastPositions {
+  readonly #byStream = new Map<string, Map<string, LogPosition>>()
+
+  note({ terms, head, position, eventType, rest }: AppendMessage): void {
+    if (terms !== null && terms.parts.length > 0) {
+      for (const part of terms.parts) for (const event of part.events) this.#note(part.head.name, event.eventType, position)
+    } else {
+      this.#note(head.name, eventType, position)
+      for (const event of rest) this.#note(head.name, event.eventType, position)
+    }
   }
-  if (!isStream(head.name, condition)) return false
-  return isType(append.eventType, condition) || rest.some(({ eventType }) => isType(eventType, condition))
+
+  #note(stream: string, eventType: Uint8Array, position: LogPosition): void {
+    const type = keyOf(eventType)
+    this.#typesOf(ANY).set(ANY, position).set(type, position)
+    this.#typesOf(stream).set(ANY, position).set(type, position)
+  }
+
+  #typesOf(stream: string): Map<string, LogPosition> {
+    let types = this.#byStream.get(stream)
+    if (types === undefined) {
+      types = new Map()
+      this.#byStream.set(stream, types)
+    }
+    return types
+  }
+
+  /** Of the last event that is of the condition's streams and types; NEVER if there is none. */
+  of({ streams, types }: ConditionTerms): number {
+    const keys = types?.map(keyOf) ?? [ANY]
+    let last: number = NEVER
+    for (const stream of streams ?? [ANY]) {
+      const byType = this.#byStream.get(stream)
+      if (byType === undefined) continue
+      for (const key of keys) last = Math.max(last, byType.get(key) ?? NEVER)
+    }
+    return last
+  }
 }
 
-function isStream(stream: string, { streams }: ConditionTerms): boolean {
-  return streams === null || streams.includes(stream)
-}
-
-function isType(eventType: Uint8Array, { types }: ConditionTerms): boolean {
-  return types?.some(type => isSame(type, eventType)) ?? true
-}
-
-function isSame(one: Uint8Array, other: Uint8Array): boolean {
-  if (one.length !== other.length) return false
-  for (let i = 0; i < one.length; i++) if (one[i] !== other[i]) return false
-  return true
+/** One character a byte. */
+function keyOf(eventType: Uint8Array): string {
+  return Buffer.from(eventType.buffer, eventType.byteOffset, eventType.length).toString('latin1')
 }
