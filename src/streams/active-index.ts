@@ -16,6 +16,7 @@ import {
 import { stubEventTypeAt, stubHeadAt } from '../format/stub.ts'
 import { ActiveStreamCursor, ActiveTypeCursor, type StreamSlots } from './active-cursors.ts'
 import { ActiveRun } from './active-run.ts'
+import { GatheredEvents } from './gathered-events.ts'
 import type { HeadSearch, SearchAnswer } from './head-search.ts'
 import type { EventList, IndexPart, StreamCursor, StreamRun, SuppliedIdList, TypeCursor } from './index-part.ts'
 import { grown, grownCapacity, NameTable } from './name-table.ts'
@@ -25,10 +26,13 @@ import type { TimeSlices } from './time-slices.ts'
 
 const NO_EVENT = -1
 const NO_TYPE = -1
+/** The events of a longer stream are kept as they were gathered, for the next who reads it. */
+const LONG_STREAM_COUNT = 256
 
 /**
  * The part of the index that is still being filled, in memory: typed arrays that grow, and not one object a stream or event.
- * An event costs 8 bytes, a stream 32 and its name. It answers on, unchanged, while its file is being written.
+ * An event costs 8 bytes, one of a long stream that was read 4 to 8 more, a stream 32 and its name. It answers on, unchanged,
+ * while its file is being written.
  */
 export class ActiveIndex implements IndexPart, StreamSlots {
   readonly start: LogPosition
@@ -52,6 +56,8 @@ export class ActiveIndex implements IndexPart, StreamSlots {
   /** Of each event, and of each stream's first; null as long as every stream is dense. */
   #revisions: Float64Array | null = null
   #firstRevisions: Float64Array | null = null
+  /** Of the long streams that were read, by slot. */
+  readonly #gathered = new Map<number, GatheredEvents>()
 
   readonly #types = new NameTable()
   #lastOfTypes = new Float64Array(0)
@@ -107,7 +113,10 @@ export class ActiveIndex implements IndexPart, StreamSlots {
   /** What the arrays take. */
   get memoryBytes(): number {
     const { length: streamCapacity } = this.#lastRevisions
+    let gatheredBytes = 0
+    for (const { memoryBytes } of this.#gathered.values()) gatheredBytes += memoryBytes
     return (
+      gatheredBytes +
       this.#names.memoryBytes +
       streamCapacity * (this.#firstRevisions === null ? 16 : 24) +
       this.#positions.length * (this.#revisions === null ? 8 : 16) +
@@ -284,7 +293,18 @@ export class ActiveIndex implements IndexPart, StreamSlots {
     const lastEvent = this.#lastEvents[slot]!
     const lastPosition = this.start + this.#positions[lastEvent]!
     const eventCount = this.#eventCounts[slot]!
-    return new ActiveRun(this, this.firstRevisionAt(slot), this.#lastRevisions[slot]!, eventCount, lastPosition, lastEvent)
+    const gathered = eventCount < LONG_STREAM_COUNT ? new GatheredEvents() : this.#gatheredOf(slot)
+    const firstRevision = this.firstRevisionAt(slot)
+    return new ActiveRun(this, firstRevision, this.#lastRevisions[slot]!, eventCount, lastPosition, lastEvent, gathered)
+  }
+
+  #gatheredOf(slot: number): GatheredEvents {
+    let gathered = this.#gathered.get(slot)
+    if (gathered === undefined) {
+      gathered = new GatheredEvents()
+      this.#gathered.set(slot, gathered)
+    }
+    return gathered
   }
 
   copyEvents(run: ActiveRun, from: number, count: number, positions: Float64Array, revisions: Float64Array | null): void {

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { CorruptLogError } from '../../src/core/errors.ts'
 import type { LogPosition } from '../../src/core/positions.ts'
 import { ActiveIndex } from '../../src/streams/active-index.ts'
+import type { StreamRun } from '../../src/streams/index-part.ts'
 import { Random } from '../support/random.ts'
 import { activeOf, COLLIDING, expectAnswers, hashOfName, IndexModel } from './index-model.ts'
 
@@ -42,6 +43,25 @@ describe('the active index', () => {
     expect(active.events(run, 0, 100)).toEqual({ positions: new Float64Array([0, 100, 200, 300, 400]), revisions: null })
     const later = active.find(Buffer.from('orders'), hashOfName('orders'))!
     expect(active.events(later, 4, 9).revisions).toEqual(new Float64Array([4, 9]))
+  })
+
+  test(`answers alike, from wherever a long stream was read before (seed ${SEED})`, () => {
+    const random = new Random(`${SEED}/long`)
+    const active = new ActiveIndex(0 as LogPosition)
+    const slots = [named(active, 'orders'), named(active, 'others')]
+    const positions: number[][] = [[], []]
+    const runs: { readonly run: StreamRun; readonly expected: number[] }[] = []
+    for (let position = 0; position < 9000; position++) {
+      const which = random.int(2)
+      active.add(slots[which]!, positions[which]!.length, position)
+      positions[which]!.push(position)
+      if (!random.chance(1 / 30)) continue
+      const name = which === 0 ? 'orders' : 'others'
+      runs.push({ run: active.find(Buffer.from(name), hashOfName(name))!, expected: [...positions[which]!] })
+      const { run, expected } = random.pick(runs)
+      const from = random.int(expected.length)
+      expect([...active.events(run, from, 20).positions]).toEqual(expected.slice(from, from + 20))
+    }
   })
 
   test('knows no stream that was only asked for', () => {
