@@ -135,7 +135,12 @@ async function wireFound(
     stubbed: (window, offset) => index.stubbed(window, offset),
   }
   const writer = new StorageWriter(log, rules, listener, clock, options.durability, options.flushDelayMs)
-  const chaser = new StorageChaser(reader, writer.flushed, files.end, [commits], error => writer.fail(error))
+  const chaser = new StorageChaser(reader, writer.flushed, files.end, [commits], error => {
+    // What is flushed and was not published has nobody any more who would ack it.
+    pending.fail(published(), error)
+    writer.fail(error)
+    pending.settle(published())
+  })
   chaser.published.follow(() => {
     pending.settle(chaser.published.position)
     log.release(chaser.published.position)

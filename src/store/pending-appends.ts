@@ -172,17 +172,23 @@ export class PendingAppends {
   }
 
   /**
-   * The writer is finished. What it had taken and stands or rests behind `position` may or may not be found at the next open;
-   * what it had not taken never will.
+   * The writer is finished, or the chaser. What was taken and stands or rests behind `position` may or may not be found at the
+   * next open; what was not taken never will. Who was told his fate by the one keeps it when the other fails, too.
    */
   fail(position: LogPosition, cause: unknown): void {
     for (let append = this.#first; append !== null; append = append.next) {
       if (append.isAborted || (append.isTaken && append.settlesAt <= position)) continue
-      const isWritten = append.isTaken && append.verdict === null
-      append.verdict = { kind: 'rejected', error: writerFailed(cause, isWritten ? 'unknown' : 'rejected') }
+      if (!hasFailed(append)) {
+        const isWritten = append.isTaken && append.verdict === null
+        append.verdict = { kind: 'rejected', error: writerFailed(cause, isWritten ? 'unknown' : 'rejected') }
+      }
       append.settlesAt = position
     }
   }
+}
+
+function hasFailed({ verdict }: PendingAppend): boolean {
+  return verdict?.kind === 'rejected' && verdict.error instanceof WriterFailedError
 }
 
 export function writerFailed(cause: unknown, outcome: 'rejected' | 'unknown'): WriterFailedError {
