@@ -136,12 +136,10 @@ export class StorageChaser {
       const batch: RecordBatch | null = await (ahead ?? this.#reader.readForward(this.#position, limit, READ_SIZE))
       ahead = null
       if (batch === null) this.#position = limit
-      else if (hasGaps(batch)) this.#followEach(batch)
       else {
-        this.#position = positionOf(batch.window.view, batch.offsets[0]!)
         if (batch.next < limit) ahead = this.#readAhead(batch.next, limit)
         // A batch may end amid an append, whose prepares must stand one behind the other: such an append is read again.
-        this.#follow(batch.window, batch.offsets[0]!, batch.next)
+        this.#followBatch(batch)
         if (this.#pendingCount > 0) {
           // The index knows what came before: readers may, too.
           this.published.advance(this.#pendingPosition)
@@ -167,9 +165,9 @@ export class StorageChaser {
       this.#pendingCount = 0
       this.#position = start
       const batch = await this.#reader.readForward(start, limit, size)
-      // In a follower: its chunk was rewritten meanwhile, and nothing stands there any more.
+      // In a follower: its chunk was rewritten meanwhile, and nothing stands there any more, or only some of it.
       if (batch === null) return
-      this.#follow(batch.window, batch.offsets[0]!, batch.next)
+      this.#followBatch(batch)
       if (this.#pendingCount > 0 && batch.next >= limit) throw new Error(`the append at ${start} has no commit below ${limit}`)
     }
   }
@@ -216,12 +214,17 @@ export class StorageChaser {
     this.#position = position as LogPosition
   }
 
-  /** Records of a compact chunk: each prepare is its own commit. */
-  #followEach({ window, offsets }: RecordBatch): void {
+  #followBatch(batch: RecordBatch): void {
+    const { window, offsets, next } = batch
+    if (!hasGaps(batch)) {
+      this.#position = positionOf(window.view, offsets[0]!)
+      this.#follow(window, offsets[0]!, next)
+      return
+    }
+    // Records of a compact chunk: each prepare is its own commit.
     for (const offset of offsets) {
       this.#position = positionOf(window.view, offset)
-      const end = LogPosition.plus(this.#position, sizeOf(window.view, offset))
-      this.#follow(window, offset, end)
+      this.#follow(window, offset, LogPosition.plus(this.#position, sizeOf(window.view, offset)))
     }
   }
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { CommitAck } from '../../src/chaser/commit-ack.ts'
 import { StorageChaser } from '../../src/chaser/storage-chaser.ts'
 import { LogPosition } from '../../src/core/positions.ts'
@@ -244,6 +244,38 @@ describe('from files', () => {
     expect(acks.every(({ eventCount }) => eventCount === 1)).toBe(true)
     expect(acks.map(({ revisions }) => revisions[0])).toEqual(upTo(acks.length))
     await opened.close()
+  })
+
+  test('an append of which a scavenge leaves a part, between two reads of it, is published as what it left', async () => {
+    const disk = new MemoryDisk()
+    const store = await openStore(disk, { clock: stillClock })
+    const events = upTo(10).map(() => sized(200_000))
+    await store.commit([
+      { stream: 'deleted', events },
+      { stream: 'kept', events },
+    ])
+    await store.scavenge()
+    const before = await rooms(new MemoryDisk(disk.snapshot()), { readOnly: true, clock: stillClock })
+    await store.delete('deleted')
+    await store.scavenge()
+    await store.close()
+    const after = await rooms(disk, { readOnly: true, clock: stillClock })
+    const limit = before.chaser.published.position
+
+    const readBefore = before.reader.readForward.bind(before.reader)
+    vi.spyOn(before.reader, 'readForward')
+      .mockImplementation(after.reader.readForward.bind(after.reader))
+      .mockImplementationOnce(readBefore)
+    const { acks, chaser } = chaserOf(before.reader, 0, limit)
+    await chaser.start()
+    const whole = chaserOf(after.reader, 0, limit)
+    await whole.chaser.start()
+    expect(acks).toEqual(whole.acks)
+    expect(acks.length).toBeGreaterThan(9)
+    chaser.stop()
+    whole.chaser.stop()
+    await before.close()
+    await after.close()
   })
 
   test('an append without its commit below the flushed position is an error: that position was no end of an append', async () => {
