@@ -5,6 +5,7 @@ import { provenBy } from '../format/log-record.ts'
 import { Checkpoint } from './checkpoint.ts'
 import { ChunkFile } from './chunk-file.ts'
 import { scanChunk } from './chunk-scan.ts'
+import { closeAll } from './close-all.ts'
 import type { FoundLog } from './find-log.ts'
 import { readFlushedHint } from './flushed-hint.ts'
 
@@ -78,7 +79,7 @@ export class LogFollower {
   async close(): Promise<void> {
     // Whoever asked for the look is told of its failure.
     await this.#refreshing?.catch(() => {})
-    await this.#log.next?.close()
-    await this.#log.chunks.close()
+    const { next, chunks } = this.#log
+    await closeAll(next === null ? [chunks] : [next, chunks])
   }
 }

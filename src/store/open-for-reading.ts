@@ -91,8 +91,11 @@ async function wire(
     },
     async close() {
       chaser.stop()
-      await files.close()
-      await follower.close()
+      try {
+        await files.close()
+      } finally {
+        await follower.close()
+      }
     },
   }
 }

@@ -251,6 +251,31 @@ describe('a store that is open for reading', () => {
     await reader.close()
   })
 
+  test('lets go of every file when it is closed, whichever of them can not be closed', async () => {
+    const written = new MemoryDisk()
+    const writer = await openStore(written, SMALL_CHUNKS)
+    // Completed chunks, index files, and the next chunk beside the active one.
+    await appendEach(writer, 's', orders(100))
+    while ([...written.snapshot().keys()].filter(path => path.endsWith('.chunk')).length < 4) await writer.append('s', order(0))
+    await settle()
+    const content = written.snapshot()
+    await writer.close()
+    const open = async () => {
+      const disk = new SimulatedDisk({ content })
+      const reader = await openStore(disk, { readOnly: true })
+      return { disk, reader, paths: disk.openPaths }
+    }
+    const { reader, paths } = await open()
+    await reader.close()
+    expect(new Set(paths.map(path => path.split('.').at(-1)))).toEqual(new Set(['chunk', 'index']))
+    for (const path of new Set(paths)) {
+      const again = await open()
+      again.disk.failNext({ op: 'close', path, error: 'EIO' })
+      await again.reader.close().catch(() => {})
+      expect(again.disk.openPaths, path).toEqual([])
+    }
+  })
+
   test('is refused where there is no store', async () => {
     const disk = new MemoryDisk()
     expect(await rejectionOf(openStore(disk, { readOnly: true }))).toMatchObject({ code: 'INVALID_ARGUMENT' })
