@@ -1,4 +1,3 @@
-import type { Clock } from '../core/clock.ts'
 import { ReadOnlyStoreError, StoreClosedError } from '../core/errors.ts'
 import type { AnyEvent, AppendAck, CommitAnswer, NewEvent, StreamCommit } from '../core/events.ts'
 import type { LogPosition, Revision } from '../core/positions.ts'
@@ -66,7 +65,8 @@ export class EventStore {
   #closing: Promise<void> | null = null
   readonly #calls = new CallsUnderWay()
 
-  private constructor(rooms: Rooms, clock: Clock) {
+  private constructor(rooms: Rooms, options: CheckedOptions) {
+    const { clock } = options
     this.#rooms = rooms
     this.recovery = rooms.recovery
     const { index, loader, reader, chaser, storeId } = rooms
@@ -81,7 +81,7 @@ export class EventStore {
       append: (stream, events, options) => this.append(stream, events, options),
     }
     this.#followers = new FollowerDesk(
-      followedStore(rooms, this.#streams, clock, {
+      followedStore(rooms, this.#streams, options, {
         extent: stream => this.#extent(stream),
         readStream: (stream, options) => this.readStream(stream, options),
       }),
@@ -106,7 +106,7 @@ export class EventStore {
   static async openOn(disk: Disk, directory: string, options?: StoreOptions): Promise<EventStore> {
     const place = absoluteDirectory(directory)
     const checked: CheckedOptions = checkOptions(options)
-    return new EventStore(await (checked.readOnly ? openForReading : openForWriting)(disk, place, checked), checked.clock)
+    return new EventStore(await (checked.readOnly ? openForReading : openForWriting)(disk, place, checked), checked)
   }
 
   /**

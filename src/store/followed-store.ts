@@ -1,8 +1,8 @@
-import type { Clock } from '../core/clock.ts'
 import type { StreamReader } from '../streams/stream-reader.ts'
 import type { FollowedStore } from '../subscriptions/follower-desk.ts'
 import type { LogClient } from '../subscriptions/log-client.ts'
 import { fromHouse, type HouseAppendOptions } from './admission.ts'
+import type { CheckedOptions } from './options.ts'
 import type { Resolve } from './pending-appends.ts'
 import type { Rooms } from './rooms.ts'
 
@@ -10,12 +10,14 @@ import type { Rooms } from './rooms.ts'
 export function followedStore(
   { reader, chaser, storeId, writing, admit, beforeRead }: Rooms,
   streams: StreamReader,
-  clock: Clock,
+  { clock, logger }: CheckedOptions,
   reads: Pick<LogClient, 'extent' | 'readStream'>,
 ): FollowedStore {
   return {
     ...{ reader, published: chaser.published, storeId, streams, clock },
     look: writing === null ? async () => void (await beforeRead()) : null,
+    noteLost: (stream, error) =>
+      logger?.warn({ err: error, stream }, 'the last checkpoint could not be written: what it speaks of is given out again'),
     client: {
       ...reads,
       append: (stream, events, options) =>

@@ -24,6 +24,8 @@ export interface FollowedStore {
   readonly clock: Clock
   /** Brings `published` up to date in a store that follows another process; null where it moves by itself. */
   readonly look: (() => Promise<void>) | null
+  /** Told of a follower that could not write its last note when the store was closed, and why. */
+  readonly noteLost: (stream: string, error: unknown) => void
 }
 
 /** Where followers get their cursors. They share one eye on the tail, and the bytes they read. */
@@ -36,14 +38,16 @@ export class FollowerDesk {
   readonly #streams: StreamReader
   /** By the stream of their notes. */
   readonly #open = new Map<string, () => Promise<void>>()
+  readonly #noteLost: (stream: string, error: unknown) => void
 
-  constructor({ reader, published, storeId, streams, client, clock, look }: FollowedStore) {
+  constructor({ reader, published, storeId, streams, client, clock, look, noteLost }: FollowedStore) {
     this.tail = new LogTail(published, clock, look)
     this.client = client
     this.clock = clock
     this.#batches = new SharedBatches(reader)
     this.#storeId = storeId
     this.#streams = streams
+    this.#noteLost = noteLost
   }
 
   /** A place in the log. @param from inclusive. */
@@ -84,7 +88,8 @@ export class FollowerDesk {
       this.tail.close()
       return null
     }
-    return Promise.allSettled([...this.#open.values()].map(close => close())).then(() => this.tail.close())
+    const closing = [...this.#open].map(([notes, close]) => close().catch(error => this.#noteLost(notes, error)))
+    return Promise.allSettled(closing).then(() => this.tail.close())
   }
 }
 

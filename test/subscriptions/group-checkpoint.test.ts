@@ -214,6 +214,28 @@ describe('the checkpoint of a group', () => {
     await store.close()
   })
 
+  test('that cannot be written when the store closes is told to its logger; the store closes all the same', async () => {
+    const disk = new SimulatedDisk()
+    const lines: unknown[][] = []
+    const logger = { info: () => {}, warn: (...line: unknown[]) => lines.push(line), error: () => {} }
+    const store = await openStore(disk, { logger: logger as never })
+    const member = store.group('workers').join()
+    await store.append('s', orders(4))
+    for (const message of await receive(member, 4)) message.ack()
+    disk.failNext({ op: 'writeDurably', error: 'ENOSPC' })
+    await store.close()
+    expect(lines).toEqual([
+      [expect.objectContaining({ err: expect.objectContaining({ code: 'DISK_FULL' }) }), 'appends were taken back'],
+      [
+        { err: expect.objectContaining({ code: 'DISK_FULL' }), stream: '$group-workers' },
+        expect.stringContaining('given out again'),
+      ],
+    ])
+    const again = await openStore(disk)
+    expect(numbersOf(await receive(again.group('workers').join(), 4))).toEqual(upTo(4))
+    await again.close()
+  })
+
   test('over many lives that are killed or closed anywhere: every event is settled in the end (seed group)', async () => {
     const random = new Random('group')
     const strategies = ['round-robin', 'single', 'pinned'] as const
