@@ -102,6 +102,11 @@ export class Admission {
     return this.#waiting.drained()
   }
 
+  /** For whoever was refused: resolves when one of those that were let in has left, at once when they all have. */
+  room(): Promise<void> {
+    return this.#pending.count + this.#waiting.count === 0 ? Promise.resolve() : this.#pending.room()
+  }
+
   /** @throws what is wrong with the call, before anything has happened. */
   admit(
     stream: string,
@@ -188,6 +193,7 @@ export class Admission {
     if (append.isAborted) {
       append.unlisten?.()
       this.#check.release(append)
+      this.#pending.roomMade()
       return
     }
     this.#pending.add(append)

@@ -25,6 +25,7 @@ export function followedStore(
           const house: HouseAppendOptions = { ...options, [fromHouse]: true }
           admit(stream, events, house, resolve as Resolve, reject)
         }),
+      room: () => writing?.admission.room() ?? Promise.resolve(),
     },
   }
 }

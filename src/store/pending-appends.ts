@@ -67,6 +67,7 @@ export class PendingAppends {
   readonly #unanswered = new Denque<{ readonly append: PendingAppend; readonly verdict: DeferredVerdict }>()
   #answererCount = 0
   readonly #answered: (() => void)[] = []
+  readonly #wantingRoom: (() => void)[] = []
 
   /** @param onSettled called once for each append that leaves. */
   constructor(onSettled: (append: PendingAppend) => void) {
@@ -102,8 +103,9 @@ export class PendingAppends {
 
   /** Everything below `published` is durable and has been published: settles what waited for it. */
   settle(published: LogPosition): void {
+    const before = this.#count
     for (let append = this.#first; append !== null; append = this.#first) {
-      if (!append.isAborted && (append.settlesAt > published || !append.isTaken)) return
+      if (!append.isAborted && (append.settlesAt > published || !append.isTaken)) break
       this.#first = append.next
       if (this.#first === null) this.#last = null
       if (this.#uncommitted === append) this.#uncommitted = append.next
@@ -113,6 +115,20 @@ export class PendingAppends {
       this.#bytes -= append.size
       this.#leave(append)
     }
+    if (this.#count < before) this.roomMade()
+  }
+
+  /** Resolves when somebody has made room. */
+  room(): Promise<void> {
+    return new Promise(resolve => {
+      this.#wantingRoom.push(resolve)
+    })
+  }
+
+  /** Somebody has left, from here or in front of the queue. */
+  roomMade(): void {
+    if (this.#wantingRoom.length === 0) return
+    for (const resolve of this.#wantingRoom.splice(0)) resolve()
   }
 
   #leave(append: PendingAppend): void {

@@ -1,7 +1,6 @@
 import type { Clock } from '../core/clock.ts'
-import { QueueFullError } from '../core/errors.ts'
 import type { CheckedGroupOptions } from './group-options.ts'
-import { type LogClient, writeNote } from './log-client.ts'
+import { type LogClient, withRoom, writeNote } from './log-client.ts'
 
 /** What a group writes down. What stands below was settled; what it names and what stands behind is given out again. */
 export interface GroupNote {
@@ -67,15 +66,7 @@ export class GroupCheckpoint {
     this.#isClosed = true
     this.#cancelTimer?.()
     await this.#writing
-    while (this.#count > 0) {
-      try {
-        await this.#writeNote()
-      } catch (error) {
-        if (!(error instanceof QueueFullError)) throw error
-        // There is room again when the appends that are under way are settled.
-        await new Promise(resolve => setImmediate(resolve))
-      }
-    }
+    if (this.#count > 0) await withRoom(this.#client, () => this.#writeNote())
   }
 
   #writeLater(): void {

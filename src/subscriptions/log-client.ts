@@ -1,4 +1,4 @@
-import { StreamNotFoundError } from '../core/errors.ts'
+import { QueueFullError, StreamNotFoundError } from '../core/errors.ts'
 import type { AnyEvent, AppendAck, ExpectedRevision, JsonValue, NewEvent, RecordedEvent } from '../core/events.ts'
 import type { EventReading } from '../streams/event-reading.ts'
 import type { ReadStreamOptions } from '../streams/read-options.ts'
@@ -11,6 +11,8 @@ export interface LogClient {
     events: NewEvent | readonly NewEvent[],
     options?: { readonly expectedRevision?: ExpectedRevision },
   ): Promise<AppendAck>
+  /** For whoever was refused with QueueFullError: resolves when there may be room. */
+  room(): Promise<void>
   /** Null when there is nothing to be read. */
   extent(stream: string): Promise<StreamExtent | null>
   readStream(stream: string, options: ReadStreamOptions): EventReading<AnyEvent>
@@ -43,6 +45,18 @@ export async function writeNote(
 ): Promise<number> {
   const ack = await client.append(stream, { type, data: value }, { expectedRevision: last ?? 'no_stream' })
   return ack.lastRevision!
+}
+
+/** Calls `write` again as long as there is no room for it among the appends that are under way. */
+export async function withRoom<T>(client: LogClient, write: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await write()
+    } catch (error) {
+      if (!(error instanceof QueueFullError)) throw error
+    }
+    await client.room()
+  }
 }
 
 /** @returns null when the stream does not exist. */

@@ -10,6 +10,7 @@ import { type Lookup, lookupOf } from '../../src/writer/lookup.ts'
 import type { AppendMessage, WriterMessage } from '../../src/writer/messages.ts'
 import type { StreamHead } from '../../src/writer/stream-head.ts'
 import { settle } from '../support/manual-clock.ts'
+import { stateOf } from '../support/promises.ts'
 import { order, orders, rejectionOf, sized, upTo } from './words.ts'
 
 const EMPTY_SIZE = 200
@@ -148,6 +149,35 @@ describe('the bound', () => {
     expect(await rejectionOf(scene.append('s', sized(1000)))).toMatchObject({ code: 'RECORD_TOO_LARGE', retryable: false })
     void scene.append('s', sized(1000 - EMPTY_SIZE))
     expect(scene.queued).toEqual(['s'])
+  })
+})
+
+describe('who waits for room', () => {
+  test('is told when an append settles, and not before', async () => {
+    const scene = new Scene({ maxPendingAppends: 1 })
+    void scene.append('s', order(0))
+    const room = scene.admission.room()
+    scene.pending.settle(LogPosition.start)
+    expect(await stateOf(room)).toBe('pending')
+    scene.settleAll()
+    await room
+  })
+
+  test('is told when an append comes to nothing in front of the queue', async () => {
+    const scene = new Scene({ maxPendingAppends: 1 })
+    let fail = (_: Error) => {}
+    scene.check.lookUp = () => new Promise((_, reject) => (fail = reject))
+    const append = scene.append('s', order(0))
+    const room = scene.admission.room()
+    expect(await stateOf(room)).toBe('pending')
+    fail(new Error('EIO'))
+    await rejectionOf(append)
+    await room
+  })
+
+  test('does not wait when all have left meanwhile', async () => {
+    const scene = new Scene({ maxPendingAppends: 1 })
+    await scene.admission.room()
   })
 })
 

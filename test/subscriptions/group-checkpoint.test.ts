@@ -1,5 +1,6 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
+import { Admission } from '../../src/store/admission.ts'
 import { all, appendEach, openStore, order, orders, rejectionOf, SMALL_CHUNKS, upTo, withStore } from '../store/words.ts'
 import { settle } from '../support/manual-clock.ts'
 import { stateOf } from '../support/promises.ts'
@@ -183,7 +184,7 @@ describe('the checkpoint of a group', () => {
     }
   })
 
-  test('waits at close for room among the appends that are under way', async () => {
+  test('waits at close for room among the appends that are under way, and does not ask for it again and again', async () => {
     const disk = new SimulatedDisk()
     const store = await openStore(disk, { maxPendingAppends: 1 })
     const group = store.group('workers')
@@ -193,8 +194,11 @@ describe('the checkpoint of a group', () => {
     const held = disk.hold('writeDurably')
     const appending = store.append('s', order(4))
     await held.reached
+    const asked = vi.spyOn(Admission.prototype, 'admit')
     const closing = group.close()
     expect(await stateOf(closing)).toBe('pending')
+    expect(asked).toHaveBeenCalledTimes(1)
+    asked.mockRestore()
     held.release()
     await Promise.all([appending, closing])
     expect(numbersOf(await receive(store.group('workers').join(), 1))).toEqual([4])
