@@ -9,7 +9,7 @@ import { GroupCheckpoint, type GroupNote } from './group-checkpoint.ts'
 import { type GroupMember, JOIN_OPTIONS, type JoinOptions, Member } from './group-member.ts'
 import { type CheckedGroupOptions, checkGroupOptions, type GroupOptions } from './group-options.ts'
 import { type Answer, type Charge, HandingOut } from './handing-out.ts'
-import { lastNote, writeNote } from './log-client.ts'
+import { lastNote, withRoom, writeNote } from './log-client.ts'
 import type { LogCursor } from './log-cursor.ts'
 import { Parking } from './parking.ts'
 import { CursorSubscription } from './subscription.ts'
@@ -188,7 +188,7 @@ export class OpenGroup implements ConsumerGroup {
       this.#nextReplay = note.value.parkedFrom
     } else if (this.#options.from === 'end') {
       // Where that was has to be known after a restart, too.
-      revision = await writeNote(client, this.#notes, '$group-checkpoint', { ...this.#note() }, null)
+      revision = await withRoom(client, () => writeNote(client, this.#notes, '$group-checkpoint', { ...this.#note() }, null))
     }
     const noteNow = () => this.#note()
     const goesOn = (error: unknown) => this.#checkpointFailed(error)

@@ -6,7 +6,7 @@ import { checkOptionNames } from '../core/option-names.ts'
 import { type EventFilter, EventSelection } from '../streams/event-filter.ts'
 import { checkedFrom, type FollowerDesk, notesStream } from './follower-desk.ts'
 import { LaterCursor } from './later-cursor.ts'
-import { lastNote, writeNote } from './log-client.ts'
+import { lastNote, withRoom, writeNote } from './log-client.ts'
 import { CursorSubscription, type Subscription } from './subscription.ts'
 
 export interface ConsumerOptions {
@@ -64,7 +64,8 @@ export class NamedConsumer extends CursorSubscription implements Consumer {
     const from = checkedFrom(options.from, desk.tail.position)
     const cursor = new LaterCursor(async () => {
       // Where the end was has to be known after a restart, too.
-      if (options.from === 'end' && (await this.#progress()).revision === null) await this.#write(from)
+      if (options.from === 'end' && (await this.#progress()).revision === null)
+        await withRoom(desk.client, () => this.#write(from))
       return desk.logCursor(selection, (await this.#progress()).position)
     })
     const commit = options.commit === 'explicit' ? null : () => this.commit()

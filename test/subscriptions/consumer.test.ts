@@ -17,6 +17,8 @@ import {
 import { settle } from '../support/manual-clock.ts'
 import { stateOf } from '../support/promises.ts'
 import { Random } from '../support/random.ts'
+import { SimulatedDisk } from '../support/simulated-disk.ts'
+import { numbersOf, receive } from './group-words.ts'
 import { numberOf, takeNumbers } from './words.ts'
 
 describe('a named consumer', () => {
@@ -119,6 +121,43 @@ describe('a named consumer', () => {
     await again.append('s', order(7))
     expect(await takeNumbers(again.consumer('mailer', { from: 'end' }), 5)).toEqual([3, 4, 5, 6, 7])
     await again.close()
+  })
+
+  test.each([
+    'consumer',
+    'group',
+  ] as const)('that begins at the end waits for room to write down where that is (%s)', async kind => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { maxPendingAppends: 1 })
+    await store.append('s', order(0))
+    const held = disk.hold('writeDurably')
+    const appending = store.append('s', order(1))
+    await held.reached
+    const next =
+      kind === 'consumer'
+        ? takeNumbers(store.consumer('late', { from: 'end' }), 2)
+        : receive(store.group('late', { from: 'end' }).join(), 2).then(numbersOf)
+    expect(await stateOf(next)).toBe('pending')
+    held.release()
+    await appending
+    await settle()
+    await store.append('s', order(2))
+    expect(await next).toEqual([1, 2])
+    await store.close()
+  })
+
+  test('that waits for room to write down where it begins just ends when its store is closed', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { maxPendingAppends: 1 })
+    const held = disk.hold('writeDurably')
+    const appending = store.append('s', order(0))
+    await held.reached
+    const next = store.consumer('late', { from: 'end' }).next()
+    expect(await stateOf(next)).toBe('pending')
+    const closing = store.close()
+    held.release()
+    await Promise.all([appending, closing])
+    expect(await next).toEqual({ value: undefined, done: true })
   })
 
   test('keeps its notes in a stream of the store, which is not read unless one asks for it', async () => {
