@@ -1,3 +1,4 @@
+import { listenTo, stopListening } from '../core/abort-signal.ts'
 import type { Clock } from '../core/clock.ts'
 import type { LogPosition } from '../core/positions.ts'
 import type { Checkpoint } from '../log/checkpoint.ts'
@@ -14,6 +15,7 @@ export class LogTail {
   readonly #clock: Clock
   readonly #look: (() => Promise<void>) | null
   readonly #waiting = new Set<(error?: unknown) => void>()
+  readonly #listening = new Map<() => void, AbortSignal>()
   readonly #unfollow: () => void
   #isLooking = false
   #isClosed = false
@@ -55,10 +57,26 @@ export class LogTail {
     return () => this.#waiting.delete(wake)
   }
 
+  /**
+   * Calls `onAbort` when the signal is aborted, unless `stopListening` came first, or the store is closed: a signal that outlives the
+   * store must not hold on to those who followed it.
+   */
+  listenTo(signal: AbortSignal, onAbort: () => void): void {
+    if (this.#isClosed) return
+    listenTo(signal, onAbort)
+    this.#listening.set(onAbort, signal)
+  }
+
+  stopListening(signal: AbortSignal, onAbort: () => void): void {
+    stopListening(signal, onAbort)
+    this.#listening.delete(onAbort)
+  }
+
   close(): void {
     this.#isClosed = true
     this.#unfollow()
     this.#wake()
+    for (const [onAbort, signal] of this.#listening) this.stopListening(signal, onAbort)
   }
 
   #wake(error?: unknown): void {

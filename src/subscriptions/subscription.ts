@@ -1,4 +1,3 @@
-import { listenTo, stopListening } from '../core/abort-signal.ts'
 import { StoreClosedError, TailraceError } from '../core/errors.ts'
 import type { AnyEvent, RecordedEvent } from '../core/events.ts'
 import type { LogPosition } from '../core/positions.ts'
@@ -69,7 +68,7 @@ export class CursorSubscription implements Subscription {
     this.#atEnd = atEnd
     this.#caughtUp = settlable()
     if (signal?.aborted) this.#onAbort()
-    else if (signal !== undefined) listenTo(signal, this.#onAbort)
+    else if (signal !== undefined) tail.listenTo(signal, this.#onAbort)
   }
 
   get caughtUp(): Promise<void> {
@@ -239,7 +238,7 @@ export class CursorSubscription implements Subscription {
     this.#ending = { error, isFailure }
     this.#passed = this.place
     this.#batch = []
-    if (this.#signal !== undefined) stopListening(this.#signal, this.#onAbort)
+    if (this.#signal !== undefined) this.#tail.stopListening(this.#signal, this.#onAbort)
     this.#unwait?.()
     if (!this.#hasCaughtUp) {
       this.#caughtUp.reject(isFailure ? error : new DOMException('the subscription ended before it had caught up', 'AbortError'))

@@ -1,10 +1,11 @@
-import { checkSignal, listenTo, stopListening } from '../core/abort-signal.ts'
+import { checkSignal } from '../core/abort-signal.ts'
 import { InvalidArgumentError, StoreClosedError } from '../core/errors.ts'
 import type { RecordedEvent } from '../core/events.ts'
 import { shown } from '../core/json-text.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import { type FollowerDesk, notesStream } from './follower-desk.ts'
 import { lastNote, writeNote } from './log-client.ts'
+import type { LogTail } from './log-tail.ts'
 import { MergedCursor } from './merged-cursor.ts'
 import { CursorSubscription } from './subscription.ts'
 import { recordOf, type TopicRecord } from './topic-record.ts'
@@ -94,7 +95,7 @@ export class GroupOfTopic implements TopicGroup {
     checkSignal(signal)
     const open = (partitions: readonly number[], done: ReadonlyMap<number, number>) => this.#open(partitions, done)
     const commit = (done: ReadonlyMap<number, number>) => this.#commit(done)
-    const member = new PartitionReader(this.#topic, signal, open, commit, left => {
+    const member = new PartitionReader(this.#topic, this.#desk.tail, signal, open, commit, left => {
       const index = this.#members.indexOf(left)
       if (index >= 0) this.#members.splice(index, 1)
       this.#shareOut()
@@ -172,6 +173,7 @@ type OpenPartitions = (partitions: readonly number[], done: ReadonlyMap<number, 
 /** A member: reads the partitions it has, until they are shared out anew. */
 class PartitionReader implements TopicMember {
   readonly #partitionOf: ReadonlyMap<string, number>
+  readonly #tail: LogTail
   readonly #signal: AbortSignal | undefined
   readonly #open: OpenPartitions
   readonly #commit: (done: ReadonlyMap<number, number>) => Promise<void>
@@ -185,6 +187,7 @@ class PartitionReader implements TopicMember {
 
   constructor(
     topic: Partitions,
+    tail: LogTail,
     signal: AbortSignal | undefined,
     open: OpenPartitions,
     commit: (done: ReadonlyMap<number, number>) => Promise<void>,
@@ -193,11 +196,12 @@ class PartitionReader implements TopicMember {
     this.#partitionOf = new Map(
       Array.from({ length: topic.partitions }, (_, partition) => [topic.streamOf(partition), partition] as const),
     )
+    this.#tail = tail
     this.#signal = signal
     this.#open = open
     this.#commit = commit
     this.#onLeave = onLeave
-    if (signal !== undefined) listenTo(signal, this.#onAbort)
+    if (signal?.aborted === false) tail.listenTo(signal, this.#onAbort)
   }
 
   get partitions(): readonly number[] {
@@ -258,7 +262,7 @@ class PartitionReader implements TopicMember {
   #leave(): void {
     if (this.#hasLeft) return
     this.#hasLeft = true
-    if (this.#signal !== undefined) stopListening(this.#signal, this.#onAbort)
+    if (this.#signal !== undefined) this.#tail.stopListening(this.#signal, this.#onAbort)
     this.#partitions = []
     this.#done.clear()
     this.#stopReading()

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import type { RecordedEvent } from '../../src/core/events.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
@@ -340,6 +341,32 @@ describe('a subscription ends', () => {
     expect(await next).toEqual({ value: undefined, done: true })
     expect(await subscription.next()).toEqual({ value: undefined, done: true })
     expect(() => store.subscribe()).toThrow(expect.objectContaining({ code: 'STORE_CLOSED' }))
+  })
+
+  test('with the store, also for its signal, whoever follows and whether somebody iterates or not', async () => {
+    const store = await openStore()
+    const topic = store.topic('orders')
+    await topic.produce({ value: 1 })
+    await topic.produce({ value: 2 })
+    const { signal } = new AbortController()
+    const ofTopic = topic.group('mailers')
+    const follow = [
+      () => store.subscribe({ signal }),
+      () => store.consumer('mailer', { signal }),
+      () => topic.read(0, { signal }),
+      () => ofTopic.join({ signal }),
+    ]
+    for (const begin of follow) {
+      const [amid] = [begin(), begin()]
+      await amid!.next()
+    }
+    store.group('workers').join({ signal })
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1)
+    await store.close()
+    expect(getEventListeners(signal, 'abort')).toEqual([])
+    topic.read(0, { signal })
+    ofTopic.join({ signal })
+    expect(getEventListeners(signal, 'abort')).toEqual([])
   })
 
   test('and whoever waits for it to catch up is told', async () => {
