@@ -1,4 +1,6 @@
+import { InvalidArgumentError } from '../core/errors.ts'
 import type { JsonValue, RecordedEvent } from '../core/events.ts'
+import { shown } from '../core/json-text.ts'
 
 /** What is produced. */
 export interface NewRecord {
@@ -23,6 +25,15 @@ export interface TopicRecord {
 export interface RecordMetadata {
   readonly key: string | null
   readonly headers: { readonly [name: string]: string }
+}
+
+/** What is no plain object, such as a Map, shows JSON none of what it holds. @throws InvalidArgumentError */
+export function checkHeaders(headers: unknown): void {
+  if (Object.prototype.toString.call(headers) !== '[object Object]')
+    throw new InvalidArgumentError(`headers must be a plain object of texts, got ${shown(headers)}`)
+  for (const [name, value] of Object.entries(headers as object)) {
+    if (typeof value !== 'string') throw new InvalidArgumentError(`header ${shown(name)} must be a text, got ${shown(value)}`)
+  }
 }
 
 export function recordOf(event: RecordedEvent, partition: number): TopicRecord {

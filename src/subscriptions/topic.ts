@@ -9,7 +9,7 @@ import { lastNote, writeNote } from './log-client.ts'
 import { stableHash } from './stable-hash.ts'
 import { CursorSubscription } from './subscription.ts'
 import { GroupOfTopic, type TopicGroup } from './topic-group.ts'
-import { type NewRecord, type RecordMetadata, recordOf, type TopicRecord } from './topic-record.ts'
+import { checkHeaders, type NewRecord, type RecordMetadata, recordOf, type TopicRecord } from './topic-record.ts'
 
 export interface TopicOptions {
   /** How many partitions the topic has. Fixed by the first record; 1. */
@@ -104,8 +104,7 @@ export class PartitionedTopic implements Topic {
   async produce(record: NewRecord): Promise<ProduceAck> {
     if (typeof record !== 'object' || record === null) throw new InvalidArgumentError('a record must be an object with a value')
     const { key, value, headers = {} } = record
-    if (typeof headers !== 'object' || headers === null || Array.isArray(headers))
-      throw new InvalidArgumentError(`headers must be an object of texts, got ${shown(headers)}`)
+    checkHeaders(headers)
     if (key !== undefined && typeof key !== 'string') throw new InvalidArgumentError(`key must be a text, got ${shown(key)}`)
     const partition = key === undefined ? this.#nextPartition++ % this.partitions : this.partitionOf(key)
     const metadata: RecordMetadata = { key: key ?? null, headers }

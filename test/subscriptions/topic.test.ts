@@ -133,9 +133,14 @@ describe('a topic', () => {
   test.each([
     [null, 'a record must be an object'],
     ['text', 'a record must be an object'],
-    [{ value: 1, headers: 5 }, 'headers must be an object of texts, got 5'],
-    [{ value: 1, headers: null }, 'headers must be an object of texts, got null'],
-    [{ value: 1, headers: ['a'] }, 'headers must be an object of texts, got ["a"]'],
+    [{ value: 1, headers: 5 }, 'headers must be a plain object of texts, got 5'],
+    [{ value: 1, headers: null }, 'headers must be a plain object of texts, got null'],
+    [{ value: 1, headers: ['a'] }, 'headers must be a plain object of texts, got ["a"]'],
+    [{ value: 1, headers: new Map([['trace', 'abc']]) }, 'headers must be a plain object of texts, got Map'],
+    [{ value: 1, headers: new Headers({ trace: 'abc' }) }, 'headers must be a plain object of texts, got {}'],
+    [{ value: 1, headers: { trace: 'abc', tries: 5 } }, 'header "tries" must be a text, got 5'],
+    [{ value: 1, headers: { trace: undefined } }, 'header "trace" must be a text, got undefined'],
+    [{ value: 1, headers: { at: new Date(Number.NaN) } }, 'header "at" must be a text, got Invalid Date'],
   ])('refuses the record %j, and nothing is written', async (record, message) => {
     await withStore({}, async store => {
       const topic = store.topic('orders')
