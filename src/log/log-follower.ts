@@ -1,3 +1,4 @@
+import type { Clock } from '../core/clock.ts'
 import { systemErrorCode } from '../core/errors.ts'
 import { ChunkNumber, type LogPosition } from '../core/positions.ts'
 import type { Disk } from '../disk/disk.ts'
@@ -10,6 +11,12 @@ import type { FoundLog } from './find-log.ts'
 import { readFlushedHint } from './flushed-hint.ts'
 
 /**
+ * A writer that lives has hinted at all that it has flushed when its hint stands still for so long. What one that was killed had flushed
+ * behind its last hint, only the records say: they are looked at once for each hint that stands still.
+ */
+const STANDSTILL_MS = 50
+
+/**
  * Follows a log that another process writes, without a lock and without a write. It believes the flushed hint and what records
  * prove, nothing else: bytes beyond may still be lost.
  */
@@ -18,12 +25,21 @@ export class LogFollower {
   readonly #disk: Disk
   readonly #directory: string
   readonly #log: FoundLog
+  readonly #clock: Clock
+  /** What the hint said last, and since when it is known to say so. */
+  #hinted: LogPosition | null = null
+  #hintedMs = 0
+  #lookedMs: number
+  /** The records were looked at while this hint stood still. */
+  #isSearched = false
   #refreshing: Promise<void> | null = null
 
-  constructor(disk: Disk, directory: string, log: FoundLog) {
+  constructor(disk: Disk, directory: string, log: FoundLog, clock: Clock) {
     this.#disk = disk
     this.#directory = directory
     this.#log = log
+    this.#clock = clock
+    this.#lookedMs = clock.monotonic()
     this.flushed = new Checkpoint(Math.min(log.proven, log.end) as LogPosition)
   }
 
@@ -37,10 +53,44 @@ export class LogFollower {
 
   async #look(): Promise<void> {
     const hint = await readFlushedHint(this.#disk, this.#directory)
-    let known = this.flushed.position
-    if (hint !== null && Buffer.compare(hint.storeId, this.#log.storeId) === 0)
-      known = Math.max(known, hint.position) as LogPosition
-    else known = await this.#provenByRecords(known)
+    const hinted = hint !== null && Buffer.compare(hint.storeId, this.#log.storeId) === 0 ? hint.position : null
+    let known = await this.#rolledOver(Math.max(this.flushed.position, hinted ?? 0) as LogPosition)
+    if (hinted === null || this.#isToBeSearched(hinted)) known = await this.#searchedBehind(known)
+    if (known > this.flushed.position) this.flushed.advance(known)
+  }
+
+  /** What records and footers prove, as far as they go. */
+  async #searchedBehind(known: LogPosition): Promise<LogPosition> {
+    try {
+      for (;;) {
+        const proven = await this.#rolledOver(await this.#provenByRecords(known))
+        if (proven === known) return known
+        known = proven
+      }
+    } catch (error) {
+      // Who looks again begins anew.
+      this.#isSearched = false
+      throw error
+    }
+  }
+
+  /** After a pause nobody knows how long a new hint has stood there: it may stand still already. */
+  #isToBeSearched(hinted: LogPosition): boolean {
+    const nowMs = this.#clock.monotonic()
+    const isFirstForLong = nowMs - this.#lookedMs >= STANDSTILL_MS
+    this.#lookedMs = nowMs
+    if (hinted !== this.#hinted) {
+      this.#hinted = hinted
+      this.#hintedMs = nowMs
+      this.#isSearched = false
+    }
+    if (this.#isSearched) return false
+    this.#isSearched = nowMs - this.#hintedMs >= STANDSTILL_MS
+    return this.#isSearched || isFirstForLong
+  }
+
+  /** Goes over to the chunks in which everything below `known` stands. @returns how much of that is there by now. */
+  async #rolledOver(known: LogPosition): Promise<LogPosition> {
     const { chunks } = this.#log
     while (known >= chunks.active.end) {
       await chunks.active.refresh()
@@ -48,12 +98,11 @@ export class LogFollower {
       const next = await this.#openChunk(number)
       if (next === null || !chunks.active.isComplete) {
         // The roll-over is under way: what is proven so far ends with the chunk that is being completed.
-        known = Math.min(known, chunks.active.dataEnd ?? this.flushed.position) as LogPosition
-        break
+        return Math.min(known, chunks.active.dataEnd ?? this.flushed.position) as LogPosition
       }
       chunks.add(next)
     }
-    if (known > this.flushed.position) this.flushed.advance(known)
+    return known
   }
 
   async #openChunk(number: ChunkNumber): Promise<ChunkFile | null> {
@@ -66,11 +115,13 @@ export class LogFollower {
     }
   }
 
-  /** Without a hint, the records behind the known position are looked at for what they prove. */
+  /** What the records behind the known position, in the chunk where that stands, prove; a footer proves all before it. */
   async #provenByRecords(known: LogPosition): Promise<LogPosition> {
     const { active } = this.#log.chunks
-    let proven = known
-    await scanChunk(active, Math.max(known, active.firstRecord) as LogPosition, active.end, ({ window, offset }) => {
+    await active.refresh()
+    if (active.isComplete) return active.end
+    let proven = Math.max(known, active.firstRecord) as LogPosition
+    await scanChunk(active, proven, active.end, ({ window, offset }) => {
       proven = Math.max(proven, provenBy(window.view, offset)) as LogPosition
     })
     return proven

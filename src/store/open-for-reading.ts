@@ -27,7 +27,7 @@ export async function openForReading(disk: Disk, directory: string, options: Che
       throw openError(error, directory)
     })
     if (found === null) throw new InvalidArgumentError(`there is no store in ${directory}; open it for writing to create one`)
-    const follower = new LogFollower(disk, directory, found)
+    const follower = new LogFollower(disk, directory, found, options.clock)
     try {
       return await wire(disk, directory, options, found, follower, startedMs)
     } catch (error) {

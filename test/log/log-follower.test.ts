@@ -32,7 +32,7 @@ beforeAll(async () => {
 
 /** A follower that has seen nothing but the first append; the hint speaks of the second chunk already. */
 async function followerOf(disk: MemoryDisk | SimulatedDisk) {
-  const follower = new LogFollower(disk, DIRECTORY, (await findLog(disk, DIRECTORY, 'read'))!)
+  const follower = new LogFollower(disk, DIRECTORY, (await findLog(disk, DIRECTORY, 'read'))!, stillClock)
   const start = follower.flushed.position
   await put(disk, HINT, encodeFlushedSlot({ storeId, position: end }))
   return { follower, start }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { MIB } from '../../src/core/limits.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { ManualClock, settle, stillClock } from '../support/manual-clock.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
@@ -125,6 +126,56 @@ describe('a store that is open for reading', () => {
     const reader = await openStore(new MemoryDisk(content), { readOnly: true })
     expect(await numbers(reader.readStream('s'))).toEqual(upTo(10))
     await reader.close()
+  })
+
+  test('follows without a hint over roll-overs, by what records and footers prove', async () => {
+    const disk = new SimulatedDisk()
+    // The clock of the hint stands still: it is never written.
+    const writer = await openStore(disk, { ...SMALL_CHUNKS, clock: stillClock })
+    await writer.append('s', order(0))
+    const reader = await openStore(disk, { readOnly: true })
+    for (const turn of upTo(5)) {
+      for (const number of upTo(20)) await writer.append('s', order(20 * turn + number + 1))
+      expect(await numbers(reader.readStream('s'))).toEqual(upTo(20 * turn + 20))
+    }
+    await reader.close()
+    await writer.close()
+  })
+
+  test.each([
+    ['in one chunk', { chunkSizeBytes: MIB }],
+    ['over roll-overs', SMALL_CHUNKS],
+  ])('sees of a writer that was killed as much as one that is opened afterwards (%s)', async (_, options) => {
+    const disk = new SimulatedDisk()
+    const [writing, reading] = [new ManualClock(), new ManualClock()]
+    const writer = await openStore(disk, { ...options, clock: writing })
+    await writer.append('s', order(0))
+    await settle()
+    writing.advance(10)
+    await settle()
+    const reader = await openStore(disk, { readOnly: true, clock: reading })
+    expect(await numbers(reader.readStream('s'))).toEqual([0])
+    // Acknowledged, and the writer is gone before its hint says so.
+    for (const number of upTo(40)) await writer.append('s', order(number + 1))
+    const fresh = await openStore(new MemoryDisk(disk.snapshot()), { readOnly: true })
+    const proven = await numbers(fresh.readStream('s'))
+    expect(proven).toEqual(upTo(40))
+    await fresh.close()
+    reading.advance(1000)
+    disk.failNext({ op: 'read', path: '.chunk', error: 'EIO' })
+    expect(await rejectionOf(reader.head('s'))).toMatchObject({ code: 'EIO' })
+    expect(await numbers(reader.readStream('s'))).toEqual(proven)
+    // As long as the hint stands there, nothing but the hint is looked at any more.
+    reading.advance(1000)
+    await reader.head('s')
+    const before = disk.callCount('read')
+    for (const _ of upTo(5)) {
+      reading.advance(1000)
+      await reader.head('s')
+    }
+    expect(disk.callCount('read') - before).toBe(5)
+    await reader.close()
+    await writer.close()
   })
 
   test('writes nothing, locks nothing, and leaves the directory as it is', async () => {
