@@ -2,11 +2,12 @@ import fs from 'node:fs'
 import { dirname } from 'node:path'
 import { StoreLockedError, systemErrorCode } from '../core/errors.ts'
 import type { Disk, DiskFile, DiskLock, OpenMode } from './disk.ts'
+import { DURABLE_FLAGS } from './durable-write.ts'
 import { checkFlock, flock } from './flock.ts'
 import { call, open, readInPool, writeAll } from './node-calls.ts'
 import { NodeFile } from './node-file.ts'
 
-const { O_CREAT, O_DIRECTORY, O_DSYNC, O_EXCL, O_RDONLY, O_RDWR } = fs.constants
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_RDWR } = fs.constants
 const DIRECTORY_MODE = 0o700
 /** In the file of a lock: it is written over, and none is longer. */
 const PID_WIDTH = 10
@@ -17,7 +18,7 @@ export class NodeDisk implements Disk {
     if (mode === 'read') return NodeFile.opened(path, await open(path, O_RDONLY), null)
     const descriptor = await open(path, mode === 'create' ? O_RDWR | O_CREAT | O_EXCL : O_RDWR)
     try {
-      return NodeFile.opened(path, descriptor, await open(path, O_RDWR | O_DSYNC))
+      return NodeFile.opened(path, descriptor, await open(path, DURABLE_FLAGS))
     } catch (error) {
       await call(done => fs.close(descriptor, done))
       throw error

@@ -1,9 +1,10 @@
 import assert from 'node:assert'
 import fs from 'node:fs'
-import { isDiskFull, systemErrorCode } from '../core/errors.ts'
+import { systemErrorCode } from '../core/errors.ts'
 import { DirectWrite } from './direct-write.ts'
 import { type DiskFile, readEachPiece } from './disk.ts'
-import { call, open, readInPool, readOnce, type WriteProgress, writeAll } from './node-calls.ts'
+import { writeDurably } from './durable-write.ts'
+import { call, open, readInPool, readOnce, writeAll } from './node-calls.ts'
 import { OpenFiles, type RestingFile } from './open-files.ts'
 import { SmallReads } from './small-reads.ts'
 
@@ -25,7 +26,7 @@ export class NodeFile implements DiskFile, RestingFile {
   /** Null while it is closed for now. */
   #descriptor: number | null
   /**
-   * The same file opened O_DSYNC, for writes that are durable when they return; null for a file open for reading. The kernel
+   * The same file opened with DURABLE_FLAGS, for writes that are durable when they return; null for a file open for reading. The kernel
    * reports a writeback error once to each descriptor, so both stay open from the first write to the last sync.
    */
   #durableDescriptor: number | null
@@ -60,19 +61,9 @@ export class NodeFile implements DiskFile, RestingFile {
     return this.#call(() => this.#writeDurably(bytes, offset))
   }
 
-  async #writeDurably(bytes: Uint8Array, offset: number): Promise<void> {
-    if (this.#durableDescriptor === null) throw new Error(`${this.path} is open for reading`)
-    const progress: WriteProgress = { written: 0 }
-    try {
-      await writeAll(this.#durableDescriptor, bytes, offset, progress)
-    } catch (error) {
-      // A full disk shows itself in the write, which then took nothing more, or in the sync behind it. Only a write that was
-      // taken has made the file longer.
-      if (isDiskFull(error) && (await this.size()) > offset + progress.written) {
-        throw Object.assign(new Error(`EIO: the sync of a write failed: ${String(error)}`, { cause: error }), { code: 'EIO' })
-      }
-      throw error
-    }
+  #writeDurably(bytes: Uint8Array, offset: number): Promise<void> {
+    if (this.#durableDescriptor === null) return Promise.reject(new Error(`${this.path} is open for reading`))
+    return writeDurably(this.#durableDescriptor, bytes, offset, () => this.size())
   }
 
   rewriteDurably(bytes: Uint8Array, offset: number): Promise<void> {
