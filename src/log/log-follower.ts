@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts'
-import { systemErrorCode } from '../core/errors.ts'
+import { ReadFailedError, systemErrorCode, TailraceError } from '../core/errors.ts'
 import { ChunkNumber, type LogPosition } from '../core/positions.ts'
 import type { Disk } from '../disk/disk.ts'
 import { provenBy } from '../format/log-record.ts'
@@ -43,7 +43,10 @@ export class LogFollower {
     this.flushed = new Checkpoint(Math.min(log.proven, log.end) as LogPosition)
   }
 
-  /** Looks once how far the log is good now. Calls at the same time share the look. */
+  /**
+   * Looks once how far the log is good now. Calls at the same time share the look.
+   * @throws (rejects with) ReadFailedError, UnsupportedFormatError
+   */
   refresh(): Promise<void> {
     this.#refreshing ??= this.#look().finally(() => {
       this.#refreshing = null
@@ -52,11 +55,18 @@ export class LogFollower {
   }
 
   async #look(): Promise<void> {
+    const known = await this.#knownByNow().catch((error: unknown) => {
+      if (error instanceof TailraceError) throw error
+      throw new ReadFailedError(`cannot see how far the log in ${this.#directory} has got: ${String(error)}`, error)
+    })
+    if (known > this.flushed.position) this.flushed.advance(known)
+  }
+
+  async #knownByNow(): Promise<LogPosition> {
     const hint = await readFlushedHint(this.#disk, this.#directory)
     const hinted = hint !== null && Buffer.compare(hint.storeId, this.#log.storeId) === 0 ? hint.position : null
-    let known = await this.#rolledOver(Math.max(this.flushed.position, hinted ?? 0) as LogPosition)
-    if (hinted === null || this.#isToBeSearched(hinted)) known = await this.#searchedBehind(known)
-    if (known > this.flushed.position) this.flushed.advance(known)
+    const known = await this.#rolledOver(Math.max(this.flushed.position, hinted ?? 0) as LogPosition)
+    return hinted === null || this.#isToBeSearched(hinted) ? this.#searchedBehind(known) : known
   }
 
   /** What records and footers prove, as far as they go. */

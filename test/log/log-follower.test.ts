@@ -72,10 +72,19 @@ describe('who follows a log through a roll-over', () => {
     await put(disk, FIRST, after.get(FIRST)!)
     await put(disk, SECOND, after.get(SECOND)!)
     disk.failNext({ op: 'open', path: SECOND, error: 'EIO' })
-    await expect(follower.refresh()).rejects.toMatchObject({ code: 'EIO' })
+    await expect(follower.refresh()).rejects.toMatchObject({ code: 'READ_FAILED', cause: { code: 'EIO' } })
     expect(follower.flushed.position).toBe(start)
     await follower.refresh()
     expect(follower.flushed.position).toBe(end)
+    await follower.close()
+  })
+
+  test('is told when the next chunk is of a version to come', async () => {
+    const disk = new MemoryDisk(before)
+    const { follower } = await followerOf(disk)
+    await put(disk, FIRST, after.get(FIRST)!)
+    await put(disk, SECOND, after.get(SECOND)!.slice().fill(99, 8, 9))
+    await expect(follower.refresh()).rejects.toMatchObject({ code: 'UNSUPPORTED_FORMAT' })
     await follower.close()
   })
 
@@ -87,7 +96,7 @@ describe('who follows a log through a roll-over', () => {
     await reading.reached
     const closing = follower.close()
     reading.fail('EIO')
-    expect(await look).toMatchObject({ code: 'EIO' })
+    expect(await look).toMatchObject({ code: 'READ_FAILED', cause: { code: 'EIO' } })
     await closing
     expect(disk.openPaths).toEqual([])
   })

@@ -163,7 +163,7 @@ describe('a store that is open for reading', () => {
     await fresh.close()
     reading.advance(1000)
     disk.failNext({ op: 'read', path: '.chunk', error: 'EIO' })
-    expect(await rejectionOf(reader.head('s'))).toMatchObject({ code: 'EIO' })
+    expect(await rejectionOf(reader.head('s'))).toMatchObject({ code: 'READ_FAILED' })
     expect(await numbers(reader.readStream('s'))).toEqual(proven)
     // As long as the hint stands there, nothing but the hint is looked at any more.
     reading.advance(1000)
@@ -325,6 +325,24 @@ describe('a store that is open for reading', () => {
       await again.reader.close().catch(() => {})
       expect(again.disk.openPaths, path).toEqual([])
     }
+  })
+
+  test('that can not see how far the writer has got says so to who reads and to who waits, and can be asked again', async () => {
+    const { disk, writer, reader, hinted, end } = await writerAndReader()
+    await writer.append('s', order(0))
+    await hinted()
+    const asking = [
+      () => reader.head('s'),
+      () => all(reader.readStream('s')),
+      () => all(reader.readAll()),
+      () => reader.subscribe().next(),
+    ]
+    for (const ask of asking) {
+      disk.failNext({ op: 'read', path: 'flushed', error: 'EIO' })
+      expect(await rejectionOf(ask())).toMatchObject({ code: 'READ_FAILED', retryable: true, cause: { code: 'EIO' } })
+      await ask()
+    }
+    await end()
   })
 
   test('is refused where there is no store', async () => {
