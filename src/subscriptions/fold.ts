@@ -10,7 +10,10 @@ export type Reducer<State, Event extends AnyEvent = AnyEvent> = (state: State, e
 /** One reducer for all events, or one for each type; events of other types leave the state as it is. */
 export type When<State, Event extends AnyEvent = AnyEvent> =
   | Reducer<State, Event>
-  | { readonly [Type in Event['type']]?: Reducer<State, Extract<Event, { type: Type }>> }
+  | { readonly [Type in Event['type']]?: Reducer<State, OfType<Event, Type>> }
+
+/** Those of the events that can have the type: where types are any text, each of them. */
+type OfType<Event extends AnyEvent, Type> = Event extends AnyEvent ? (Type extends Event['type'] ? Event : never) : never
 
 /** Folds events into a state. */
 export class Fold<State> {

@@ -79,6 +79,30 @@ describe('events of a union of types', () => {
       expect(await projection.state()).toEqual({ total: 12, at: 'noon' })
     })
   })
+
+  test('come to a reducer by type also where nothing is said of the events, or two types are one kind', async () => {
+    await withStore({}, async store => {
+      await store.append('s', EVENTS)
+      const untyped = store.project({
+        name: 'untyped',
+        initial: { last: -1 },
+        when: {
+          Shipped: (state, event) => {
+            expectTypeOf(event).toEqualTypeOf<RecordedEvent>()
+            return { last: Math.max(state.last, event.revision) }
+          },
+        },
+      })
+      expect(await untyped.state()).toEqual({ last: 1 })
+      type OneKind = { type: 'Placed' | 'Shipped'; data: { total?: number } }
+      const sum = store.entity<number, OneKind>(
+        's',
+        { Placed: (total, event) => total + (event.data.total ?? 0) },
+        { initial: 0 },
+      )
+      expect(await sum.get()).toBe(12)
+    })
+  })
 })
 
 test('an event of which nothing is said has some text for its type, and any data', () => {
