@@ -5,7 +5,11 @@ import type { AnyEvent, RecordedEvent } from '../core/events.ts'
  * The state behind an event: what it returns, or the same one, changed in place, when it returns nothing. It must do nothing else:
  * it is called again for events that were folded before, whenever a state is made anew.
  */
-export type Reducer<State, Event extends AnyEvent = AnyEvent> = (state: State, event: RecordedEvent<Event>) => State | undefined
+export type Reducer<State, Event extends AnyEvent = AnyEvent> = (
+  state: State,
+  event: RecordedEvent<Event>,
+  // biome-ignore lint/suspicious/noConfusingVoidType: TypeScript before 7 takes a body without return for void, not for undefined.
+) => State | void
 
 /** One reducer for all events, or one for each type; events of other types leave the state as it is. */
 export type When<State, Event extends AnyEvent = AnyEvent> =

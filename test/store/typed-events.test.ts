@@ -2,6 +2,7 @@ import { describe, expect, expectTypeOf, test } from 'vitest'
 import type { RecordedEvent } from '../../src/core/events.ts'
 import type { LogPosition, Revision } from '../../src/core/positions.ts'
 import type { EventStore } from '../../src/store/event-store.ts'
+import type { Reducer } from '../../src/subscriptions/fold.ts'
 import { withStore } from './words.ts'
 
 type OrderEvent = { type: 'Placed'; data: { total: number } } | { type: 'Shipped'; data: { at: string } }
@@ -102,6 +103,20 @@ describe('events of a union of types', () => {
       )
       expect(await sum.get()).toBe(12)
     })
+  })
+
+  test('may come to a reducer that changes the state in place and is declared to return nothing, but to none that is async', async () => {
+    function count(state: { count: number }): void {
+      state.count++
+    }
+    await withStore({}, async store => {
+      await store.append('s', EVENTS)
+      expect(await store.entity('s', count, { initial: { count: 0 } }).get()).toEqual({ count: 2 })
+      expect(await store.project({ name: 'all', initial: { count: 0 }, when: count }).state()).toEqual({ count: 2 })
+      const byType = store.project({ name: 'placed', initial: { count: 0 }, when: { Placed: count } })
+      expect(await byType.state()).toEqual({ count: 1 })
+    })
+    expectTypeOf((state: { count: number }) => Promise.resolve(state)).not.toExtend<Reducer<{ count: number }>>()
   })
 })
 
