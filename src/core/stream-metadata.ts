@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from './errors.ts'
 import type { JsonValue } from './events.ts'
-import { shown } from './json-text.ts'
+import { jsonTextOf, shown } from './json-text.ts'
 
 /** What is kept of a stream, and whatever else its owner wants to note. Set as a whole; the last one counts. */
 export interface StreamMetadata {
@@ -13,16 +13,23 @@ export interface StreamMetadata {
   readonly [key: string]: JsonValue | undefined
 }
 
-/** @throws InvalidArgumentError */
+/** @returns a copy: what stands in the log is what was checked. @throws InvalidArgumentError */
 export function checkStreamMetadata(metadata: unknown): StreamMetadata {
-  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) {
+  check(metadata)
+  // A toJSON may say something else.
+  const copy: unknown = JSON.parse(jsonTextOf(metadata, 'stream metadata'))
+  check(copy)
+  return copy
+}
+
+function check(metadata: unknown): asserts metadata is StreamMetadata {
+  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata) || ArrayBuffer.isView(metadata)) {
     throw new InvalidArgumentError('stream metadata must be an object')
   }
   const { maxCount, maxAge, truncateBefore } = metadata as Record<string, unknown>
   checkField('maxCount', maxCount, 1)
   checkField('maxAge', maxAge, 1)
   checkField('truncateBefore', truncateBefore, 0)
-  return metadata as StreamMetadata
 }
 
 function checkField(name: string, value: unknown, least: number): void {

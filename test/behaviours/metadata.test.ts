@@ -97,6 +97,22 @@ describe('behaviour 47: metadata that makes no sense', () => {
     })
   })
 
+  test.each<[string, unknown]>([
+    ['bytes', new Uint8Array([1, 2])],
+    ['a Buffer', Buffer.from('{"maxCount":2}')],
+    ['a Map', new Map([['maxCount', 2]])],
+    ['a date', new Date(0)],
+    ['what says null when it is serialised', { maxCount: 2, toJSON: () => null }],
+    ['what says another count when it is serialised', { maxCount: 2, toJSON: () => ({ maxCount: -2 }) }],
+  ])('is refused when it is %s, and appends go on', async (_name, metadata) => {
+    await withEvents(4, async store => {
+      const error = await rejectionOf(store.setMetadata('s', metadata as StreamMetadata))
+      expect(error).toMatchObject({ code: 'INVALID_ARGUMENT' })
+      expect(await store.append('s', event(4))).toMatchObject({ firstRevision: 4 })
+      expect(await store.metadata('s')).toEqual({})
+    })
+  })
+
   test("can't be appended by hand, nor can the store's own streams be deleted", async () => {
     await withEvents(1, async store => {
       for (const call of [
