@@ -5,11 +5,11 @@ import { jsonTextOf, shown } from './json-text.ts'
 /** What is kept of a stream, and whatever else its owner wants to note. Set as a whole; the last one counts. */
 export interface StreamMetadata {
   /** Only so many of the last events are kept; from 1. */
-  readonly maxCount?: number
+  readonly maxCount?: number | undefined
   /** Only events younger than this are kept, in seconds; from 1. */
-  readonly maxAge?: number
+  readonly maxAge?: number | undefined
   /** Events with a lower revision are gone. */
-  readonly truncateBefore?: number
+  readonly truncateBefore?: number | undefined
   readonly [key: string]: JsonValue | undefined
 }
 

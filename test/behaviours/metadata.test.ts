@@ -153,6 +153,14 @@ describe('behaviour 48: metadata', () => {
     })
   })
 
+  test('that is undefined is not set', async () => {
+    await withEvents(1, async store => {
+      const maxAge: number | undefined = undefined
+      await store.setMetadata('s', { maxCount: 2, maxAge })
+      expect(await store.metadata('s')).toEqual({ maxCount: 2 })
+    })
+  })
+
   test('can be set before the stream exists, which does not make it exist', async () => {
     await withStore({}, async store => {
       await store.setMetadata('s', { maxCount: 2 })
