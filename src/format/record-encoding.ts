@@ -1,4 +1,5 @@
 /** Writing records in place: sizes first, so that "does it fit" is arithmetic, then bytes. The layout is that of log-record.ts. */
+import { InvalidArgumentError } from '../core/errors.ts'
 import { LogPosition, type Revision } from '../core/positions.ts'
 import { type ByteWindow, TWO_POW_32, writeU48, writeU64 } from './byte-window.ts'
 import { checksumRange } from './checksum.ts'
@@ -163,8 +164,12 @@ function copySmall(target: Uint8Array, source: Uint8Array, at: number): number {
   return at + size
 }
 
+/** @throws InvalidArgumentError when its buffer was transferred or resized since the call: nothing else of it can be told any more */
 function writePayload(target: Buffer, payload: Uint8Array | string, size: number, at: number): number {
-  if (typeof payload !== 'string') target.set(payload, at)
-  else target.write(payload, at, size, payload.length === size ? 'latin1' : 'utf8')
+  if (typeof payload !== 'string') {
+    if (payload.length !== size) throw new InvalidArgumentError('bytes changed their size before the append was settled')
+    // Of no bytes the buffer may be gone, too.
+    if (size > 0) target.set(payload, at)
+  } else target.write(payload, at, size, payload.length === size ? 'latin1' : 'utf8')
   return at + size
 }

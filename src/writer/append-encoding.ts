@@ -1,16 +1,38 @@
 import assert from 'node:assert'
-import { Revision } from '../core/positions.ts'
+import { InvalidArgumentError } from '../core/errors.ts'
+import { LogPosition, Revision } from '../core/positions.ts'
 import type { ByteWindow } from '../format/byte-window.ts'
 import { encodeCommit, encodePrepare, type RecordStamp } from '../format/record-encoding.ts'
+import type { ChunkLog } from '../log/chunk-log.ts'
 import type { AppendTerms } from './append-terms.ts'
 import type { AppendMessage } from './messages.ts'
 
 /**
- * Writes the records of `append` from the offset `start` on, and notes in it which revisions its events got. A lone event is
- * its own commit; several are followed by one commit record, whatever their streams.
+ * Encodes `append` at the end of the log, and notes in it where it stands and which revisions its events got.
+ * @returns why nothing was encoded: its bytes are not what they were when it was called; or null.
+ */
+export function encodeAppend(log: ChunkLog, append: AppendMessage): InvalidArgumentError | null {
+  const { size, eventCount } = append
+  const slab = log.reserve(size)
+  let last: number
+  try {
+    last = encodeRecords(slab.window, LogPosition.minus(slab.end, slab.start), log.stamp, append)
+  } catch (error) {
+    if (error instanceof InvalidArgumentError) return error
+    throw error
+  }
+  log.advance(slab, size, eventCount)
+  append.position = LogPosition.plus(slab.start, last)
+  append.settlesAt = slab.end
+  return null
+}
+
+/**
+ * Writes the records from the offset `start` on. A lone event is its own commit; several are followed by one commit record, whatever
+ * their streams.
  * @returns the offset of the last event.
  */
-export function encodeAppend(window: ByteWindow, start: number, stamp: RecordStamp, append: AppendMessage): number {
+function encodeRecords(window: ByteWindow, start: number, stamp: RecordStamp, append: AppendMessage): number {
   const { head, rest, terms, eventCount } = append
   let last = start
   let at = start

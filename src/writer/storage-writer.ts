@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import { DiskFullError, isDiskFull, type TailraceError } from '../core/errors.ts'
 import { MAX_UNWRITTEN_SIZE, OS_SYNC_DELAY_MS, PROOF_DELAY_MS, SLICE_SIZE, WRITE_AHEAD_SIZE } from '../core/limits.ts'
-import { LogPosition } from '../core/positions.ts'
+import type { LogPosition } from '../core/positions.ts'
 import { unreachable } from '../core/unreachable.ts'
 import { Checkpoint } from '../log/checkpoint.ts'
 import type { ChunkLog } from '../log/chunk-log.ts'
@@ -154,18 +154,16 @@ export class StorageWriter {
   }
 
   #encode(append: AppendMessage): void {
-    const log = this.#log
-    const { size, eventCount } = append
-    const slab = log.reserve(size)
-    const last = encodeAppend(slab.window, LogPosition.minus(slab.end, slab.start), log.stamp, append)
-    log.advance(slab, size, eventCount)
-    append.position = LogPosition.plus(slab.start, last)
-    append.settlesAt = slab.end
+    const refusal = encodeAppend(this.#log, append)
+    if (refusal !== null) {
+      this.#decide(append, { kind: 'rejected', error: refusal })
+      return
+    }
     this.#check.note(append)
     this.policy.wrote()
     this.appendCount++
-    this.eventCount += eventCount
-    this.byteCount += size
+    this.eventCount += append.eventCount
+    this.byteCount += append.size
   }
 
   #commit(trigger: FlushTrigger): void {

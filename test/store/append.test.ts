@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { NewEvent } from '../../src/core/events.ts'
+import { MIB } from '../../src/core/limits.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import type { EventStore } from '../../src/store/event-store.ts'
 import { Random } from '../support/random.ts'
@@ -128,6 +129,11 @@ describe('the order', () => {
   })
 })
 
+/** The compiler's library is that of Node 18, the program's is not. */
+function resizable(size: number): Uint8Array & { readonly buffer: { resize(size: number): void } } {
+  return Reflect.construct(Uint8Array, [Reflect.construct(ArrayBuffer, [size, { maxByteLength: 4 * MIB }])])
+}
+
 describe('a call that is wrong', () => {
   const cases: [what: string, call: (store: EventStore) => Promise<unknown>, code: string][] = [
     ['an empty stream name', store => store.append('', order(0)), 'INVALID_ARGUMENT'],
@@ -187,6 +193,33 @@ describe('a call that is wrong', () => {
     await withStore({}, async store => {
       const error = await rejectionOf(store.append('order-42', order(0), { signal: {} as never }))
       expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', outcome: 'rejected' })
+    })
+  })
+
+  test('bytes whose buffer is transferred or resized before they are written are refused, and the next appends are written', async () => {
+    await withStore({}, async store => {
+      const [sent, empty] = [new Uint8Array(100), new Uint8Array(0)]
+      const [shrunk, grown] = [resizable(100), resizable(100)]
+      const calls = [
+        store.append('s', { type: 'T', data: sent }),
+        store.append('s', [order(0), { type: 'T', data: 1, metadata: shrunk }]),
+        store.commit([
+          { stream: 'a', events: order(0) },
+          { stream: 's', events: { type: 'T', data: grown } },
+        ]),
+        store.append('s', { type: 'T', data: empty }),
+        store.append('s', order(1), { expectedRevision: 0 }),
+      ].map(call => call.catch((error: unknown) => error))
+      structuredClone([sent, empty], { transfer: [sent.buffer, empty.buffer] })
+      shrunk.buffer.resize(50)
+      grown.buffer.resize(4 * MIB)
+      const [ofSent, ofShrunk, ofGrown, ofEmpty, next] = await Promise.all(calls)
+      for (const refusal of [ofSent, ofShrunk, ofGrown])
+        expect(refusal).toMatchObject({ code: 'INVALID_ARGUMENT', outcome: 'rejected', message: expect.stringContaining('size') })
+      expect(ofEmpty).toMatchObject({ firstRevision: 0 })
+      expect(next).toMatchObject({ firstRevision: 1 })
+      expect(await revisions(store.readAll())).toEqual([0, 1])
+      expect(store.stats().pending).toEqual({ appends: 0, bytes: 0 })
     })
   })
 
