@@ -146,7 +146,7 @@ export class OpenTransaction<Event extends AnyEvent> implements Transaction<Even
     for (let wanted = events; ; ) {
       const identified = wanted.map((event, i) => {
         ids[i] ??= event?.id ?? randomUUID()
-        return event?.id === undefined ? { ...event, id: ids[i] } : event
+        return withId(event, ids[i])
       })
       const result = await this.#attempt(identified)
       if (result.committed) return result
@@ -186,4 +186,11 @@ export class OpenTransaction<Event extends AnyEvent> implements Transaction<Even
 
 function listOf(events: NewEvent | readonly NewEvent[]): readonly NewEvent[] {
   return Array.isArray(events) ? (events as readonly NewEvent[]) : [events as NewEvent]
+}
+
+/** The event itself if it has one, or is none. Its fields may be those of its class: a spread would leave them out. */
+function withId(event: NewEvent, id: string): NewEvent {
+  if (typeof event !== 'object' || event === null || event.id !== undefined) return event
+  const { type, data, metadata } = event
+  return { type, data, metadata, id }
 }

@@ -6,7 +6,7 @@ import type { AppendOptions } from '../../src/store/admission.ts'
 import { OpenTransaction, type TransactionDesk, type TransactionOptions } from '../../src/store/transaction.ts'
 import type { ReadStreamOptions } from '../../src/streams/read-options.ts'
 import { ManualClock } from '../support/manual-clock.ts'
-import { all, rejectionOf } from './words.ts'
+import { all, rejectionOf, withStore } from './words.ts'
 
 const ID = '00000000-0000-4000-8000-000000000001'
 const CONFLICT = { type: 'A' } as RecordedEvent
@@ -198,6 +198,26 @@ describe('a commit that decides again', () => {
     expect(second).toEqual([first![0], ID, expect.any(String)])
     expect(third).toEqual([first![0]])
     expect(new Set(second).size).toBe(3)
+  })
+
+  test('takes events whose type is a field of their class, as a commit that does not decide again', async () => {
+    class Placed {
+      readonly data: { readonly total: number }
+      constructor(total: number) {
+        this.data = { total }
+      }
+      get type(): string {
+        return 'Placed'
+      }
+    }
+    await withStore({}, async store => {
+      const transaction = store.transaction('s')
+      await store.append('s', new Placed(1))
+      const retry = () => [new Placed(3), new Placed(4)]
+      expect(await transaction.commit(new Placed(2), { retry })).toMatchObject({ committed: true, ack: { lastRevision: 2 } })
+      const stored = await all(store.readStream('s'))
+      expect(stored.map(({ type, data }) => [type, data])).toEqual([1, 3, 4].map(total => ['Placed', { total }]))
+    })
   })
 
   test('can be left at that: the last conflict is the answer', async () => {
