@@ -145,14 +145,16 @@ export class EventStore {
   /** The events of one stream. Iterating throws StreamNotFoundError when there is no such stream. */
   readStream<Event extends AnyEvent = AnyEvent>(stream: string, options: ReadStreamOptions = {}): EventReading<Event> {
     checkReadStream(options)
-    return eventReading<Event>(() => this.#batches(this.#streams.read(stream, options, this.#rooms.beforeRead)))
+    const begin = () => this.#batches(this.#streams.read(stream, options, this.#rooms.beforeRead))
+    return eventReading<Event>(begin, options.signal)
   }
 
   /** The events of the whole log, in the order of their positions. */
   readAll<Event extends AnyEvent = AnyEvent>(options: ReadAllOptions = {}): EventReading<Event> {
     checkReadAll(options)
     const selection = new EventSelection(options.filter, options.includeSystem)
-    return eventReading<Event>(() => this.#batches(this.#all.read(options, selection, this.#rooms.beforeRead)))
+    const begin = () => this.#batches(this.#all.read(options, selection, this.#rooms.beforeRead))
+    return eventReading<Event>(begin, options.signal)
   }
 
   /**

@@ -12,11 +12,12 @@ export type NextBatch = () => Promise<readonly RecordedEvent[] | null>
 /**
  * A read that begins anew with each iteration. The iterators are written by hand: an async generator costs another promise
  * and two more turns for each event. Calls are answered in their order, as a generator does.
+ * @param signal what is at hand when it is aborted is not handed out any more. The next batch is refused by who reads it.
  */
-export function eventReading<Event extends AnyEvent>(begin: () => NextBatch): EventReading<Event> {
+export function eventReading<Event extends AnyEvent>(begin: () => NextBatch, signal?: AbortSignal): EventReading<Event> {
   return {
     batches: () => ({ [Symbol.asyncIterator]: () => batchIterator(begin()) as AsyncIterator<readonly RecordedEvent<Event>[]> }),
-    [Symbol.asyncIterator]: () => eventIterator(begin()) as AsyncIterator<RecordedEvent<Event>>,
+    [Symbol.asyncIterator]: () => eventIterator(begin(), signal) as AsyncIterator<RecordedEvent<Event>>,
   }
 }
 
@@ -55,12 +56,13 @@ function batchIterator(nextBatch: NextBatch): AsyncIterator<readonly RecordedEve
   return { next: () => calls.run(next), return: () => calls.run(end) }
 }
 
-function eventIterator(nextBatch: NextBatch): AsyncIterator<RecordedEvent> {
+function eventIterator(nextBatch: NextBatch, signal: AbortSignal | undefined): AsyncIterator<RecordedEvent> {
   const calls = new CallsInTurn()
   let batch: readonly RecordedEvent[] | null = []
   let index = 0
+  const isAtHand = ({ length }: readonly RecordedEvent[]) => index < length && signal?.aborted !== true
   const next = async (): Promise<IteratorResult<RecordedEvent>> => {
-    if (index === batch?.length) {
+    if (batch !== null && !isAtHand(batch)) {
       batch = await nextBatch()
       index = 0
     }
@@ -72,7 +74,7 @@ function eventIterator(nextBatch: NextBatch): AsyncIterator<RecordedEvent> {
   }
   return {
     next: () =>
-      batch !== null && index < batch.length && !calls.isUnderWay
+      batch !== null && isAtHand(batch) && !calls.isUnderWay
         ? Promise.resolve({ value: batch[index++]!, done: false })
         : calls.run(next),
     return: () => calls.run(end),

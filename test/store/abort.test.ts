@@ -248,4 +248,18 @@ describe('a read with a signal', () => {
       }
     })
   })
+
+  test('that is aborted in between hands out no event more, also of those it has read', async () => {
+    await withStore({}, async store => {
+      await store.append('order-42', orders(10))
+      for (const reading of [store.readStream.bind(store, 'order-42'), store.readAll.bind(store)]) {
+        const controller = new AbortController()
+        const events = reading({ signal: controller.signal })[Symbol.asyncIterator]()
+        expect(await events.next()).toMatchObject({ value: { revision: 0 } })
+        const reason = new Error('enough')
+        controller.abort(reason)
+        expect(await rejectionOf(events.next())).toBe(reason)
+      }
+    })
+  })
 })
