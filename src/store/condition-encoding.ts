@@ -36,5 +36,6 @@ function checkList(list: unknown, what: string): readonly string[] | null {
   // An empty list would guard against nothing.
   if (!Array.isArray(list) || list.length === 0)
     throw new InvalidArgumentError(`failIf.${what} must be a list with at least one name`)
-  return list as string[]
+  // A copy: the caller's list may change before the append is decided. What is named twice would be shown twice.
+  return [...new Set(list as string[])]
 }

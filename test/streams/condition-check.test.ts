@@ -106,6 +106,7 @@ describe('against a condition stands what was committed behind its position', ()
     expect(await conflictsOf(store, { streams: ['a'] }, second!)).toEqual(['2@a'])
     expect(await conflictsOf(store, { streams: ['a'] }, fourth!)).toBeNull()
     expect(await conflictsOf(store, { streams: ['b', 'nobody'] }, 0)).toEqual(['0@b'])
+    expect(await conflictsOf(store, { streams: ['b', 'b'] }, 0)).toEqual(['0@b'])
     expect(await conflictsOf(store, { streams: ['b'] }, third!)).toBeNull()
     expect(await conflictsOf(store, { streams: ['a', 'b'] }, second!)).toEqual(['0@b', '2@a'])
   })
@@ -115,6 +116,16 @@ describe('against a condition stands what was committed behind its position', ()
     expect(await conflictsOf(store, { types: ['B'], streams: ['a'] }, second!)).toBeNull()
     expect(await conflictsOf(store, { types: ['A'], streams: ['b'] }, 0)).toBeNull()
     expect(await conflictsOf(store, { types: ['A', 'B'], streams: ['a', 'b'] }, first!)).toEqual(['1@a', '0@b', '2@a'])
+  })
+
+  test('that names what it named when it was called, whatever becomes of the list', async () => {
+    await withStore({}, async store => {
+      await store.append('a', of('A'))
+      const streams = ['a']
+      const refusal = rejectionOf(store.append('b', of('B'), { condition: { failIf: { streams }, after: 0 } }))
+      streams[0] = 'b'
+      expect((await refusal)['conflicts']).toMatchObject([{ stream: 'a' }])
+    })
   })
 
   test('up to a hundred are shown, and whether there are more', async () => {
