@@ -105,7 +105,6 @@ export class PartitionedTopic implements Topic {
     if (typeof record !== 'object' || record === null) throw new InvalidArgumentError('a record must be an object with a value')
     const { key, value, headers = {} } = record
     checkHeaders(headers)
-    if (key !== undefined && typeof key !== 'string') throw new InvalidArgumentError(`key must be a text, got ${shown(key)}`)
     const partition = key === undefined ? this.#nextPartition++ % this.partitions : this.partitionOf(key)
     const metadata: RecordMetadata = { key: key ?? null, headers }
     let event: NewEvent = { type: 'record', data: value, metadata: { ...metadata } }
@@ -120,6 +119,7 @@ export class PartitionedTopic implements Topic {
   }
 
   partitionOf(key: string): number {
+    if (typeof key !== 'string') throw new InvalidArgumentError(`key must be a text, got ${shown(key)}`)
     return stableHash(key) % this.partitions
   }
 

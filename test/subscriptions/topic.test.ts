@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { InvalidArgumentError } from '../../src/core/errors.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { stableHash } from '../../src/subscriptions/stable-hash.ts'
 import type { TopicRecord } from '../../src/subscriptions/topic-record.ts'
@@ -130,6 +131,14 @@ describe('a topic', () => {
     })
   })
 
+  test('has a partition for texts alone', async () => {
+    await withStore({}, async store => {
+      const topic = store.topic('orders', { partitions: 4 })
+      for (const key of [5, undefined, null, ['customer-1'], new Uint8Array(2)] as never[])
+        expect(() => topic.partitionOf(key)).toThrow(InvalidArgumentError)
+    })
+  })
+
   test.each([
     [null, 'a record must be an object'],
     ['text', 'a record must be an object'],
@@ -141,6 +150,7 @@ describe('a topic', () => {
     [{ value: 1, headers: { trace: 'abc', tries: 5 } }, 'header "tries" must be a text, got 5'],
     [{ value: 1, headers: { trace: undefined } }, 'header "trace" must be a text, got undefined'],
     [{ value: 1, headers: { at: new Date(Number.NaN) } }, 'header "at" must be a text, got Invalid Date'],
+    [{ value: 1, key: 5 }, 'key must be a text, got 5'],
   ])('refuses the record %j, and nothing is written', async (record, message) => {
     await withStore({}, async store => {
       const topic = store.topic('orders')
