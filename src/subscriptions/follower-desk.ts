@@ -39,6 +39,7 @@ export class FollowerDesk {
   /** By the stream of their notes. */
   readonly #open = new Map<string, () => Promise<void>>()
   readonly #noteLost: (stream: string, error: unknown) => void
+  #isClosing = false
 
   constructor({ reader, published, storeId, streams, client, clock, look, noteLost }: FollowedStore) {
     this.tail = new LogTail(published, clock, look)
@@ -82,8 +83,14 @@ export class FollowerDesk {
     return () => this.#open.delete(notes)
   }
 
+  /** The store takes no more calls. Followers may still write what they have to. */
+  get isClosing(): boolean {
+    return this.#isClosing
+  }
+
   /** Ends all followers: first those that still have something to write. @returns null when it is done already. */
   close(): Promise<void> | null {
+    this.#isClosing = true
     if (this.#open.size === 0) {
       this.tail.close()
       return null

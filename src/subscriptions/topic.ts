@@ -102,6 +102,7 @@ export class PartitionedTopic implements Topic {
   }
 
   async produce(record: NewRecord): Promise<ProduceAck> {
+    this.#refuseIfClosing()
     if (typeof record !== 'object' || record === null) throw new InvalidArgumentError('a record must be an object with a value')
     const { key, value, headers = {} } = record
     checkHeaders(headers)
@@ -142,7 +143,7 @@ export class PartitionedTopic implements Topic {
   }
 
   group(name: string): TopicGroup {
-    if (this.#desk.tail.isClosed) throw new StoreClosedError()
+    this.#refuseIfClosing()
     const known = this.#groups.get(name)
     if (known !== undefined) return known
     const group = new GroupOfTopic(this.#desk, this, name)
@@ -152,6 +153,10 @@ export class PartitionedTopic implements Topic {
 
   streamOf(partition: number): string {
     return `topic-${this.name}-${partition}`
+  }
+
+  #refuseIfClosing(): void {
+    if (this.#desk.isClosing) throw new StoreClosedError()
   }
 
   #checkPartition(partition: unknown): void {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { InvalidArgumentError } from '../../src/core/errors.ts'
+import { InvalidArgumentError, StoreClosedError } from '../../src/core/errors.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { stableHash } from '../../src/subscriptions/stable-hash.ts'
 import type { TopicRecord } from '../../src/subscriptions/topic-record.ts'
@@ -128,6 +128,18 @@ describe('a topic', () => {
       value.total = 3
       await second
       expect(valuesOf(await take(topic.read(0), 2))).toEqual([{ total: 1 }, { total: 2 }])
+    })
+  })
+
+  test('takes no record behind the call of close, also while followers still write what they have to', async () => {
+    await withStore({}, async store => {
+      const topic = store.topic('orders')
+      await topic.produce({ value: 1 })
+      store.group('workers')
+      const closing = store.close()
+      expect(await rejectionOf(topic.produce({ value: 2 }))).toMatchObject({ code: 'STORE_CLOSED' })
+      expect(() => topic.group('late')).toThrow(StoreClosedError)
+      await closing
     })
   })
 
