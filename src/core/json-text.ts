@@ -17,7 +17,8 @@ export function jsonTextOf(value: unknown, what: string): string {
   try {
     text = JSON.stringify(value)
   } catch (cause) {
-    throw new InvalidArgumentError(`${what} is not a JSON value: ${String(cause)}`, { cause })
+    // What is behind the first line is a drawing of the circle.
+    throw new InvalidArgumentError(`${what} is not a JSON value: ${String(cause).split('\n', 1)[0]}`, { cause })
   }
   if (text === undefined || isLostIn(text, value))
     throw new InvalidArgumentError(`${what} must be a Uint8Array or a JSON value, got ${kindOf(value)}`)

@@ -269,7 +269,7 @@ function commitOf(
 
 /** @throws InvalidArgumentError for a stream of the store's own. */
 export function refuseSystemStream(stream: string): void {
-  if (isSystemStream(stream)) throw new InvalidArgumentError(`streams that begin with $ belong to the store: '${stream}'`)
+  if (isSystemStream(stream)) throw new InvalidArgumentError(`streams that begin with $ belong to the store: ${shown(stream)}`)
 }
 
 /** @throws InvalidArgumentError, or the reason of a signal that was aborted before. */
@@ -288,7 +288,7 @@ function checkCommits(commits: unknown, isOurs: boolean): readonly StreamCommit[
     }
     checkOptionNames(commit, COMMIT_FIELDS, 'field of a commit')
     const { stream } = commit
-    if (streams.has(stream)) throw new InvalidArgumentError(`stream '${stream}' is named twice in one commit`)
+    if (streams.has(stream)) throw new InvalidArgumentError(`stream ${shown(stream)} is named twice in one commit`)
     if (typeof stream === 'string' && !isOurs) refuseSystemStream(stream)
     streams.add(stream)
   }

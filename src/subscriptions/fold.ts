@@ -30,7 +30,7 @@ export class Fold<State> {
   constructor(initial: State | (() => State), when: When<State>) {
     if (typeof when !== 'function' && (typeof when !== 'object' || when === null || Object.keys(when).length === 0))
       throw new InvalidArgumentError('when must be a function, or an object with a function for each event type')
-    this.#initial = typeof initial === 'function' ? (initial as () => State) : () => structuredClone(initial)
+    this.#initial = typeof initial === 'function' ? (initial as () => State) : () => copyOf(initial)
     if (typeof when === 'function') {
       this.types = undefined
       this.#reducerOf = () => when
@@ -53,5 +53,15 @@ export class Fold<State> {
     if (reducer === undefined) return state
     const next = reducer(state, event)
     return next === undefined ? state : next
+  }
+}
+
+function copyOf<State>(initial: State): State {
+  try {
+    return structuredClone(initial)
+  } catch (cause) {
+    throw new InvalidArgumentError(`initial must be a value that can be copied, or a function that makes it: ${String(cause)}`, {
+      cause,
+    })
   }
 }

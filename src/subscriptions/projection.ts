@@ -92,9 +92,10 @@ export class OpenProjection<State> implements Projection<State> {
     this.#notes = notesStream('projection', options.name)
     this.#fold = new Fold(options.initial, options.when)
     const { filter } = options
+    const { types } = this.#fold
+    const said = new EventSelection(filter, false)
     const isOpen = filter?.types === undefined && filter?.typePrefix === undefined
-    const types = isOpen && this.#fold.types !== undefined ? { types: this.#fold.types } : {}
-    this.#selection = new EventSelection({ ...filter, ...types }, false)
+    this.#selection = isOpen && types !== undefined ? new EventSelection({ ...filter, types }, false) : said
     this.#version = checkedCount('version', options.version, 0, 0)
     this.#checkpointAfterCount = checkedCount('checkpointAfterCount', options.checkpointAfterCount, 1000, 1)
     this.#state = this.#fold.initial()

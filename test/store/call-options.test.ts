@@ -99,6 +99,26 @@ describe('a value that no option takes', () => {
     ['a list as a filter', store => store.readAll({ filter: [] as never }), 'filter must be an object'],
     ['a list as a filter of a subscription', store => store.subscribe({ filter: [] as never }), 'filter must be an object'],
     [
+      'a list as a filter of a projection',
+      store => store.project({ name: 'p', initial: 0, when: { T: state => state }, filter: [] as never }),
+      'filter must be an object',
+    ],
+    [
+      'null as a filter of a projection',
+      store => store.project({ name: 'p', initial: 0, when: { T: state => state }, filter: null as never }),
+      'filter must be an object',
+    ],
+    [
+      'a first state that has a function',
+      store => store.project({ name: 'p', initial: { add() {} }, when: state => state }),
+      'initial must be a value that can be copied, or a function that makes it',
+    ],
+    [
+      'a symbol as two streams of a commit',
+      store => store.commit(Array(2).fill({ stream: Symbol.iterator as never, events: [] })),
+      'stream symbol is named twice',
+    ],
+    [
       'a controller as a signal of an append',
       store => store.append('s', event, { signal: new AbortController() as never }),
       'signal',
@@ -113,6 +133,22 @@ describe('a value that no option takes', () => {
     const refusal = await refusalOf(call, undefined)
     expect(refusal).toMatchObject({ code: 'INVALID_ARGUMENT', outcome: 'rejected', retryable: false })
     expect(refusal.message).toContain(message)
+  })
+
+  test.each<[string, Call]>([
+    [
+      'data that goes round in a circle',
+      store => {
+        const circle: { self?: unknown } = {}
+        circle.self = circle
+        return store.append('s', { type: 'T', data: circle })
+      },
+    ],
+    ['a stream of the house with a line break', store => store.append('$a\nb', event)],
+    ['a stream with a line break that is named twice', store => store.commit(Array(2).fill({ stream: 'a\nb', events: [] }))],
+  ])('%s is refused in one line', async (_name, call) => {
+    const refusal = await refusalOf(call, undefined)
+    expect(refusal).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(/^.+$/) })
   })
 })
 
