@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from '../core/errors.ts'
-import { checkOptionNames } from '../core/option-names.ts'
+import { checkWorkOptions } from '../core/work-options.ts'
 import { absoluteDirectory } from '../disk/directory.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { EventStore, RecordedEvent } from '../index.ts'
@@ -20,8 +20,6 @@ export interface VerifyOptions {
   /** Told of the position up to which everything was compared. */
   readonly onProgress?: ((position: number) => void) | undefined
 }
-
-const OPTIONS: ReadonlySet<string> = new Set<keyof VerifyOptions>(['signal', 'onProgress'])
 
 export interface JournalVerificationReport {
   /** Position of the last event that the journals say they have; null when they have none. */
@@ -59,7 +57,7 @@ export class JournalVerification {
     this.#disk = disk
     this.#store = store
     this.#directory = absoluteDirectory(directory)
-    checkOptionNames(options, OPTIONS)
+    checkWorkOptions(options)
     this.#options = options
   }
 

@@ -1,5 +1,7 @@
 import { InvalidArgumentError, JournalsLockedError, StoreClosedError, StoreLockedError } from '../core/errors.ts'
+import { shown } from '../core/json-text.ts'
 import { checkOptionNames } from '../core/option-names.ts'
+import { checkWorkOptions } from '../core/work-options.ts'
 import { absoluteDirectory } from '../disk/directory.ts'
 import { type Disk, type DiskLock, joinPath } from '../disk/disk.ts'
 import { NodeDisk } from '../disk/node-disk.ts'
@@ -26,7 +28,6 @@ export interface WriteOptions {
 }
 
 const OPTIONS: ReadonlySet<string> = new Set<keyof JournalOptions>(['includeSystem'])
-const WRITE_OPTIONS: ReadonlySet<string> = new Set<keyof WriteOptions>(['signal', 'onProgress'])
 
 /**
  * Readable journals of a store: a directory with one text file a stream, one line an event. They follow the log and hold nothing
@@ -82,6 +83,10 @@ export class Journals {
   static async openOn(disk: Disk, store: EventStore, place: string, options: JournalOptions = {}): Promise<Journals> {
     const directory = absoluteDirectory(place)
     checkOptionNames(options, OPTIONS)
+    const { includeSystem: asked } = options
+    // It is written into the directory, which goes on as it was begun.
+    if (asked !== undefined && typeof asked !== 'boolean')
+      throw new InvalidArgumentError(`includeSystem must be true or false, got ${shown(asked)}`)
     await disk.makeDirectory(directory)
     await refuseStrangers(disk, directory)
     const lock = await disk.lock(joinPath(directory, LOCK_NAME)).catch((error: unknown) => {
@@ -131,7 +136,7 @@ export class Journals {
 
   /** Writes what the log has now. The signal ends it early, after a batch. */
   async catchUp(options: WriteOptions = {}): Promise<void> {
-    checkOptionNames(options, WRITE_OPTIONS)
+    checkWorkOptions(options)
     const { signal, onProgress } = options
     return this.#alone(signal, ending => this.#catchUp(ending, onProgress))
   }
@@ -141,7 +146,7 @@ export class Journals {
    * then. Waiting for more does not keep the process alive.
    */
   async follow(options: WriteOptions = {}): Promise<void> {
-    checkOptionNames(options, WRITE_OPTIONS)
+    checkWorkOptions(options)
     const { signal, onProgress } = options
     return this.#alone(signal, async ending => {
       try {

@@ -1,8 +1,7 @@
-import { checkSignal } from '../core/abort-signal.ts'
 import type { Clock } from '../core/clock.ts'
 import { InvalidArgumentError, StoreClosedError, StreamNotFoundError, TailraceError } from '../core/errors.ts'
-import { checkOptionNames } from '../core/option-names.ts'
 import type { LogPosition } from '../core/positions.ts'
+import { checkWorkOptions } from '../core/work-options.ts'
 import { absoluteDirectory } from '../disk/directory.ts'
 import { MemoryDisk } from '../disk/memory-disk.ts'
 import { type BackupOptions, type BackupProgress, type BackupResult, backupLog } from '../log/backup.ts'
@@ -48,9 +47,6 @@ export interface MaintenanceRooms {
   erasures(): Promise<Erasures>
 }
 
-const SCAVENGE_OPTIONS: ReadonlySet<string> = new Set<keyof ScavengeCallOptions>(['signal', 'onProgress'])
-const BACKUP_OPTIONS: ReadonlySet<string> = new Set<keyof BackupCallOptions>(['signal', 'onProgress'])
-
 /** Long work beside appends and reads: scavenging and backups. */
 export class Maintenance {
   readonly #rooms: MaintenanceRooms
@@ -73,7 +69,7 @@ export class Maintenance {
   }
 
   scavenge(options: ScavengeCallOptions): Promise<ScavengeResult> {
-    checkWorkOptions(options, SCAVENGE_OPTIONS)
+    checkWorkOptions(options)
     if (this.#isScavenging) throw new InvalidArgumentError('a scavenge is running already; wait for its end')
     this.#isScavenging = true
     return this.#track(
@@ -84,7 +80,7 @@ export class Maintenance {
   }
 
   backup(directory: string, callOptions: BackupCallOptions): Promise<BackupResult> {
-    checkWorkOptions(callOptions, BACKUP_OPTIONS)
+    checkWorkOptions(callOptions)
     const { signal, onProgress } = callOptions
     const { disk } = this.#rooms.files
     if (disk instanceof MemoryDisk) throw new InvalidArgumentError('a store in memory has no disk to copy it to')
@@ -141,15 +137,6 @@ export class Maintenance {
     work.then(gone, gone)
     return work
   }
-}
-
-/** What is wrong is told before any work is done. */
-function checkWorkOptions(options: ScavengeCallOptions | BackupCallOptions, names: ReadonlySet<string>): void {
-  checkOptionNames(options, names)
-  checkSignal(options.signal)
-  const { onProgress } = options
-  if (onProgress !== undefined && typeof onProgress !== 'function')
-    throw new InvalidArgumentError('onProgress must be a function')
 }
 
 /** Everything that was acknowledged by now, whatever the durability mode. */

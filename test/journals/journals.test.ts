@@ -71,6 +71,26 @@ describe('journals', () => {
     })
   })
 
+  test('refuse a value that an option does not take, before anything is written: a directory goes on as it was begun', async () => {
+    await withStore({}, async store => {
+      await appendTo(store, 1, 1)
+      const disk = new MemoryDisk()
+      const refusal = (message: string) => ({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(message) })
+      const asText = Journals.openOn(disk, store, JOURNALS, { includeSystem: 'yes' as never })
+      expect(await rejectionOf(asText)).toMatchObject(refusal('includeSystem must be true or false, got "yes"'))
+      const journals = await Journals.openOn(disk, store, JOURNALS)
+      for (const call of [journals.catchUp.bind(journals), journals.follow.bind(journals)]) {
+        expect(await rejectionOf(call({ signal: 5 as never }))).toMatchObject(refusal('signal must be an AbortSignal'))
+        expect(await rejectionOf(call({ onProgress: 5 as never }))).toMatchObject(refusal('onProgress must be a function'))
+      }
+      expect(journals.eventCount).toBe(0)
+      await journals.catchUp()
+      await journals.close()
+      const verifying = Journals.verifyOn(disk, store, JOURNALS, { onProgress: 5 as never })
+      expect(await rejectionOf(verifying)).toMatchObject(refusal('onProgress must be a function'))
+    })
+  })
+
   test('keep a stream whose name is no file name, beside a file with its name', async () => {
     await withStore({}, async store => {
       const stream = '/'.repeat(1024)
