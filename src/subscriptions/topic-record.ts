@@ -1,12 +1,12 @@
 import { InvalidArgumentError } from '../core/errors.ts'
-import type { JsonValue, RecordedEvent } from '../core/events.ts'
+import type { Payload, RecordedEvent } from '../core/events.ts'
 import { shown } from '../core/json-text.ts'
 
 /** What is produced. */
 export interface NewRecord {
   /** Records of one key go to one partition, in order; without a key, to one partition after the other. */
   readonly key?: string | undefined
-  readonly value: Uint8Array | JsonValue
+  readonly value: Payload
   readonly headers?: { readonly [name: string]: string } | undefined
 }
 

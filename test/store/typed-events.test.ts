@@ -133,3 +133,18 @@ test('an event of one type is that, and any typed event is a recorded event', ()
   expectTypeOf<RecordedEvent<OrderEvent>>().toExtend<RecordedEvent>()
   expectTypeOf<RecordedEvent>().not.toExtend<RecordedEvent<OrderEvent>>()
 })
+
+test('a record takes what an event takes: its value may be of an interface', async () => {
+  interface Order {
+    total: number
+  }
+  const value: Order = { total: 12 }
+  await withStore({}, async store => {
+    const topic = store.topic('orders')
+    await topic.produce({ value })
+    for await (const record of topic.read(0)) {
+      expect(record.value).toEqual({ total: 12 })
+      break
+    }
+  })
+})
