@@ -13,7 +13,7 @@ import { EventSelection } from '../streams/event-filter.ts'
 import { type EventReading, eventReading, type NextBatch } from '../streams/event-reading.ts'
 import { checkReadAll, checkReadStream, type ReadAllOptions, type ReadStreamOptions } from '../streams/read-options.ts'
 import { StreamList, type StreamListOptions, type StreamSummary } from '../streams/stream-list.ts'
-import { type StreamExtent, StreamReader } from '../streams/stream-reader.ts'
+import { StreamReader } from '../streams/stream-reader.ts'
 import { type Consumer, type ConsumerOptions, NamedConsumer } from '../subscriptions/consumer.ts'
 import { type ConsumerGroup, OpenGroup } from '../subscriptions/consumer-group.ts'
 import { type Entity, type EntityOptions, FoldedEntity } from '../subscriptions/entity.ts'
@@ -82,7 +82,8 @@ export class EventStore {
     }
     this.#followers = new FollowerDesk(
       followedStore(rooms, this.#streams, options, {
-        extent: stream => this.#extent(stream),
+        extent: stream => this.#lookUp(() => this.#streams.extent(stream)),
+        lastRevision: stream => this.#lookUp(() => this.#streams.lastRevision(stream)),
         readStream: (stream, options) => this.readStream(stream, options),
       }),
     )
@@ -145,16 +146,14 @@ export class EventStore {
   /** The events of one stream. Iterating throws StreamNotFoundError when there is no such stream. */
   readStream<Event extends AnyEvent = AnyEvent>(stream: string, options: ReadStreamOptions = {}): EventReading<Event> {
     checkReadStream(options)
-    const begin = () => this.#batches(this.#streams.read(stream, options, this.#rooms.beforeRead))
-    return eventReading<Event>(begin, options.signal)
+    return eventReading<Event>(() => this.#batches(this.#streams.read(stream, options, this.#rooms.beforeRead)), options.signal)
   }
 
   /** The events of the whole log, in the order of their positions. */
   readAll<Event extends AnyEvent = AnyEvent>(options: ReadAllOptions = {}): EventReading<Event> {
     checkReadAll(options)
     const selection = new EventSelection(options.filter, options.includeSystem)
-    const begin = () => this.#batches(this.#all.read(options, selection, this.#rooms.beforeRead))
-    return eventReading<Event>(begin, options.signal)
+    return eventReading<Event>(() => this.#batches(this.#all.read(options, selection, this.#rooms.beforeRead)), options.signal)
   }
 
   /**
@@ -213,18 +212,18 @@ export class EventStore {
    */
   topic(name: string, options: TopicOptions = {}): Topic {
     this.#refuseIfClosed()
-    return topicOf(this.#topics, this.#followers, name, options, stream => this.head(stream))
+    return topicOf(this.#topics, this.#followers, name, options)
   }
 
   /** The stream's last revision; null when there is no such stream, or it is deleted. */
   async head(stream: string): Promise<Revision | null> {
-    return (await this.#extent(stream))?.lastRevision ?? null
+    return (await this.#lookUp(() => this.#streams.extent(stream)))?.lastRevision ?? null
   }
 
-  #extent(stream: string): Promise<StreamExtent | null> {
+  #lookUp<Answer>(look: () => Promise<Answer>): Promise<Answer> {
     return this.#whileOpen(async () => {
       await this.#rooms.beforeRead()
-      return this.#streams.extent(stream)
+      return look()
     })
   }
 

@@ -11,7 +11,7 @@ export function followedStore(
   { reader, chaser, storeId, writing, admit, beforeRead }: Rooms,
   streams: StreamReader,
   { clock, logger }: CheckedOptions,
-  reads: Pick<LogClient, 'extent' | 'readStream'>,
+  reads: Pick<LogClient, 'extent' | 'lastRevision' | 'readStream'>,
 ): FollowedStore {
   return {
     ...{ reader, published: chaser.published, storeId, streams, clock },

@@ -13,7 +13,6 @@ import {
   type Retention,
   TOMBSTONE_TYPE,
 } from '../streams/retention.ts'
-import { hashOf } from '../streams/stream-hash.ts'
 import type { StreamReader } from '../streams/stream-reader.ts'
 import { fromHouse, type HouseAppendOptions, refuseSystemStream } from './admission.ts'
 import type { Resolve } from './pending-appends.ts'
@@ -77,9 +76,9 @@ export class StreamSettings {
     // It stands in line behind every append that was called before: what they append is deleted, too.
     const { position } = await this.#commit([{ stream, events: [], expectedRevision }])
     for (let attempt = 1; ; attempt++) {
-      const noted = await this.#lastRevision(metadataStreamOf(stream))
+      const noted = await this.#streams.lastRevision(metadataStreamOf(stream))
       const retention = await this.#retentionOf(stream)
-      const last = await this.#lastRevision(stream)
+      const last = await this.#streams.lastRevision(stream)
       if (last === null || retention?.isEmptyAt(last)) return { stream, position }
       const exact = typeof expectedRevision === 'number' ? expectedRevision : attempt < MAX_EXACT_ATTEMPTS ? last : 'any'
       const data: StreamMetadata = { ...retention?.metadata, truncateBefore: last + 1 }
@@ -130,11 +129,6 @@ export class StreamSettings {
     const retention = await this.#rooms.loader.retentionOf(stream)
     if (retention?.isTombstoned) throw new StreamDeletedError(stream)
     return retention
-  }
-
-  async #lastRevision(stream: string): Promise<number | null> {
-    const name = encodeStreamName(stream)
-    return (await this.#rooms.index.lastRun(name, hashOf(name, 0, name.length)))?.lastRevision ?? null
   }
 
   #commit(streams: readonly StreamCommit[]): Promise<CommitAnswer> {

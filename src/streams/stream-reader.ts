@@ -63,6 +63,12 @@ export class StreamReader {
     return { firstRevision: (retention?.firstRevision(lastRevision) ?? 0) as Revision, lastRevision, position }
   }
 
+  /** @returns that of the last event that was ever written, readable or not; null when none was. */
+  async lastRevision(stream: string): Promise<Revision | null> {
+    const name = encodeStreamName(stream)
+    return (await this.#index.lastRun(name, hashOf(name, 0, name.length)))?.lastRevision ?? null
+  }
+
   /** Whether the event stands in the log, shown to readers or not. @throws CorruptLogError, ReadFailedError */
   async holds(stream: string, revision: number): Promise<boolean> {
     const [place] = await this.#index.hold(this.#placeOf(encodeStreamName(stream), revision))

@@ -15,6 +15,8 @@ export interface LogClient {
   room(): Promise<void>
   /** Null when there is nothing to be read. */
   extent(stream: string): Promise<StreamExtent | null>
+  /** Of the last event that was ever written to the stream, also when it is deleted; null when none was. */
+  lastRevision(stream: string): Promise<number | null>
   readStream(stream: string, options: ReadStreamOptions): EventReading<AnyEvent>
 }
 

@@ -65,12 +65,11 @@ export function topicOf(
   desk: FollowerDesk,
   name: string,
   options: TopicOptions,
-  headOf: (stream: string) => Promise<number | null>,
 ): PartitionedTopic {
   checkOptionNames(options, OPTIONS)
   const topic = known.get(name)
   if (topic === undefined) {
-    const made = new PartitionedTopic(desk, name, options, headOf)
+    const made = new PartitionedTopic(desk, name, options)
     known.set(name, made)
     return made
   }
@@ -83,7 +82,6 @@ export class PartitionedTopic implements Topic {
   readonly name: string
   readonly partitions: number
   readonly #desk: FollowerDesk
-  readonly #headOf: (stream: string) => Promise<number | null>
   readonly #notes: string
   readonly #groups = new Map<string, GroupOfTopic>()
   #opening: Promise<void> | null = null
@@ -91,14 +89,13 @@ export class PartitionedTopic implements Topic {
   #nextPartition = 0
 
   /** @throws InvalidArgumentError */
-  constructor(desk: FollowerDesk, name: string, options: TopicOptions, headOf: (stream: string) => Promise<number | null>) {
+  constructor(desk: FollowerDesk, name: string, options: TopicOptions) {
     this.name = name
     this.#notes = notesStream('topic', name)
     if (GROUP_NOTES.test(this.#notes))
       throw new InvalidArgumentError(`the name of a topic must not begin with 'group-<number>-', got ${shown(name)}`)
     this.partitions = checkedCount('partitions', options.partitions, 1, 1)
     this.#desk = desk
-    this.#headOf = headOf
   }
 
   async produce(record: NewRecord): Promise<ProduceAck> {
@@ -138,8 +135,9 @@ export class PartitionedTopic implements Topic {
 
   async ends(): Promise<number[]> {
     await this.check()
-    const partitions = Array.from({ length: this.partitions }, (_, partition) => partition)
-    return Promise.all(partitions.map(async partition => ((await this.#headOf(this.streamOf(partition))) ?? -1) + 1))
+    const { client } = this.#desk
+    const streams = Array.from({ length: this.partitions }, (_, partition) => this.streamOf(partition))
+    return Promise.all(streams.map(async stream => ((await client.lastRevision(stream)) ?? -1) + 1))
   }
 
   group(name: string): TopicGroup {

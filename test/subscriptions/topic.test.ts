@@ -143,6 +143,17 @@ describe('a topic', () => {
     })
   })
 
+  test('ends where its next record will be, also when a partition was deleted', async () => {
+    await withStore({}, async store => {
+      const topic = store.topic('orders')
+      for (const value of upTo(3)) await topic.produce({ value })
+      await store.delete('topic-orders-0')
+      expect(await topic.ends()).toEqual([3])
+      expect(await topic.group('mailers').lag()).toMatchObject([{ end: 3 }])
+      expect(await topic.produce({ value: 3 })).toMatchObject({ offset: 3 })
+    })
+  })
+
   test('has a partition for texts alone', async () => {
     await withStore({}, async store => {
       const topic = store.topic('orders', { partitions: 4 })
