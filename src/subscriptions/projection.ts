@@ -1,5 +1,6 @@
 import { ReadOnlyStoreError, StoreClosedError, TailraceError } from '../core/errors.ts'
 import type { AnyEvent, JsonValue, RecordedEvent } from '../core/events.ts'
+import { jsonTextOf, shown } from '../core/json-text.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import { type EventFilter, EventSelection } from '../streams/event-filter.ts'
 import { Fold, type When } from './fold.ts'
@@ -137,12 +138,14 @@ export class OpenProjection<State> implements Projection<State> {
 
   async #write(): Promise<void> {
     if (this.#failure !== null) throw this.#failure.error
-    const note: ProjectionNote = { position: this.#position, version: this.#version, state: this.#state as JsonValue }
-    this.#unsavedCount = 0
     // The state is serialised before anything is awaited; and one note after the other, for each rests on the one before.
-    const text = JSON.parse(JSON.stringify(note)) as JsonValue
+    const text =
+      this.#state === undefined ? undefined : jsonTextOf(this.#state, `the state of the projection ${shown(this.name)}`)
+    const state = (text === undefined ? undefined : JSON.parse(text)) as JsonValue
+    const note: ProjectionNote = { position: this.#position, version: this.#version, state }
+    this.#unsavedCount = 0
     const writing = this.#saving.then(async () => {
-      this.#revision = await writeNote(this.#desk.client, this.#notes, '$projection-checkpoint', text, this.#revision)
+      this.#revision = await writeNote(this.#desk.client, this.#notes, '$projection-checkpoint', { ...note }, this.#revision)
     })
     this.#saving = writing.catch(() => {})
     await writing

@@ -203,6 +203,23 @@ describe('a projection', () => {
     })
   })
 
+  test.each([
+    ['a Map', new Map(), 'Map'],
+    ['a BigInt', 0n, 'BigInt'],
+  ])('whose state is %s says so when it is to be saved: nothing of it would be left', async (_name, initial, kind) => {
+    await withStore({}, async store => {
+      await store.append('s', order(0))
+      const projection = store.project<unknown>({ name: 'totals', initial, when: state => state, checkpointAfterCount: 100 })
+      await projection.state()
+      const refusal = { code: 'INVALID_ARGUMENT', message: expect.stringMatching(/^the state of the projection "totals" .*/) }
+      const error = await rejectionOf(projection.checkpoint())
+      expect(error).toMatchObject(refusal)
+      expect(error.message).toContain(kind)
+      expect(await rejectionOf(projection.close())).toMatchObject(refusal)
+      expect(await store.exists('$projection-totals')).toBe(false)
+    })
+  })
+
   test('is open once under a name, and not after it was closed', async () => {
     await withStore({}, async store => {
       const projection = store.project(totals())
