@@ -24,8 +24,8 @@ export interface EntityOptions<State> {
 export interface Entity<State> {
   readonly stream: string
   /**
-   * The state behind everything that was acknowledged before the call; folds only what is new. It must be a JSON value if it is
-   * to be saved, and must not be changed.
+   * The state behind everything that was acknowledged before the call; folds only what is new. It must not be changed. One that JSON
+   * gives back as something else, such as a Map, is not saved.
    * @throws (rejects with) what the reducer threw, StoreClosedError, ReadFailedError, CorruptLogError
    */
   get(): Promise<State>
@@ -172,7 +172,7 @@ export class FoldedEntity<State> implements Entity<State> {
   async #save(revision: number): Promise<void> {
     this.#savedRevision = revision
     const state = this.#state as JsonValue
-    if (Buffer.byteLength(JSON.stringify(state) ?? '') > this.#maxSnapshotBytes) return
+    if (!isKept(state, this.#maxSnapshotBytes)) return
     const note: SnapshotNote = { revision, version: this.#version, state }
     try {
       this.#noteRevision = await writeNote(this.#client, this.#snapshots, '$snapshot', { ...note }, this.#noteRevision)
@@ -181,4 +181,29 @@ export class FoldedEntity<State> implements Entity<State> {
       this.#noteRevision = (await lastNote<SnapshotNote>(this.#client, this.#snapshots).catch(() => null))?.revision ?? null
     }
   }
+}
+
+/** Whether what is read from a snapshot is what was saved, and no larger than that. */
+function isKept(state: JsonValue, maxBytes: number): boolean {
+  try {
+    return Buffer.byteLength(JSON.stringify(state, asItIs) ?? '') <= maxBytes
+  } catch {
+    return false
+  }
+}
+
+/** Lets through what JSON gives back as it is. A field that is undefined is as good as none. */
+function asItIs(this: object, key: string, value: unknown): unknown {
+  const hasToJson = (this as { [key: string]: unknown })[key] !== value
+  if (hasToJson || !isPlain(value) || (value === undefined && Array.isArray(this)))
+    throw new InvalidArgumentError('JSON gives it back as something else')
+  return value
+}
+
+function isPlain(value: unknown): boolean {
+  if (typeof value === 'number') return Number.isFinite(value)
+  if (typeof value !== 'object') return typeof value !== 'function' && typeof value !== 'symbol'
+  if (value === null || Array.isArray(value)) return true
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
 }

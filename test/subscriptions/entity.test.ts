@@ -17,6 +17,10 @@ function summing() {
 
 const initial = 0
 
+class Balance {
+  readonly cents = 0
+}
+
 describe('an entity', () => {
   test('folds only what is new (E29)', async () => {
     await withStore({}, async store => {
@@ -95,6 +99,42 @@ describe('an entity', () => {
       expect(await store.head('$snapshot-large')).toBe(0)
       const fresh = store.entity('large', append, { initial: '' })
       expect(await fresh.get()).toHaveLength(200)
+    })
+  })
+
+  test.each<[string, unknown, (state: never, event: RecordedEvent) => unknown]>([
+    ['a Map', new Map(), (state: Map<number, string>, { revision, type }) => new Map(state).set(revision, type)],
+    [
+      'one with a Map inside',
+      { byType: new Map() },
+      ({ byType }: { byType: Map<string, number> }, { type, revision }) => ({ byType: new Map(byType).set(type, revision) }),
+    ],
+    ['one with a date', { at: null }, (_state, { created }) => ({ at: created })],
+    ['a BigInt', 0n, (sum: bigint, event) => sum + BigInt(numberOf(event))],
+    ['an object of a class', () => new Balance(), (state: Balance) => state],
+    ['endless', [Number.POSITIVE_INFINITY], (state: number[]) => state],
+    ['a list with a hole', [undefined], (state: undefined[]) => state],
+  ])('has the same state with snapshots as without when it is %s, which JSON would not give back', async (_name, initial, when) => {
+    await withStore({}, async store => {
+      await store.append('account-1', orders(4))
+      const states = []
+      for (const snapshotAfterCount of [0, 1, 1])
+        states.push(await store.entity<unknown>('account-1', when as never, { initial, snapshotAfterCount }).get())
+      const [without, saving, saved] = states
+      expect(saving).toStrictEqual(without)
+      expect(saved).toStrictEqual(without)
+      expect(await store.exists('$snapshot-account-1')).toBe(false)
+    })
+  })
+
+  test('has snapshots also of a state with lists, nothing and fields that are undefined', async () => {
+    await withStore({}, async store => {
+      await store.append('account-1', orders(4))
+      const initial = { list: [[0], {}], none: null, missing: undefined, text: 'Infinity' }
+      const entity = () => store.entity('account-1', state => state, { initial, snapshotAfterCount: 1 })
+      await entity().get()
+      expect(await store.exists('$snapshot-account-1')).toBe(true)
+      expect(await entity().get()).toEqual(initial)
     })
   })
 
