@@ -122,8 +122,8 @@ export class OpenProjection<State> implements Projection<State> {
   async #restart(): Promise<void> {
     await this.#stop()
     this.#failure = null
-    this.#beginAnew()
     this.#running = this.#start(async () => {
+      this.#beginAnew()
       await this.#saving
       // Where the notes are was perhaps never known: they could not be read.
       this.#revision = (await this.#desk.client.extent(this.#notes))?.lastRevision ?? null

@@ -220,6 +220,26 @@ describe('a projection', () => {
     })
   })
 
+  test('whose first state could not be made for a rebuild says so, and can be built anew', async () => {
+    await withStore({}, async store => {
+      let isBroken = false
+      const initial = () => {
+        if (isBroken) throw new Error('no state')
+        return { count: 0 }
+      }
+      const projection = store.project({ name: 'totals', initial, when: ({ count }) => ({ count: count + 1 }) })
+      await store.append('s', order(0))
+      expect(await projection.state()).toEqual({ count: 1 })
+      isBroken = true
+      expect(await rejectionOf(projection.rebuild())).toMatchObject({ message: 'no state' })
+      await store.append('s', order(1))
+      expect(await rejectionOf(projection.state())).toMatchObject({ message: 'no state' })
+      isBroken = false
+      await projection.rebuild()
+      expect(await projection.state()).toEqual({ count: 2 })
+    })
+  })
+
   test('is open once under a name, and not after it was closed', async () => {
     await withStore({}, async store => {
       const projection = store.project(totals())
