@@ -72,7 +72,7 @@ Examples:
     const damageCount = await (kind === 'file'
       ? inspectFile(disk, path, filter, sink, signal)
       : inspectStore(disk, path, filter, sink, signal))
-    await output.flush()
+    await output.end()
     return damageCount === 0 ? ExitStatus.fine : ExitStatus.damage
   },
 }

@@ -61,6 +61,13 @@ export class Output {
     if (this.#error !== null) throw this.#error
     if (this.#isClosed) throw new OutputClosedError()
   }
+
+  /** The last flush. That nobody reads any more is no matter: the work is done, and the exit status still says how it went. */
+  async end(): Promise<void> {
+    await this.flush().catch((error: unknown) => {
+      if (!(error instanceof OutputClosedError)) throw error
+    })
+  }
 }
 
 /** Prints the result of a command: for programs as one JSON value, for people in lines. */
@@ -73,14 +80,14 @@ export async function printResult(
   const output = new Output(terminal.stdout)
   if (isJson === true) output.json(value)
   else for (const line of lines) output.line(line)
-  await output.flush()
+  await output.end()
 }
 
-/** One line on stderr; the result may follow. */
+/** One line on stderr; the result may follow, whether or not the line could be written. */
 export async function complain(terminal: Terminal, text: string): Promise<void> {
   const errors = new Output(terminal.stderr)
   errors.line(printable(text))
-  await errors.flush()
+  await errors.flush().catch(() => {})
 }
 
 /** Text without characters that control a terminal, or the direction of what it shows: a damaged or hostile store could send them. */

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { eventsOf, run, storeWith, temporaryDirectory } from './scenes.ts'
+import { chunkPath, edit, eventsOf, run, storeWith, temporaryDirectory } from './scenes.ts'
 
 const BIN = fileURLToPath(new URL('../../dist/tools/tailrace.js', import.meta.url))
 const COMMANDS = ['inspect', 'verify', 'repair', 'backup', 'scavenge', 'import', 'cat', 'streams', 'read', 'tail', 'journal']
@@ -59,6 +59,38 @@ describe('tailrace', () => {
       stderr: "tailrace: unknown command 'frobnicate'; see tailrace --help\n",
     })
     expect(await run([])).toMatchObject({ status: 2, stdout: '', stderr: expect.stringContaining('Usage:') })
+  })
+})
+
+describe('when nobody reads', () => {
+  async function damagedStore(): Promise<string> {
+    const directory = await storeWith(60)
+    edit(chunkPath(directory, 0), bytes => {
+      bytes[500]! ^= 1
+    })
+    return directory
+  }
+
+  test.each([
+    ['verify'],
+    ['verify', '--json'],
+    ['inspect'],
+  ])('the result, the exit status still says that a store is damaged: %s', async (...words) => {
+    expect(await run([...words, await damagedStore()], { gone: 'stdout' })).toEqual({ status: 1, stdout: '', stderr: '' })
+    expect(await run([...words, await storeWith(3)], { gone: 'stdout' })).toEqual({ status: 0, stdout: '', stderr: '' })
+  })
+
+  test.each(['stdout', 'stderr'] as const)('the %s, the exit status still says that a line could not be imported', async gone => {
+    const directory = join(temporaryDirectory(), 'store')
+    const { status, stdout, stderr } = await run(['import', directory, '-'], { input: 'no event\n', gone })
+    expect(status).toBe(1)
+    expect(stdout === '').toBe(gone === 'stdout')
+    expect(stderr === '').toBe(gone === 'stderr')
+  })
+
+  test('the errors, the exit status still says that a copy is not complete', async () => {
+    const copy = join(temporaryDirectory(), 'copy')
+    expect(await run(['backup', await damagedStore(), copy], { gone: 'stderr' })).toMatchObject({ status: 1, stdout: '' })
   })
 })
 

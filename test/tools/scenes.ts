@@ -13,13 +13,13 @@ export interface Outcome {
   readonly stderr: string
 }
 
-/** Runs a command line in this process. */
+/** Runs a command line in this process. @param options.gone nobody reads it: `| true`. */
 export async function run(
   argv: readonly string[],
-  options: { input?: string | Buffer; signal?: AbortSignal } = {},
+  options: { input?: string | Buffer; signal?: AbortSignal; gone?: 'stdout' | 'stderr' } = {},
 ): Promise<Outcome> {
-  const stdout = new Capture()
-  const stderr = new Capture()
+  const stdout = new Capture(options.gone === 'stdout')
+  const stderr = new Capture(options.gone === 'stderr')
   const stdin = new PassThrough()
   if (options.input !== undefined) stdin.end(options.input)
   const signal = options.signal ?? new AbortController().signal
@@ -41,10 +41,16 @@ export async function runJson<T>(argv: readonly string[]): Promise<{ readonly st
 
 class Capture extends Writable {
   text = ''
+  readonly #isGone: boolean
 
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.text += chunk.toString()
-    done()
+  constructor(isGone: boolean) {
+    super()
+    this.#isGone = isGone
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: (error?: Error) => void): void {
+    if (!this.#isGone) this.text += chunk.toString()
+    done(this.#isGone ? Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }) : undefined)
   }
 }
 
