@@ -151,7 +151,7 @@ export class ChunkInspection implements SurveyVisitor {
     if (survey.isFollowed) {
       const what = survey.footerDamage ?? 'there is no whole footer'
       this.#damage('footer', survey.position, null, `${what}, though records stand in later chunks`)
-    }
+    } else if (survey.missing !== null) this.#damage('record', survey.position, survey.missing.size, survey.missing.what)
     if (fileEnd > badEnd) {
       this.#mark(badEnd, fileEnd, 'zeros')
       this.totals.zeroBytes += fileEnd - badEnd

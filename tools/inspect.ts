@@ -12,7 +12,7 @@ import { InspectionText } from './inspection-text.ts'
 import { Output, type Terminal } from './output.ts'
 import { ChunkSurvey, NO_BOUNDS } from './survey/chunk-survey.ts'
 import { surveyIndex } from './survey/index-survey.ts'
-import { idText, isInUse, isOwnFile, pathKind, type StoreSurvey, surveyStore } from './survey/store-survey.ts'
+import { idText, isInUse, isOwnFile, missingBehind, pathKind, type StoreSurvey, surveyStore } from './survey/store-survey.ts'
 
 const DEFAULT_LIMIT = 50
 /** A file by itself gets four rows of map, the chunks of a store one each. */
@@ -130,9 +130,11 @@ async function inspectStore(
   signal: AbortSignal,
 ): Promise<number> {
   const store = await surveyStore(disk, path)
-  const { storeId, hint, holderPid, notes, damages } = store
+  const { storeId, hint, holderPid, notes } = store
   const id = storeId === null ? null : idText(storeId)
   sink.show({ kind: 'store', path, id, chunks: store.chunks.length, hinted: hint?.position ?? null, holderPid, notes })
+  const lost = missingBehind(store)
+  const damages = lost === null ? store.damages : [...store.damages, lost]
   for (const damage of damages) sink.show({ kind: 'damage', damage })
   const none = { prepares: 0, commits: 0, proofs: 0, stubs: 0, recordBytes: 0, damagedBytes: 0, zeroBytes: 0 }
   const sum = { ...none, damages: damages.length }

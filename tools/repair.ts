@@ -102,7 +102,8 @@ function* reportLines(directory: string, target: string, report: SalvageReport, 
   for (const damage of lost.slice(0, SHOWN_COUNT)) yield `  ${damageText(damage)}`
   if (lostCount > SHOWN_COUNT) yield `  and ${lostCount - SHOWN_COUNT} more places`
   if (report.droppedEvents > 0) yield `${count(report.droppedEvents, 'event')} left out because their append is not whole`
-  if (changedStreams.length > 0) yield `${count(changedStreams.length, 'stream')} with lost events:`
+  const why = lostCount === 0 ? 'of which a scavenge had dropped events' : 'with lost events'
+  if (changedStreams.length > 0) yield `${count(changedStreams.length, 'stream')} ${why}:`
   for (const stream of changedStreams.slice(0, SHOWN_COUNT)) yield `  ${changeText(stream)}`
   if (changedStreams.length > SHOWN_COUNT) yield `  and ${changedStreams.length - SHOWN_COUNT} more streams; --json lists all`
   yield copyDamages === 0

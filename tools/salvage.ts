@@ -14,7 +14,7 @@ import { AppendAssembly } from './survey/append-assembly.ts'
 import type { ChunkSurvey, Gap } from './survey/chunk-survey.ts'
 import { type Damage, type DamageKind, DamageList } from './survey/damage.ts'
 import { storedEvent } from './survey/record-fields.ts'
-import type { ChunkPlace, StoreSurvey } from './survey/store-survey.ts'
+import { type ChunkPlace, missingBehind, type StoreSurvey } from './survey/store-survey.ts'
 import { type ChunkEnding, type StoreVisitor, walkStore } from './survey/store-walk.ts'
 
 export interface SalvageReport {
@@ -98,6 +98,8 @@ export class Salvage implements StoreVisitor {
   async run(): Promise<SalvageReport> {
     try {
       await walkStore(this.#disk, this.#store, this)
+      const lost = missingBehind(this.#store)
+      if (lost !== null) this.#lost.add(lost)
       await this.#appendReady()
     } finally {
       await this.#appends.settled()
@@ -131,10 +133,16 @@ export class Salvage implements StoreVisitor {
 
   async endChunk(_place: ChunkPlace, survey: ChunkSurvey, ending: ChunkEnding): Promise<void> {
     this.#assembly.interrupt('has no commit record')
-    const { tail } = survey
-    if (ending === 'completed' || tail === null) return
+    const { tail, missing, position } = survey
+    if (ending === 'completed' || survey.endsLikeFooter) return
+    if (tail === null) {
+      if (ending === 'without footer')
+        this.#lose('footer', position, null, 'the file ends without its footer; nobody can tell what stood before that')
+      else if (missing !== null) this.#lose('record', position, missing.size, missing.what)
+      return
+    }
     const end = await survey.nonZeroEnd(tail.position)
-    if (survey.endsLikeFooter || (end === tail.position && !tail.isProven)) return
+    if (end === tail.position && !tail.isProven) return
     this.#lose(
       'record',
       tail.position,

@@ -8,6 +8,7 @@ import {
   chunkPath,
   contentOf,
   copyChunk,
+  cutBehind,
   edit,
   event,
   flipBit,
@@ -162,6 +163,22 @@ describe('inspect of a store', () => {
     expect(status).toBe(1)
     expect(chunks.map(({ number }) => number)).not.toContain(1)
     expect(damages).toMatchObject([{ file: '000001.chunk', position: 4096, kind: 'missing chunk' }])
+  })
+
+  test('of which the end is gone, as the hint says', async () => {
+    const directory = await storeWith(60)
+    const hinted = Number(readFileSync(join(directory, 'flushed')).readBigUInt64LE(32))
+    const path = chunkPath(directory, 1)
+    const end = 4096 + cutBehind(path, 3)
+    const what = `the file ends, though everything before ${hinted} was durable`
+    const cut = { file: '000001.chunk', position: end, size: hinted - end, kind: 'record', what }
+    expect(await inspect(directory)).toMatchObject({ status: 1, damages: [cut] })
+    expect(await inspect(path)).toMatchObject({ status: 1, damages: [cut] })
+    rmSync(path)
+    expect(await inspect(directory)).toMatchObject({
+      status: 1,
+      damages: [{ file: '000001.chunk', position: 4096, kind: 'missing chunk' }],
+    })
   })
 
   test('with a chunk of another store', async () => {

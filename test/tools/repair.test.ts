@@ -7,6 +7,7 @@ import {
   chunkPath,
   contentOf,
   copyChunk,
+  cutBehind,
   edit,
   event,
   eventsOf,
@@ -163,6 +164,45 @@ describe('repair', () => {
     const ids = new Set(kept.map(({ id }) => id))
     expect(events.filter(({ id }) => ids.has(id)).map(({ data }) => data)).toEqual(kept.map(({ data }) => data))
     expect(report.verification).toMatchObject({ damageCount: 0, eventCount: report.events })
+  })
+
+  test.each([
+    ['is empty', 0],
+    ['ends behind a whole record', 5],
+  ])('of a store in which a chunk %s says where events were lost', async (_name, recordCount) => {
+    const directory = await storeWith(200)
+    const path = chunkPath(directory, 2)
+    if (recordCount === 0) writeFileSync(path, '')
+    const size = recordCount === 0 ? 128 : cutBehind(path, recordCount)
+    const { status, lost, changedStreams, verification } = await repair(directory)
+    expect(lost).toMatchObject([{ file: '000002.chunk', position: 8192 + size, size: null, kind: 'footer' }])
+    expect({ status, streams: changedStreams.length, damageCount: verification.damageCount }).toEqual({
+      status: 0,
+      streams: 3,
+      damageCount: 0,
+    })
+  })
+
+  test('of a store of which the end is gone says what the hint knows of it', async () => {
+    const directory = await storeWith(60)
+    const hinted = Number(readFileSync(join(directory, 'flushed')).readBigUInt64LE(32))
+    const path = chunkPath(directory, 1)
+    const end = 4096 + cutBehind(path, 3)
+    expect((await repair(directory)).lost).toMatchObject([
+      { file: '000001.chunk', position: end, size: hinted - end, kind: 'record' },
+    ])
+    rmSync(path)
+    expect((await repair(directory)).lost).toMatchObject([{ file: '000001.chunk', position: 4096, kind: 'missing chunk' }])
+  })
+
+  test('of a store that was scavenged does not say that its streams lost anything', async () => {
+    const directory = await storeWith(200)
+    const store = await EventStore.open(directory, { chunkSizeBytes: 4096 })
+    await store.erase('order-0', 1)
+    await store.scavenge()
+    await store.close()
+    const { stdout } = await run(['repair', '--accept-loss', directory, join(temporaryDirectory(), 'copy')])
+    expect(stdout).toContain('nothing was lost\n1 stream of which a scavenge had dropped events:\n')
   })
 
   test('leaves out an append that lost one of its events', async () => {

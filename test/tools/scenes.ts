@@ -109,6 +109,16 @@ export function tearTail(directory: string, end: number): { position: number; si
   return { position: end, size: TORN_SIZE }
 }
 
+/** Cuts a chunk file behind so many of its records. @returns its new size. */
+export function cutBehind(path: string, recordCount: number): number {
+  let size = 128
+  edit(path, bytes => {
+    for (let i = 0; i < recordCount; i++) size += bytes.readUInt32LE(size)
+    return bytes.subarray(0, size)
+  })
+  return size
+}
+
 /** Everything in a directory, for seeing whether something was changed. */
 export function contentOf(directory: string): Record<string, string> {
   return Object.fromEntries(readdirSync(directory).map(name => [name, readFileSync(join(directory, name), 'base64')]))

@@ -265,6 +265,15 @@ export class ChunkSurvey {
     return this.footer === null && this.fileSize === dataSize + blockCountOf(dataSize) * 4 + CHUNK_FOOTER_SIZE
   }
 
+  /** What was durable and is not there: the file ends behind a whole record, before the hint of its store does. Null: nothing. */
+  get missing(): { readonly size: number; readonly what: string } | null {
+    const { hinted } = this.#bounds
+    const { start } = this.#source
+    const end = Math.min(hinted, start + (this.head.header?.chunkSize ?? MAX_CHUNK_SIZE))
+    if (this.footer !== null || this.tail !== null || end <= this.position) return null
+    return { size: end - this.position, what: `the file ends, though everything before ${hinted} was durable` }
+  }
+
   read(target: Uint8Array, offset: number): Promise<number> {
     return this.#file.read(target, offset)
   }

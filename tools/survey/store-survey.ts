@@ -207,6 +207,17 @@ export function missing(first: number, last: number, start: LogPosition | null, 
   return { file, position: start, size: start === null || end === null ? null : end - start, kind: 'missing chunk', what }
 }
 
+/** A hint beyond the chunks means that the last of them are gone. */
+export function missingBehind({ chunks, bounds: { hinted } }: StoreSurvey): Damage | null {
+  const last = chunks.at(-1)
+  const header = last?.head.header
+  if (last === undefined || header === null || header === undefined) return null
+  const end = endOf(header)
+  if (hinted <= end) return null
+  const lost = missing(last.number + 1, last.number + 1, end, null)
+  return { ...lost, what: `${lost.what}, though everything before ${hinted} was durable` }
+}
+
 export function idText(storeId: Uint8Array): string {
   return Buffer.from(storeId).toString('hex')
 }

@@ -22,7 +22,7 @@ import { type Damage, type DamageKind, DamageList } from './damage.ts'
 import { IndexComparison, type IndexedEvent, type IndexReport } from './index-comparison.ts'
 import { idHash } from './index-content.ts'
 import { isPrepare } from './record-fields.ts'
-import { type ChunkPlace, missing, type StoreSurvey } from './store-survey.ts'
+import { type ChunkPlace, missingBehind, type StoreSurvey } from './store-survey.ts'
 import { type ChunkEnding, type StoreVisitor, walkStore } from './store-walk.ts'
 import { type StreamNumber, StreamRevisions } from './stream-revisions.ts'
 
@@ -124,7 +124,8 @@ export class StoreVerification implements StoreVisitor {
       // All that can be wrong with a chunk that was made ahead is its header.
       if (head.damage !== null) this.#notes.push(unusedText(name, head.damage))
     }
-    this.#checkHint()
+    const lost = missingBehind(this.#store)
+    if (lost !== null) this.#damages.add(lost)
     const names = { streams: this.#streams.names, types: this.#types }
     const { reports, losses } = await this.#indexes.finish(this.#assembly.end, names, file =>
       this.#onProgress(this.#verifiedSize, file),
@@ -294,18 +295,6 @@ export class StoreVerification implements StoreVisitor {
     if (tailEnd <= end) return
     const kind = this.#store.holderPid === null ? 'torn tail' : 'in flight'
     this.#tail = { kind, file: this.#place.name, position: end, size: tailEnd - end }
-  }
-
-  /** A hint beyond the chunks means that the last of them are gone. */
-  #checkHint(): void {
-    const last = this.#store.chunks.at(-1)
-    const header = last?.head.header
-    if (last === undefined || header === null || header === undefined) return
-    const { hinted } = this.#store.bounds
-    const end = header.start + header.chunkSize
-    if (hinted <= end) return
-    const lost = missing(last.number + 1, last.number + 1, LogPosition.of(end), null)
-    this.#damages.add({ ...lost, what: `${lost.what}, though everything before ${hinted} was durable` })
   }
 
   #damage(kind: DamageKind, position: number | null, size: number | null, what: string): void {
