@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import { CorruptLogError, DiskFullError, StoreLockedError, TailraceError, WriterFailedError } from 'tailrace'
-import { DamagedJournalError, systemErrorCode } from '#engine/core/errors.ts'
+import { DamagedJournalError, isDiskFull, systemErrorCode } from '#engine/core/errors.ts'
 import { type Command, ExitStatus, UsageError } from './arguments.ts'
 import { backup } from './backup.ts'
 import { cat } from './cat.ts'
@@ -72,8 +72,9 @@ function asksForHelp(argv: readonly string[]): boolean {
 
 const DAMAGES = [CorruptLogError, WriterFailedError, DiskFullError, DamagedJournalError]
 
+/** A full disk has an error of its own only where the store appends. */
 function statusOf(error: unknown): number {
-  return DAMAGES.some(damage => error instanceof damage) ? ExitStatus.damage : ExitStatus.usage
+  return isDiskFull(error) || DAMAGES.some(damage => error instanceof damage) ? ExitStatus.damage : ExitStatus.usage
 }
 
 /** One line for what can be expected, everything for what can't. */

@@ -39,8 +39,8 @@ the files to a store, in the order of their times and with them; what an import 
   --verbose          the log of the engine on stderr
   --help             this text
 
-Exit status: 0 done (also: ended by Ctrl-C while it followed), 1 the files and the store differ, or a line could
-not be imported, 2 wrong usage or nothing could be done, 130 interrupted before it was done.
+Exit status: 0 done (also: ended by Ctrl-C while it followed), 1 the files and the store differ, a line could not
+be imported, or the disk is full, 2 wrong usage or nothing could be done, 130 interrupted before it was done.
 
 Examples:
   tailrace journal ./data ./journals --follow

@@ -1,11 +1,15 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { EventStore } from 'tailrace'
 import { describe, expect, test } from 'vitest'
+import { canRun } from '../support/processes.ts'
 import { chunkPath, edit, eventsOf, run, storeWith, temporaryDirectory } from './scenes.ts'
 
 const BIN = fileURLToPath(new URL('../../dist/tools/tailrace.js', import.meta.url))
+const canLimit = canRun('prlimit', ['--fsize=1000000', 'true'], 'a file that may not grow')
 const COMMANDS = ['inspect', 'verify', 'repair', 'backup', 'scavenge', 'import', 'cat', 'streams', 'read', 'tail', 'journal']
 
 describe('tailrace', () => {
@@ -132,6 +136,28 @@ describe('the built command', () => {
     })
     const [code] = await once(child, 'close')
     expect([code, stderr]).toEqual([0, ''])
+  })
+
+  // A file that may not grow, of which the system says EFBIG, is what a full disk is.
+  test.runIf(canLimit).each([
+    ['backup', 'DIRECTORY', 'COPY'],
+    ['journal', 'DIRECTORY', 'COPY'],
+    ['scavenge', 'DIRECTORY'],
+    ['import', 'DIRECTORY', 'LINES'],
+  ])('says with 1 that the disk is full: %s', async (...words) => {
+    const directory = join(temporaryDirectory(), 'store')
+    const store = await EventStore.open(directory, { chunkSizeBytes: 500_000 })
+    const large = Buffer.alloc(150_000, 1)
+    // Three in the first chunk, which is too large for another file, and one in the second.
+    for (let i = 0; i < 4; i++) await store.append('large', { type: 'T', data: large })
+    await store.erase('large', 0)
+    await store.close()
+    const lines = join(temporaryDirectory(), 'lines')
+    writeFileSync(lines, `${JSON.stringify({ stream: 'large', type: 'T', dataBase64: large.toString('base64') })}\n`)
+    const places: Record<string, string> = { DIRECTORY: directory, COPY: join(temporaryDirectory(), 'copy'), LINES: lines }
+    const argv = ['--fsize=280000', process.execPath, BIN, ...words.map(word => places[word] ?? word)]
+    const { code, stderr } = await finished(spawn('prlimit', argv))
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('EFBIG') })
   })
 
   test('ends an import in good order on Ctrl-C', async () => {
