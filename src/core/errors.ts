@@ -168,7 +168,7 @@ export class WriterFailedError extends TailraceError {
   readonly code = 'WRITER_FAILED'
 }
 
-/** The operating system could not read from a file of the store (EIO, EMFILE, ...). */
+/** The operating system could not read from a file of the store (EIO, EMFILE, ...), or does not let us. */
 export class ReadFailedError extends TailraceError {
   readonly code = 'READ_FAILED'
 

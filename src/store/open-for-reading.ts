@@ -24,7 +24,7 @@ export async function openForReading(disk: Disk, directory: string, options: Che
   let lastEnd: LogPosition | null = null
   for (let look = 1; ; look++) {
     const found = await findLog(disk, directory, 'read').catch((error: unknown) => {
-      throw openError(error, directory)
+      throw openError(error, directory, 'read')
     })
     if (found === null) throw new InvalidArgumentError(`there is no store in ${directory}; open it for writing to create one`)
     const follower = new LogFollower(disk, directory, found, options.clock)

@@ -39,7 +39,7 @@ export async function openForWriting(disk: Disk, directory: string, options: Che
     return await wire(disk, directory, options, lock, startedMs)
   } catch (error) {
     await lock?.release()
-    throw openError(error, directory)
+    throw openError(error, directory, 'write')
   }
 }
 

@@ -38,6 +38,18 @@ async function writerAndReader() {
 }
 
 describe('a store that is open for reading', () => {
+  test.each(['EACCES', 'EPERM'])('says that it may not read a file (%s), not that it can not write', async error => {
+    const { disk, end } = await writerAndReader()
+    const fault = disk.failNext({ op: 'open', path: '.chunk', error })
+    expect(await rejectionOf(openStore(disk, { readOnly: true }))).toMatchObject({
+      code: 'READ_FAILED',
+      message: expect.stringContaining(`${DIRECTORY} cannot be read: `),
+      cause: { code: error },
+    })
+    fault.clear()
+    await end()
+  })
+
   test('reads what another one writes, as soon as that is known to be durable', async () => {
     const { writer, reader, hinted, end } = await writerAndReader()
     for (const number of upTo(20)) {
