@@ -41,6 +41,8 @@ export class ChunkInspection implements SurveyVisitor {
   }
   shownCount = 0
   #hiddenCount = 0
+  /** A gap was met beyond which nothing is known to have been durable. */
+  #isUnproven = false
   readonly #name: string
   readonly #survey: ChunkSurvey
   readonly #filter: InspectionFilter
@@ -59,7 +61,10 @@ export class ChunkInspection implements SurveyVisitor {
     this.#start = survey.frame?.start ?? LogPosition.start
     this.#assembly = new AppendAssembly<null>(this.#start, () => null, {
       whole: () => {},
-      cut: (_items, position, what) => this.#damage('append', position, null, `an append that ${what}`),
+      // Behind a gap that may be a torn tail, or in flight, so may be what lacks events.
+      cut: (_items, position, what) => {
+        if (!this.#isUnproven) this.#damage('append', position, null, `an append that ${what}`)
+      },
     })
   }
 
@@ -111,6 +116,7 @@ export class ChunkInspection implements SurveyVisitor {
   }
 
   gap(gap: Gap): boolean {
+    this.#isUnproven ||= !gap.isProven
     this.#assembly.interrupt('has lost its commit record or further events')
     this.#showBad(gap, gap.end)
     return true

@@ -144,6 +144,25 @@ describe('inspect of a store', () => {
     expect((await run(['inspect', directory])).stdout).toContain('torn tail or in flight: position')
   })
 
+  test('with an append at its end of which a part never came to the disk', async () => {
+    const directory = await storeWith(5)
+    const store = await EventStore.open(directory)
+    await store.append('torn', [event(1), event(2), event(3)])
+    await store.close()
+    const { records } = await inspect(directory)
+    const [second, commit] = [records.find(({ stream, revision }) => stream === 'torn' && revision === 1)!, records.at(-2)!]
+    expect(commit.type).toBe('commit')
+    edit(chunkPath(directory, 0), bytes => {
+      bytes.fill(0, second.position, second.position + second.size)
+      return bytes.subarray(0, commit.position + commit.size)
+    })
+    for (const hint of ['flushed', 'active', '000000-partial.index']) rmSync(join(directory, hint), { force: true })
+    expect((await run(['verify', directory])).stdout).toContain('torn tail: 000000.chunk')
+    const { status, items, damages } = await inspect(directory)
+    expect({ status, damages }).toEqual({ status: 0, damages: [] })
+    expect(items).toContainEqual({ kind: 'unproven', position: second.position, size: second.size, what: 'zeros' })
+  })
+
   test('with a flipped bit goes on behind it', async () => {
     const directory = await storeWith(200)
     flipBit(chunkPath(directory, 1), 1000)
