@@ -155,6 +155,6 @@ function* resultLines(directory: string, result: ImportResult, ms: number): Iter
   if (skipped > 0) yield `${count(skipped, 'event')} had been imported before`
   if (repeated > 0) yield `${count(repeated, 'line')} passed over: the stream had an event with that id already`
   if (otherTimes > 0)
-    yield `${count(otherTimes, 'event')} could not keep the time of the line: a later one was in the store before`
+    yield `${count(otherTimes, 'event')} could not keep the time of the line: a later one was in the store before, or it lies before 1970`
   if (error !== null || interrupted) yield 'the same command goes on'
 }

@@ -6,8 +6,8 @@ export class RowClock implements Clock {
   readonly after = systemClock.after
   /** What it shows. */
   ms = 0
-  /** Time of the newest event: the store gives none an earlier one. */
-  #newestMs = Number.NEGATIVE_INFINITY
+  /** Time of the newest event: the store gives none an earlier one, and knows none before 1970. */
+  #newestMs = 0
   #otherCount = 0
 
   now(): number {

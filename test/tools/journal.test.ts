@@ -181,6 +181,15 @@ describe('journal --import', () => {
     expect(await run(['verify', copy])).toMatchObject({ status: 0 })
   })
 
+  test('counts the rows of which the time lies before 1970, which no store knows', async () => {
+    const journals = join(temporaryDirectory(), 'journals')
+    mkdirSync(journals)
+    const rows = ['1969-12-31T23:59:59.999 A 1', '1970-01-01T00:00:00.000 A 2', '1970-01-01T00:00:00.001 A 3']
+    writeFileSync(join(journals, 'a.log'), `${rows.join('\n')}\n`)
+    const { values } = await runJson(['journal', '--import', journals, join(temporaryDirectory(), 'copy')])
+    expect(values).toMatchObject([{ imported: 3, otherTimes: 1 }])
+  })
+
   test('takes rows without an id, in the order of their times over all streams (E16)', async () => {
     const journals = join(temporaryDirectory(), 'journals')
     mkdirSync(journals)
