@@ -54,6 +54,7 @@ export class FilePart implements IndexPart {
   #holderCount = 1
   /** To be removed once nobody holds the part. */
   #isObsolete = false
+  #isPiece = false
   #closing: Promise<void> | null = null
 
   constructor(disk: Disk, file: IndexFile, remake: Remake) {
@@ -128,6 +129,16 @@ export class FilePart implements IndexPart {
   /** The file is of no use any more; it is removed when it is closed. */
   markObsolete(): void {
     this.#isObsolete = true
+  }
+
+  /** The file only serves to make another one of. */
+  markPiece(): void {
+    this.#isPiece = true
+    this.#isObsolete = true
+  }
+
+  get isPiece(): boolean {
+    return this.#isPiece
   }
 
   find(name: Uint8Array, hash: number): StreamRun | null | Promise<StreamRun | null> {

@@ -173,13 +173,13 @@ export class IndexFiles {
       for (const part of this.#fileParts) {
         const { firstChunk, lastChunk, isPartial } = part.header
         if (isPartial || !chunkNumbers.some(number => number >= firstChunk && number <= lastChunk)) continue
-        this.#replace([part], await this.#made(this.#coverageOf(firstChunk, lastChunk)))
+        this.#replace([part], await this.#remake(part))
       }
       // What could not be written is in memory.
       for (const { number, start, end } of this.#chunks.filter(chunk => chunkNumbers.includes(chunk.number))) {
         const parts = this.#parts.filter(part => part.start >= start && part.end <= end)
         if (parts.every(part => part instanceof FilePart)) continue
-        this.#replace(parts, await this.#made(this.#coverageOf(number, number)))
+        this.#replace(parts, await this.#work.make(() => this.#made(this.#coverageOf(number, number))))
       }
     })
     this.tidy(SHARE_UNDER_LOAD)
@@ -307,12 +307,12 @@ export class IndexFiles {
     return new FilePart(disk, file, part => this.#remake(part))
   }
 
-  /**
-   * Makes the file of a damaged part again from the log; out of turn, for a merge may wait for it. Nothing else writes files of
-   * these names meanwhile, and a part that is being mended is not closed.
-   */
-  #remake({ header }: FilePart): Promise<FilePart> {
-    return this.#made(header.isPartial ? header : this.#coverageOf(header.firstChunk, header.lastChunk))
+  /** Makes the file of a part again from the log; one at a time, for parts that were replaced, but are still read, share names. */
+  #remake(part: FilePart): Promise<FilePart> {
+    const { header } = part
+    const make = () => this.#made(header.isPartial ? header : this.#coverageOf(header.firstChunk, header.lastChunk))
+    // What a piece is made for has its turn already.
+    return part.isPiece ? make() : this.#work.make(make)
   }
 
   /** A file made from the log alone. */
@@ -325,7 +325,7 @@ export class IndexFiles {
         if (chunk.number < firstChunk || chunk.number > lastChunk) continue
         const active = await this.#options.indexRange(chunk.start, chunk.end)
         const piece = await this.#writeSomewhere(this.#coverageOf(chunk.number, chunk.number), [active])
-        piece.markObsolete()
+        piece.markPiece()
         pieces.push(piece)
       }
       return await this.#writeSomewhere(coverage, pieces)

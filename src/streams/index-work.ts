@@ -3,11 +3,13 @@ type Work = () => Promise<void>
 /**
  * The order of what writes index files. A merge of large files takes seconds: what is written of the active chunk meanwhile goes on
  * beside it, for each such part that waits is kept in memory as it was filled. They never concern the same files. All else is alone.
- * What fails does not keep the next one from its turn.
+ * What is made from the log alone is in a line of its own, for a merge may wait for it. What fails does not keep the next one from
+ * its turn.
  */
 export class IndexWork {
   #writes: Promise<void> = Promise.resolve()
   #merges: Promise<void> = Promise.resolve()
+  #makings: Promise<unknown> = Promise.resolve()
 
   /** After other writes, and what is alone. */
   write(work: Work): Promise<void> {
@@ -29,6 +31,13 @@ export class IndexWork {
     this.#writes = done.catch(() => {})
     this.#merges = this.#writes
     return done
+  }
+
+  /** After other makings: they write files of the same names, or of pieces that have them. */
+  make<T>(making: () => Promise<T>): Promise<T> {
+    const made = this.#makings.then(making)
+    this.#makings = made.catch(() => {})
+    return made
   }
 
   /** Resolves when there is nothing left to do. */

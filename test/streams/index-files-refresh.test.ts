@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { LogPosition } from '../../src/core/positions.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
+import { INDEX_PAGE_SIZE } from '../../src/format/index-pages.ts'
 import { ActiveIndex } from '../../src/streams/active-index.ts'
 import { settle } from '../support/manual-clock.ts'
 import { Random } from '../support/random.ts'
@@ -25,6 +26,13 @@ async function grow(made: IndexStage, files: Awaited<ReturnType<IndexStage['open
 
 function indexFiles(disk: MemoryDisk | SimulatedDisk): string[] {
   return [...disk.snapshot().keys()].filter(path => path.includes('.index')).map(path => path.slice(DIRECTORY.length + 1))
+}
+
+async function damage(disk: SimulatedDisk, name: string): Promise<void> {
+  const file = await disk.open(`${DIRECTORY}/${name}`, 'write')
+  const pages = (await file.size()) / INDEX_PAGE_SIZE
+  for (let page = 1; page < pages; page++) await file.write(new Uint8Array(1).fill(0xff), page * INDEX_PAGE_SIZE + 3)
+  await file.close()
 }
 
 describe('the index file of a chunk that was rewritten', () => {
@@ -94,6 +102,28 @@ describe('the index file of a chunk that was rewritten', () => {
     expect(indexFiles(disk)).toEqual(['000000-000000.index'])
     await files.close()
   })
+})
+
+test('is made anew though somebody meets damage in the old one meanwhile', async () => {
+  const disk = new SimulatedDisk()
+  await disk.makeDirectory(DIRECTORY)
+  const made = stage()
+  const files = await made.open(disk, { cacheBytes: 0 })
+  for (let chunk = 0; chunk < 2; chunk++) await grow(made, files)
+  made.rewriteChunk(1)
+  await damage(disk, '000000-000001.index')
+  const parts = files.retain()
+  const held = disk.hold('write', { path: '.tmp' })
+  const refreshed = files.refresh([1])
+  await held.reached
+  const answered = expectAnswers(parts, made.model.events, NAMES)
+  await settle()
+  held.release()
+  await Promise.all([refreshed, answered])
+  await expectAnswers(files.parts, made.model.events, NAMES)
+  expect(made.failures).toEqual([])
+  files.release(parts)
+  await files.close()
 })
 
 test('a close waits for the files of which others are just letting go', async () => {
