@@ -5,7 +5,7 @@ import type { Checkpoint } from '../log/checkpoint.ts'
 import type { LogReader } from '../log/log-reader.ts'
 import type { EventSelection } from './event-filter.ts'
 import type { NextBatch } from './event-reading.ts'
-import type { ReadAllOptions } from './read-options.ts'
+import { courseOf, type ReadAllOptions } from './read-options.ts'
 import { eventsOf } from './stored-event.ts'
 
 const BATCH_SIZE = 256 * KIB
@@ -25,8 +25,8 @@ export class AllReader {
   /** @param ready awaited before the end of the read is fixed. */
   read(options: ReadAllOptions, selection: EventSelection, ready: () => Promise<void> | null): NextBatch {
     const { signal } = options
-    const backwards = options.direction === 'backwards'
-    let left = options.maxCount ?? Number.POSITIVE_INFINITY
+    const { from, backwards, maxCount } = courseOf(options)
+    let left = maxCount
     let limit: LogPosition | null = null
     let next = LogPosition.start
     return async () => {
@@ -35,7 +35,7 @@ export class AllReader {
         const waiting = ready()
         if (waiting !== null) await waiting
         limit = this.#published.position
-        next = await this.#start(options.from ?? (backwards ? 'end' : 'start'), backwards, limit)
+        next = await this.#start(from, backwards, limit)
       }
       while (left > 0) {
         const batch = backwards
@@ -56,7 +56,7 @@ export class AllReader {
     if (from === 'end') return limit
     const position = from === 'start' ? LogPosition.start : LogPosition.of(from)
     const boundary = await this.#log.boundaryFrom(position, limit)
-    if (!backwards || boundary >= limit || (boundary > position && from !== 'start')) return boundary
+    if (!backwards || boundary > position || boundary >= limit) return boundary
     const batch = await this.#log.readForward(boundary, limit, 1)
     return batch === null ? boundary : LogPosition.plus(boundary, sizeOf(batch.window.view, batch.offsets[0]!))
   }

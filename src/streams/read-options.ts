@@ -7,7 +7,7 @@ import type { EventFilter } from './event-filter.ts'
 export interface ReadStreamOptions {
   /** A revision, 'start' or 'end'; inclusive: the first event at or after it, in reading direction. */
   readonly from?: number | 'start' | 'end' | undefined
-  /** Backwards begins at the end by default. */
+  /** Backwards begins at the end by default; from 'start' it gives the first event alone. */
   readonly direction?: 'forwards' | 'backwards' | undefined
   readonly maxCount?: number | undefined
   readonly signal?: AbortSignal | undefined
@@ -16,7 +16,7 @@ export interface ReadStreamOptions {
 export interface ReadAllOptions {
   /** A position, 'start' or 'end'; inclusive: the first event at or after it, in reading direction. */
   readonly from?: number | 'start' | 'end' | undefined
-  /** Backwards begins at the end by default. */
+  /** Backwards begins at the end by default; from 'start' it gives the first event alone. */
   readonly direction?: 'forwards' | 'backwards' | undefined
   readonly maxCount?: number | undefined
   /** Only these events; maxCount counts them alone. */
@@ -32,6 +32,21 @@ const READ_STREAM_OPTIONS: ReadonlySet<string> = new Set<keyof ReadStreamOptions
 const READ_ALL_OPTIONS: ReadonlySet<string> = new Set<keyof ReadAllOptions>([
   ...(['from', 'direction', 'maxCount', 'filter', 'includeSystem', 'signal'] as const),
 ])
+
+/** Where a read begins and how it goes on. */
+export interface ReadCourse {
+  readonly from: number | 'start' | 'end'
+  readonly backwards: boolean
+  readonly maxCount: number
+}
+
+/** Before the first event there is none: backwards from the start it is read alone, whichever it is by now. */
+export function courseOf({ from, direction, maxCount }: ReadStreamOptions | ReadAllOptions): ReadCourse {
+  const count = maxCount ?? Number.POSITIVE_INFINITY
+  const backwards = direction === 'backwards'
+  if (backwards && from === 'start') return { from, backwards: false, maxCount: Math.min(count, 1) }
+  return { from: from ?? (backwards ? 'end' : 'start'), backwards, maxCount: count }
+}
 
 /** @throws InvalidArgumentError that names the option. */
 export function checkReadStream(options: ReadStreamOptions): void {

@@ -13,7 +13,7 @@ import { loadScattered, RecordLoad, SCATTERED_COUNT } from '../log/scattered-rec
 import type { NextBatch } from './event-reading.ts'
 import type { HeadLoader } from './head-loader.ts'
 import type { IndexPart } from './index-part.ts'
-import type { ReadStreamOptions } from './read-options.ts'
+import { courseOf, type ReadStreamOptions } from './read-options.ts'
 import { metadataStreamOf, streamDescribedBy } from './retention.ts'
 import { StoredEvent } from './stored-event.ts'
 import { type EventPlace, prepareAt, StreamEvents } from './stream-events.ts'
@@ -132,8 +132,7 @@ export class StreamReader {
     const last = upTo === null ? runs.at(-1)?.lastRevision : await events.lastUpTo(upTo)
     if (last === undefined || retention?.isEmptyAt(last)) throw new StreamNotFoundError(stream)
     const first = retention?.firstRevision(last) ?? 0
-    const backwards = options.direction === 'backwards'
-    const from = options.from ?? (backwards ? 'end' : 'start')
+    const { from, backwards, maxCount } = courseOf(options)
     let next: number
     if (from === 'start') next = first
     else if (from === 'end') next = backwards ? last : last + 1
@@ -149,7 +148,7 @@ export class StreamReader {
       parts,
       events,
       next,
-      left: options.maxCount ?? Number.POSITIVE_INFINITY,
+      left: maxCount,
       places: [],
       placeIndex: 0,
       loaded: [],

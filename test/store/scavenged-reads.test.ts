@@ -4,6 +4,7 @@ import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { settle } from '../support/manual-clock.ts'
 import { eventsOf } from '../support/readings.ts'
 import { copyOf, DIRECTORY, openStore } from '../support/store-content.ts'
+import { all } from './words.ts'
 
 const options = { chunkSizeBytes: 16_384 }
 const event = (type: string) => ({ type, data: Buffer.alloc(300, type) })
@@ -68,4 +69,24 @@ test('an index file that is damaged behind a scavenge hides no event', async () 
       }
     }
   }
+})
+
+test('backwards from the start gives the first event, also when others were scavenged before it, and when it is not shown', async () => {
+  const store = await openStore(new MemoryDisk(), options)
+  for (let turn = 0; turn < 120; turn++) await store.append(turn % 2 === 0 ? 'orders' : 'payments', event(String(turn)))
+  const backwards = { from: 'start', direction: 'backwards' } as const
+  const typesOf = async (reading: AsyncIterable<{ readonly type: string }>) => (await all(reading)).map(({ type }) => type)
+  const fromStart = async () => [
+    await typesOf(store.readAll(backwards)),
+    await typesOf(store.readAll({ ...backwards, maxCount: 0 })),
+    await typesOf(store.readAll({ ...backwards, filter: { streams: ['payments'] } })),
+    await typesOf(store.readStream('orders', backwards)),
+    await typesOf(store.readStream('payments', backwards)),
+  ]
+  expect(await fromStart()).toEqual([['0'], [], ['1'], ['0'], ['1']])
+  await store.setMetadata('orders', { maxCount: 2 })
+  await store.erase('payments', 0)
+  await store.scavenge()
+  expect(await fromStart()).toEqual([['3'], [], ['3'], ['116'], ['3']])
+  await store.close()
 })
