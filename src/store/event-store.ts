@@ -277,6 +277,7 @@ export class EventStore {
    * @throws (rejects with) StreamNotFoundError when there is no such event, StreamDeletedError, and what `append` does
    */
   async erase(stream: string, revision: number): Promise<ChangeAck> {
+    this.#writing()
     return this.#whileOpen(() => this.#settings.erase(stream, revision))
   }
 

@@ -81,7 +81,8 @@ describe('a change', () => {
     await store.append('s', order(0))
     await store.close()
     const reading = await openStore(disk, { readOnly: true })
-    for (const call of [reading.setMetadata('s', {}), reading.delete('s'), reading.tombstone('s'), reading.erase('s', 0)]) {
+    const erasing = [reading.erase('s', 0), reading.erase('s', 1), reading.erase('missing', 0)]
+    for (const call of [reading.setMetadata('s', {}), reading.delete('s'), reading.tombstone('s'), ...erasing]) {
       expect(await rejectionOf(call)).toMatchObject({ code: 'READ_ONLY_STORE' })
     }
     expect(await reading.metadata('s')).toEqual({})
