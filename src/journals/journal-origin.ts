@@ -1,10 +1,17 @@
 import { DamagedJournalError, InvalidArgumentError } from '../core/errors.ts'
+import { shown } from '../core/json-text.ts'
 import { type Disk, joinPath } from '../disk/disk.ts'
 import type { EventStore } from '../index.ts'
 import { CHECKPOINT_NAME, type CheckpointEvent, checkpointEventOf, NEW_CHECKPOINT_NAME } from './journal-checkpoint.ts'
 import { JOURNAL_SUFFIX } from './journal-names.ts'
 
 export const LOCK_NAME = 'lock'
+
+/** Before anything is made of it on disk. @throws InvalidArgumentError */
+export function checkStore(store: unknown): void {
+  if (typeof (store as EventStore | null | undefined)?.readAll !== 'function')
+    throw new InvalidArgumentError(`store must be an open EventStore, got ${shown(store)}`)
+}
 
 /**
  * Whether the journals can be those of this store: at the position of their last event must be that event, or nothing if it

@@ -9,7 +9,7 @@ import { JournalComparison, type JournalDifference } from './journal-comparison.
 import { GROUP_COUNT } from './journal-files.ts'
 import { JournalLines } from './journal-lines.ts'
 import { encodeName, JOURNAL_SUFFIX, journalNameOf } from './journal-names.ts'
-import { checkOrigin } from './journal-origin.ts'
+import { checkOrigin, checkStore } from './journal-origin.ts'
 import { formatRow } from './journal-row.ts'
 import { streamOfFile } from './journal-stream.ts'
 
@@ -54,6 +54,7 @@ export class JournalVerification {
   #eventCount = 0
 
   constructor(disk: Disk, store: EventStore, directory: string, options: VerifyOptions) {
+    checkStore(store)
     this.#disk = disk
     this.#store = store
     this.#directory = absoluteDirectory(directory)

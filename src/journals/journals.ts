@@ -10,7 +10,7 @@ import { JournalBatch } from './journal-batch.ts'
 import { type CheckpointEvent, type JournalCheckpoint, readCheckpoint, writeCheckpoint } from './journal-checkpoint.ts'
 import { JournalEnds } from './journal-ends.ts'
 import { JournalFiles } from './journal-files.ts'
-import { checkOrigin, LOCK_NAME, refuseStrangers } from './journal-origin.ts'
+import { checkOrigin, checkStore, LOCK_NAME, refuseStrangers } from './journal-origin.ts'
 import { JournalVerification, type JournalVerificationReport, type VerifyOptions } from './journal-verification.ts'
 
 export { DamagedJournalError, JournalsLockedError } from '../core/errors.ts'
@@ -81,6 +81,7 @@ export class Journals {
 
   /** @internal */
   static async openOn(disk: Disk, store: EventStore, place: string, options: JournalOptions = {}): Promise<Journals> {
+    checkStore(store)
     const directory = absoluteDirectory(place)
     checkOptionNames(options, OPTIONS)
     const { includeSystem: asked } = options

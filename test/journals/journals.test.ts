@@ -54,6 +54,16 @@ describe('journals', () => {
     })
   })
 
+  test('refuse a store that is none, before anything is written', async () => {
+    const disk = new MemoryDisk()
+    for (const store of [null, undefined, './data', {}] as never[]) {
+      const refusal = { code: 'INVALID_ARGUMENT', message: expect.stringContaining('store must be an open EventStore') }
+      expect(await rejectionOf(Journals.openOn(disk, store, JOURNALS))).toMatchObject(refusal)
+      expect(await rejectionOf(Journals.verifyOn(disk, store, JOURNALS, {}))).toMatchObject(refusal)
+    }
+    expect(disk.snapshot().size).toBe(0)
+  })
+
   test('refuse an option that they do not have, by name, and a directory that is none', async () => {
     await withStore({}, async store => {
       const misspelt = { sginal: new AbortController().signal } as never
