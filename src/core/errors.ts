@@ -151,7 +151,7 @@ export class RecordTooLargeError extends TailraceError {
   readonly code = 'RECORD_TOO_LARGE'
 }
 
-/** The disk or quota is full. The append was undone; appends succeed again once there is room, without a reopen. */
+/** The disk or quota is full. The append was undone, or the work ended; it succeeds again once there is room, without a reopen. */
 export class DiskFullError extends TailraceError {
   readonly code = 'DISK_FULL'
 
@@ -168,7 +168,10 @@ export class WriterFailedError extends TailraceError {
   readonly code = 'WRITER_FAILED'
 }
 
-/** The operating system could not read from a file of the store (EIO, EMFILE, ...), or does not let us. */
+/**
+ * The operating system could not read from a file of the store (EIO, EMFILE, ...), or does not let us; or it failed an open, a scavenge
+ * or a backup, which can be tried again.
+ */
 export class ReadFailedError extends TailraceError {
   readonly code = 'READ_FAILED'
 

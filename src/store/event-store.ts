@@ -290,7 +290,7 @@ export class EventStore {
    * Rewrites completed chunks without the events that retention, deletion and erasure have given up, while the store is in use.
    * Positions stay as they are.
    * @throws (rejects with) ReadOnlyStoreError, InvalidArgumentError when one is running, CorruptLogError, ReadFailedError,
-   *   DiskFullError, WriterFailedError, the signal's reason, the system's error; chunks that were rewritten by then stay so
+   *   DiskFullError, WriterFailedError, the signal's reason; chunks that were rewritten by then stay so
    */
   async scavenge(options: ScavengeCallOptions = {}): Promise<ScavengeResult> {
     return this.#writing().maintenance.scavenge(options)
@@ -298,8 +298,8 @@ export class EventStore {
 
   /**
    * Copies everything that is acknowledged by now into a directory of its own, which opens like a store after a crash.
-   * @throws (rejects with) ReadOnlyStoreError, InvalidArgumentError when the directory is not empty or the store in memory,
-   *   CorruptLogError, ReadFailedError, the signal's reason, the system's error
+   * @throws (rejects with) ReadOnlyStoreError, InvalidArgumentError when the directory is not empty or no place for it, or the store in
+   *   memory, CorruptLogError, ReadFailedError, DiskFullError, WriterFailedError, the signal's reason
    */
   async backup(directory: string, options: BackupCallOptions = {}): Promise<BackupResult> {
     return this.#writing().maintenance.backup(directory, options)

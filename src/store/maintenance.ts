@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import { InvalidArgumentError, StoreClosedError, StreamNotFoundError, TailraceError } from '../core/errors.ts'
 import type { LogPosition } from '../core/positions.ts'
+import { type Attempt, systemFailure } from '../core/system-failure.ts'
 import { checkWorkOptions } from '../core/work-options.ts'
 import { absoluteDirectory } from '../disk/directory.ts'
 import { MemoryDisk } from '../disk/memory-disk.ts'
@@ -72,21 +73,22 @@ export class Maintenance {
     checkWorkOptions(options)
     if (this.#isScavenging) throw new InvalidArgumentError('a scavenge is running already; wait for its end')
     this.#isScavenging = true
-    return this.#track(
-      this.#scavenge(options).finally(() => {
-        this.#isScavenging = false
-      }),
-    )
+    const signal = this.#signalWith(options.signal)
+    const scavenge = this.#scavenge(options, signal).finally(() => {
+      this.#isScavenging = false
+    })
+    return this.#track(scavenge, signal, this.#rooms.files.directory, 'scavenged')
   }
 
   backup(directory: string, callOptions: BackupCallOptions): Promise<BackupResult> {
     checkWorkOptions(callOptions)
-    const { signal, onProgress } = callOptions
+    const { onProgress } = callOptions
     const { disk } = this.#rooms.files
     if (disk instanceof MemoryDisk) throw new InvalidArgumentError('a store in memory has no disk to copy it to')
     const target = absoluteDirectory(directory)
-    const options = { signal: this.#signalWith(signal), ...(onProgress === undefined ? {} : { onProgress }) }
-    return this.#track(this.#backup(target, options))
+    const signal = this.#signalWith(callOptions.signal)
+    const backup = this.#backup(target, { signal, ...(onProgress === undefined ? {} : { onProgress }) })
+    return this.#track(backup, signal, target, 'copied to')
   }
 
   async #backup(target: string, options: BackupOptions): Promise<BackupResult> {
@@ -96,7 +98,7 @@ export class Maintenance {
     return backupLog(files.disk, files.chunks, writer.flushed.position, target, options)
   }
 
-  async #scavenge({ signal, onProgress }: ScavengeCallOptions): Promise<ScavengeResult> {
+  async #scavenge({ onProgress }: ScavengeCallOptions, signal: AbortSignal): Promise<ScavengeResult> {
     const { writer, files, index, loader, clock, ids, indexFiles } = this.#rooms
     await ask(writer, 'complete')
     await this.#rooms.settled()
@@ -111,7 +113,7 @@ export class Maintenance {
         judge: judge.judge,
         below: began,
         makeDurable: () => makeDurable(writer),
-        signal: this.#signalWith(signal),
+        signal,
         ...(onProgress === undefined ? {} : { onProgress }),
         onReplaced: chunk => {
           this.#unindexed.add(chunk.header.number)
@@ -129,13 +131,16 @@ export class Maintenance {
     return signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal])
   }
 
-  #track<T>(work: Promise<T>): Promise<T> {
+  /** @returns the work; its reason is the signal's own, or what an error of the system means for the directory. */
+  #track<T>(work: Promise<T>, signal: AbortSignal, directory: string, attempt: Attempt): Promise<T> {
     this.#running.add(work)
     const gone = () => {
       this.#running.delete(work)
     }
     work.then(gone, gone)
-    return work
+    return work.catch((error: unknown) => {
+      throw signal.aborted && error === signal.reason ? error : systemFailure(error, directory, attempt)
+    })
   }
 }
 

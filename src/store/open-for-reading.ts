@@ -1,6 +1,7 @@
 import { StorageChaser } from '../chaser/storage-chaser.ts'
 import { CorruptLogError, InvalidArgumentError, ReadOnlyStoreError } from '../core/errors.ts'
 import type { LogPosition } from '../core/positions.ts'
+import { systemFailure } from '../core/system-failure.ts'
 import type { Disk } from '../disk/disk.ts'
 import { checksumSeed } from '../format/log-record.ts'
 import { BlockCache } from '../log/block-cache.ts'
@@ -11,7 +12,6 @@ import { RecentBytes } from '../log/recent-bytes.ts'
 import { HeadLoader } from '../streams/head-loader.ts'
 import { StreamIndex } from '../streams/stream-index.ts'
 import { openIndexFiles } from './index-files.ts'
-import { openError } from './open-error.ts'
 import type { CheckedOptions } from './options.ts'
 import type { Rooms } from './rooms.ts'
 
@@ -24,7 +24,7 @@ export async function openForReading(disk: Disk, directory: string, options: Che
   let lastEnd: LogPosition | null = null
   for (let look = 1; ; look++) {
     const found = await findLog(disk, directory, 'read').catch((error: unknown) => {
-      throw openError(error, directory, 'read')
+      throw systemFailure(error, directory, 'read')
     })
     if (found === null) throw new InvalidArgumentError(`there is no store in ${directory}; open it for writing to create one`)
     const follower = new LogFollower(disk, directory, found, options.clock)

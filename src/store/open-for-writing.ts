@@ -2,6 +2,7 @@ import type { CommitListener } from '../chaser/commit-ack.ts'
 import { StorageChaser } from '../chaser/storage-chaser.ts'
 import { systemErrorCode } from '../core/errors.ts'
 import { LogPosition } from '../core/positions.ts'
+import { systemFailure } from '../core/system-failure.ts'
 import { type Disk, type DiskLock, joinPath } from '../disk/disk.ts'
 import { BlockCache } from '../log/block-cache.ts'
 import { ChunkLog } from '../log/chunk-log.ts'
@@ -23,7 +24,6 @@ import type { WriterListener } from '../writer/writer-listener.ts'
 import { Admission } from './admission.ts'
 import { openIndexFiles } from './index-files.ts'
 import { erasuresOf, Maintenance } from './maintenance.ts'
-import { openError } from './open-error.ts'
 import type { CheckedOptions } from './options.ts'
 import { PendingAppends, writerFailed } from './pending-appends.ts'
 import type { Recovery, Rooms } from './rooms.ts'
@@ -39,7 +39,7 @@ export async function openForWriting(disk: Disk, directory: string, options: Che
     return await wire(disk, directory, options, lock, startedMs)
   } catch (error) {
     await lock?.release()
-    throw openError(error, directory, 'write')
+    throw systemFailure(error, directory, 'opened')
   }
 }
 

@@ -28,8 +28,8 @@ test('a directory that can not be synced is an error of this scavenge and of the
   await store.append('people', ERASED)
   await store.append('others', { type: 'a', data: 'kept' })
   await store.delete('people')
-  expect(await unsynced(disk, store)).toMatchObject({ code: 'EIO' })
-  expect(await unsynced(disk, store)).toMatchObject({ code: 'EIO' })
+  expect(await unsynced(disk, store)).toMatchObject({ code: 'READ_FAILED', cause: { code: 'EIO' } })
+  expect(await unsynced(disk, store)).toMatchObject({ code: 'READ_FAILED', cause: { code: 'EIO' } })
   expect(await store.scavenge()).toMatchObject({ eventsKept: 2, eventsDropped: 0 })
   disk.mark('scavenged')
   await new Promise(resolve => setImmediate(resolve))
@@ -48,7 +48,7 @@ test('what is gone is gone for everybody, though the directory could not be sync
   const store = await open(disk)
   await store.append('people', ERASED)
   await store.delete('people')
-  expect(await unsynced(disk, store)).toMatchObject({ code: 'EIO' })
+  expect(await unsynced(disk, store)).toMatchObject({ code: 'READ_FAILED', cause: { code: 'EIO' } })
   expect(await store.append('people', ERASED)).toMatchObject({ firstRevision: 1, duplicate: false })
   await store.close()
 })
@@ -73,5 +73,34 @@ test('an index file that could not be made anew is made by the next scavenge, an
   await store.scavenge()
   const since = disk.log.slice(disk.log.findIndex(({ kind }) => kind === 'mark'))
   expect(since).not.toContainEqual(expect.objectContaining({ kind: 'rename', to: expect.stringContaining('.index') }))
+  await store.close()
+})
+
+test.each([
+  ['ENOSPC', 'open'],
+  ['EDQUOT', 'rename'],
+] as const)('a full disk (%s) that stops the rewrite is a DiskFullError, as in the step before it', async (error, op) => {
+  const disk = new SimulatedDisk()
+  const store = await open(disk)
+  await store.append('people', ERASED)
+  await store.delete('people')
+  const fault = disk.failNext({ op, path: '000000.chunk.tmp', error, times: 'forever' })
+  expect(await rejectionOf(store.scavenge())).toMatchObject({
+    code: 'DISK_FULL',
+    retryable: true,
+    message: expect.stringContaining(`the disk is full, ${DIRECTORY} cannot be scavenged`),
+    cause: { code: error },
+  })
+  fault.clear()
+  expect(await store.scavenge()).toMatchObject({ eventsDropped: 1 })
+  await store.close()
+})
+
+test('the reason of a signal is told as it is, though the system could have said it', async () => {
+  const disk = new SimulatedDisk()
+  const store = await open(disk)
+  await store.append('people', ERASED)
+  const reason = Object.assign(new Error('ENOSPC: elsewhere'), { code: 'ENOSPC' })
+  expect(await rejectionOf(store.scavenge({ signal: AbortSignal.abort(reason) }))).toBe(reason)
   await store.close()
 })

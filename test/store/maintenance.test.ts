@@ -55,6 +55,28 @@ describe("a backup of a store that acknowledges from memory (durability 'memory'
   })
 })
 
+test('a backup that a full disk stops is a DiskFullError, one that may not be written an InvalidArgumentError', async () => {
+  const disk = new SimulatedDisk()
+  const store = await openStore(disk)
+  await store.append('s', orders(3))
+  const copying = { op: 'open', path: '/copy/' } as const
+  for (const [error, code] of [
+    ['ENOSPC', 'DISK_FULL'],
+    ['EROFS', 'INVALID_ARGUMENT'],
+    ['EIO', 'READ_FAILED'],
+  ]) {
+    const fault = disk.failNext({ ...copying, error: error! })
+    expect(await rejectionOf(store.backup('/copy'))).toMatchObject({
+      code,
+      message: expect.stringContaining('/copy cannot be copied to: '),
+      cause: { code: error },
+    })
+    fault.clear()
+  }
+  await store.backup('/copy')
+  await store.close()
+})
+
 test('a store in memory has nothing to back up to: a copy would be on a disk that nobody else has', async () => {
   const store = await EventStore.inMemory()
   await store.append('s', orders(3))

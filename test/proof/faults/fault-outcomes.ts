@@ -15,12 +15,15 @@ type Rule = (cell: Cell) => readonly string[]
 const isFull = ({ error }: Cell) => error === 'ENOSPC' || error === 'EDQUOT'
 const system = ({ error }: Cell) => `the system's ${error}`
 
+/** Of a step that ends without the writer. @param refused where the disk can't be written. */
+const failureOf = (cell: Cell, refused: string) => (isFull(cell) ? 'DISK_FULL' : cell.error === 'EROFS' ? refused : 'READ_FAILED')
+
 const FINISHED = 'then WRITER_FAILED rejected'
 
 const opening: Rule = cell => {
   // What it would have told is asked for in another way.
   if (cell.op === 'readOnce') return ['done, goes on']
-  const code = isFull(cell) ? 'DISK_FULL' : cell.error === 'EROFS' ? 'READ_ONLY_STORE' : 'READ_FAILED'
+  const code = failureOf(cell, 'READ_ONLY_STORE')
   const isLook = cell.op === 'read' || cell.op === 'size'
   return [
     `${code} rejected, then opens`,
@@ -51,15 +54,22 @@ const rolling: Rule = cell => {
 const proving: Rule = cell => (cell.file === 'flushed' || isFull(cell) ? ['done, goes on'] : [`done, ${FINISHED}`])
 
 const scavenging: Rule = cell => {
+  const code = failureOf(cell, 'READ_ONLY_STORE')
   if (cell.file === '.index') return ['done, goes on', ...(cell.op === 'read' ? ['READ_FAILED rejected, goes on'] : [])]
   if (cell.op === 'read') return ['READ_FAILED rejected, goes on']
   const completes = cell.op === 'write' || cell.op === 'datasync' || cell.op === 'truncate'
   return [
     ...making(cell),
     'done, goes on',
-    `${system(cell)}, goes on`,
-    ...(completes ? [`${system(cell)}, ${FINISHED}`, `WRITER_FAILED rejected, ${FINISHED}`] : []),
+    `${code} rejected, goes on`,
+    ...(completes ? [`${code} rejected, ${FINISHED}`, `WRITER_FAILED rejected, ${FINISHED}`] : []),
   ]
+}
+
+/** A directory that can't be written is another one's than the store's. */
+const backingUp: Rule = cell => {
+  const code = failureOf(cell, 'INVALID_ARGUMENT')
+  return [`${code} rejected, goes on`, ...(cell.op === 'read' ? ['READ_FAILED rejected, goes on'] : [])]
 }
 
 /** A piece that can't be read is asked for once more, with its block; and index files are merged meanwhile, which may fail unheard. */
@@ -84,5 +94,5 @@ const PHASES: Readonly<Record<string, Rule>> = {
   close: closing,
   'close, many zeros': closing,
   scavenge: scavenging,
-  'back up': cell => [`${system(cell)}, goes on`, ...(cell.op === 'read' ? ['READ_FAILED rejected, goes on'] : [])],
+  'back up': backingUp,
 }

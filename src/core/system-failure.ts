@@ -1,0 +1,53 @@
+import {
+  DiskFullError,
+  InvalidArgumentError,
+  isDiskFull,
+  ReadFailedError,
+  ReadOnlyStoreError,
+  systemErrorCode,
+  TailraceError,
+} from './errors.ts'
+
+/** What was to be done with a directory. */
+export type Attempt = 'opened' | 'read' | 'scavenged' | 'copied to'
+
+/** What the caller can do about a path that will not do. */
+const ADVICE: ReadonlyMap<string, string> = new Map([['ENOTDIR', 'it is no directory, or lies in a file']])
+
+/** What an error of the system means to someone who named a directory for something. */
+export function systemFailure(error: unknown, directory: string, attempt: Attempt): unknown {
+  if (error instanceof TailraceError) return error
+  const failure = `${directory} cannot be ${attempt}: ${String(error)}`
+  if (isDiskFull(error)) return new DiskFullError(`the disk is full, ${failure}`, error)
+  const code = systemErrorCode(error)
+  switch (code) {
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return refusal(error, directory, attempt, failure)
+    case 'EIO':
+    case 'EMFILE':
+    case 'ENFILE':
+      return new ReadFailedError(failure, error)
+    default: {
+      const advice = ADVICE.get(code ?? '')
+      return advice === undefined ? error : new InvalidArgumentError(`${failure}; ${advice}`, { cause: error })
+    }
+  }
+}
+
+function refusal(error: unknown, directory: string, attempt: Attempt, failure: string): TailraceError {
+  switch (attempt) {
+    case 'opened':
+      return new ReadOnlyStoreError(`${directory} cannot be written: ${String(error)}; open it with { readOnly: true }`, {
+        cause: error,
+      })
+    case 'read':
+      return new ReadFailedError(failure, error)
+    case 'scavenged':
+      return new ReadOnlyStoreError(failure, { cause: error })
+    default:
+      // The store is as good as ever: it is the other directory that will not do.
+      return new InvalidArgumentError(`${failure}; name a directory that can be written`, { cause: error })
+  }
+}
