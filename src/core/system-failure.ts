@@ -9,10 +9,15 @@ import {
 } from './errors.ts'
 
 /** What was to be done with a directory. */
-export type Attempt = 'opened' | 'read' | 'scavenged' | 'copied to'
+export type Attempt = 'opened' | 'read' | 'scavenged' | 'copied to' | 'written to'
 
 /** What the caller can do about a path that will not do. */
-const ADVICE: ReadonlyMap<string, string> = new Map([['ENOTDIR', 'it is no directory, or lies in a file']])
+const ADVICE: ReadonlyMap<string, string> = new Map([
+  ['ENOTDIR', 'it is no directory, or lies in a file'],
+  ['ENOENT', 'it is not there and cannot be made, or a link leads nowhere; name another one'],
+  ['ENAMETOOLONG', 'name a shorter path'],
+  ['ELOOP', 'links are not followed for files, nor round in a circle; put there what they should lead to'],
+])
 
 /** What an error of the system means to someone who named a directory for something. */
 export function systemFailure(error: unknown, directory: string, attempt: Attempt): unknown {

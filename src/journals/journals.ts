@@ -1,6 +1,7 @@
 import { InvalidArgumentError, JournalsLockedError, StoreClosedError, StoreLockedError } from '../core/errors.ts'
 import { shown } from '../core/json-text.ts'
 import { checkOptionNames } from '../core/option-names.ts'
+import { systemFailure } from '../core/system-failure.ts'
 import { checkWorkOptions } from '../core/work-options.ts'
 import { absoluteDirectory } from '../disk/directory.ts'
 import { type Disk, type DiskLock, joinPath } from '../disk/disk.ts'
@@ -68,7 +69,8 @@ export class Journals {
 
   /**
    * Takes over the journals in a directory, or begins them: mends what a crash has left. The store may be open for reading.
-   * @throws DamagedJournalError, JournalsLockedError, InvalidArgumentError when it is no place for journals of this store.
+   * @throws DamagedJournalError, JournalsLockedError, InvalidArgumentError when it is no place for journals of this store, DiskFullError,
+   *   ReadFailedError
    */
   static open(store: EventStore, directory: string, options: JournalOptions = {}): Promise<Journals> {
     return Journals.openOn(new NodeDisk(), store, directory, options)
@@ -88,11 +90,24 @@ export class Journals {
     // It is written into the directory, which goes on as it was begun.
     if (asked !== undefined && typeof asked !== 'boolean')
       throw new InvalidArgumentError(`includeSystem must be true or false, got ${shown(asked)}`)
-    await disk.makeDirectory(directory)
-    await refuseStrangers(disk, directory)
-    const lock = await disk.lock(joinPath(directory, LOCK_NAME)).catch((error: unknown) => {
-      throw error instanceof StoreLockedError ? new JournalsLockedError(directory, error.pid) : error
-    })
+    try {
+      await disk.makeDirectory(directory)
+      await refuseStrangers(disk, directory)
+      const lock = await disk.lock(joinPath(directory, LOCK_NAME))
+      return await Journals.#takeOver(disk, store, directory, lock, options)
+    } catch (error) {
+      if (error instanceof StoreLockedError) throw new JournalsLockedError(directory, error.pid)
+      throw systemFailure(error, directory, 'written to')
+    }
+  }
+
+  static async #takeOver(
+    disk: Disk,
+    store: EventStore,
+    directory: string,
+    lock: DiskLock,
+    options: JournalOptions,
+  ): Promise<Journals> {
     try {
       const checkpoint = (await readCheckpoint(disk, directory)) ?? (await begin(disk, directory, options))
       const { includeSystem = checkpoint.includeSystem } = options

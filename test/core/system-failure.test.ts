@@ -13,9 +13,13 @@ describe('what an error of the system means', () => {
     ['EACCES', 'read', 'READ_FAILED'],
     ['EPERM', 'scavenged', 'READ_ONLY_STORE'],
     ['EACCES', 'copied to', 'INVALID_ARGUMENT'],
+    ['EROFS', 'written to', 'INVALID_ARGUMENT'],
     ['EIO', 'scavenged', 'READ_FAILED'],
     ['EMFILE', 'copied to', 'READ_FAILED'],
     ['ENOTDIR', 'opened', 'INVALID_ARGUMENT'],
+    ['ENOENT', 'opened', 'INVALID_ARGUMENT'],
+    ['ENAMETOOLONG', 'read', 'INVALID_ARGUMENT'],
+    ['ELOOP', 'written to', 'INVALID_ARGUMENT'],
   ])('%s, where a directory is to be %s, is %s; it names the directory and has its cause', (code, attempt, expected) => {
     const cause = refusal(code)
     expect(systemFailure(cause, '/the/place', attempt)).toMatchObject({
