@@ -11,12 +11,17 @@ import {
 /** What was to be done with a directory. */
 export type Attempt = 'opened' | 'read' | 'scavenged' | 'copied to' | 'written to'
 
+const NO_FILE = 'what stands there is no file of a store; put it elsewhere'
+
 /** What the caller can do about a path that will not do. */
 const ADVICE: ReadonlyMap<string, string> = new Map([
   ['ENOTDIR', 'it is no directory, or lies in a file'],
   ['ENOENT', 'it is not there and cannot be made, or a link leads nowhere; name another one'],
   ['ENAMETOOLONG', 'name a shorter path'],
   ['ELOOP', 'links are not followed for files, nor round in a circle; put there what they should lead to'],
+  ['EISDIR', NO_FILE],
+  ['ESPIPE', NO_FILE],
+  ['ENXIO', NO_FILE],
 ])
 
 /** What an error of the system means to someone who named a directory for something. */

@@ -1,6 +1,8 @@
 import fs from 'node:fs'
 
-const { O_NOFOLLOW } = fs.constants
+const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
+/** Of a file that is only read. A pipe in its place would be waited for until somebody writes into it; this way its first read fails. */
+export const READ_FLAGS = O_RDONLY | O_NONBLOCK
 const FILE_MODE = 0o600
 
 type Done = (error: NodeJS.ErrnoException | null) => void
@@ -23,6 +25,12 @@ export function open(path: string, flags: number): Promise<number> {
       else resolve(descriptor)
     })
   })
+}
+
+/** The error of a call on an open file, with the name of that, which the system leaves out. */
+export function named(error: unknown, path: string): unknown {
+  if (error instanceof Error) error.message += ` '${path}'`
+  return error
 }
 
 /** @returns fewer bytes at the end of the file. */

@@ -4,7 +4,7 @@ import { StoreLockedError, systemErrorCode } from '../core/errors.ts'
 import type { Disk, DiskFile, DiskLock, OpenMode } from './disk.ts'
 import { DURABLE_FLAGS } from './durable-write.ts'
 import { checkFlock, flock } from './flock.ts'
-import { call, open, readInPool, writeAll } from './node-calls.ts'
+import { call, named, open, READ_FLAGS, readInPool, writeAll } from './node-calls.ts'
 import { NodeFile } from './node-file.ts'
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_RDWR } = fs.constants
@@ -15,7 +15,7 @@ const PID_WIDTH = 10
 /** Real files. Every call goes through libuv's thread pool: nothing here waits for the disk on the caller's thread. */
 export class NodeDisk implements Disk {
   async open(path: string, mode: OpenMode): Promise<DiskFile> {
-    if (mode === 'read') return NodeFile.opened(path, await open(path, O_RDONLY), null)
+    if (mode === 'read') return NodeFile.opened(path, await open(path, READ_FLAGS), null)
     const descriptor = await open(path, mode === 'create' ? O_RDWR | O_CREAT | O_EXCL : O_RDWR)
     try {
       return NodeFile.opened(path, descriptor, await open(path, DURABLE_FLAGS))
@@ -90,7 +90,7 @@ export class NodeDisk implements Disk {
     } catch (error) {
       // An open that fails must not keep the next one out.
       await call(done => fs.close(descriptor, done))
-      throw error
+      throw named(error, path)
     }
     // The lock belongs to the open file description: closing it, or the death of the process, frees it.
     return { release: () => call(done => fs.close(descriptor, done)) }

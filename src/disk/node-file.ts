@@ -4,11 +4,11 @@ import { systemErrorCode } from '../core/errors.ts'
 import { DirectWrite } from './direct-write.ts'
 import { type DiskFile, readEachPiece } from './disk.ts'
 import { writeDurably } from './durable-write.ts'
-import { call, open, readInPool, readOnce, writeAll } from './node-calls.ts'
+import { call, named, open, READ_FLAGS, readInPool, readOnce, writeAll } from './node-calls.ts'
 import { OpenFiles, type RestingFile } from './open-files.ts'
 import { SmallReads } from './small-reads.ts'
 
-const { O_DIRECT, O_DSYNC, O_RDONLY, O_RDWR } = fs.constants
+const { O_DIRECT, O_DSYNC, O_RDWR } = fs.constants
 
 /** Descriptors of files that are only read, and that nobody reads just now. */
 const RESTING_LIMIT = 512
@@ -122,7 +122,7 @@ export class NodeFile implements DiskFile, RestingFile {
           .finally(() => {
             this.#used()
           })
-          .then(resolve, reject)
+          .then(resolve, (error: unknown) => reject(named(error, this.path)))
       }
       const answered = (isRead: boolean): void => {
         if (!isRead) readSlowly()
@@ -298,7 +298,7 @@ export class NodeFile implements DiskFile, RestingFile {
 
   async #reopen(): Promise<number> {
     assert(this.#restingPath !== null)
-    const descriptor = await open(this.#restingPath, O_RDONLY)
+    const descriptor = await open(this.#restingPath, READ_FLAGS)
     if (this.#isClosed) {
       closeUnheard(descriptor)
       throw this.#closedError()

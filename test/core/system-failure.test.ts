@@ -20,6 +20,8 @@ describe('what an error of the system means', () => {
     ['ENOENT', 'opened', 'INVALID_ARGUMENT'],
     ['ENAMETOOLONG', 'read', 'INVALID_ARGUMENT'],
     ['ELOOP', 'written to', 'INVALID_ARGUMENT'],
+    ['EISDIR', 'opened', 'INVALID_ARGUMENT'],
+    ['ESPIPE', 'read', 'INVALID_ARGUMENT'],
   ])('%s, where a directory is to be %s, is %s; it names the directory and has its cause', (code, attempt, expected) => {
     const cause = refusal(code)
     expect(systemFailure(cause, '/the/place', attempt)).toMatchObject({

@@ -1,11 +1,12 @@
-import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Journals } from '../../src/journals/journals.ts'
 import { EventStore } from '../../src/store/event-store.ts'
 import { rejectionOf } from '../support/promises.ts'
-import { order } from './words.ts'
+import { order, orders, SMALL_CHUNKS } from './words.ts'
 
 let base: string
 beforeEach(() => {
@@ -53,5 +54,44 @@ describe.each(places)('a directory that %s', (_, make) => {
     const place = make()
     expect(await rejectionOf(EventStore.open(place, { readOnly: true }))).toMatchObject(refusalOf(place))
     expect(existsSync(join(place, 'lock'))).toBe(false)
+  })
+})
+
+describe.each<[string, (path: string) => void]>([
+  ['a directory', mkdirSync],
+  ['a pipe into which nobody writes', path => void execFileSync('mkfifo', [path])],
+])('%s in the place of a file', (_, make) => {
+  test('is refused at open, in one line that names it', async () => {
+    const directory = join(base, 'store')
+    const store = await EventStore.open(directory, SMALL_CHUNKS)
+    for (const event of orders(200)) await store.append('s', event)
+    await store.close()
+    const chunks = readdirSync(directory).filter(name => name.endsWith('.chunk'))
+    expect(chunks.length).toBeGreaterThan(3)
+    for (const name of ['flushed', chunks[0]!, chunks.at(-1)!]) {
+      const path = join(directory, name)
+      renameSync(path, join(base, 'aside'))
+      make(path)
+      for (const readOnly of [false, true]) {
+        const error = await rejectionOf(EventStore.open(directory, { readOnly }))
+        expect(error).toMatchObject({
+          code: 'INVALID_ARGUMENT',
+          message: expect.stringContaining(`'${path}'; what stands there`),
+        })
+      }
+      rmSync(path, { recursive: true })
+      renameSync(join(base, 'aside'), path)
+    }
+    const again = await EventStore.open(directory)
+    expect(await again.head('s')).toBe(199)
+    await again.close()
+  })
+
+  test('is refused as a lock', async () => {
+    mkdirSync(join(base, 'store'))
+    const path = join(base, 'store', 'lock')
+    make(path)
+    const error = await rejectionOf(EventStore.open(join(base, 'store')))
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(`'${path}'`) })
   })
 })
