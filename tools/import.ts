@@ -1,5 +1,4 @@
-import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { createReadStream, fstatSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { EventStore } from 'tailrace'
 import { systemClock } from '#engine/core/clock.ts'
@@ -10,7 +9,7 @@ import { type LineEvent, parseEventLine } from './event-line.ts'
 import { type Line, readLines } from './line-reader.ts'
 import { complain, count, printResult, type Terminal } from './output.ts'
 import { Progress } from './progress.ts'
-import { pathKind } from './survey/store-survey.ts'
+import { statsOf } from './survey/store-survey.ts'
 import { verboseLogger } from './verbose-logger.ts'
 
 /** Beside its line, what an append takes in the log. */
@@ -56,7 +55,7 @@ Examples:
     const [directory, file] = positionals as [string, string]
     const fromLine = wholeNumber(values['from-line'], 'from-line', 1, 1)
     // Before the store is made: a wrong name must not leave an empty store behind.
-    const { input, size } = file === '-' ? { input: terminal.stdin, size: null } : await openFile(file)
+    const { input, size } = file === '-' ? openStdin(terminal.stdin) : await openFile(file)
     const store = await EventStore.open(directory, { logger: verboseLogger(values.verbose, terminal) })
     let result: ImportResult
     try {
@@ -86,10 +85,22 @@ interface ImportResult {
   readonly ms: number
 }
 
-async function openFile(file: string): Promise<{ readonly input: Readable; readonly size: number }> {
-  if ((await pathKind(file)) === 'directory') throw new UsageError(`${file} is a directory`)
-  const { size } = await stat(file)
-  return { input: createReadStream(file, { highWaterMark: 1 << 20 }), size }
+interface Input {
+  readonly input: Readable
+  /** Null when nobody knows. */
+  readonly size: number | null
+}
+
+/** Node takes a directory for an input that ends at once. */
+function openStdin(stdin: Readable & { readonly fd?: number }): Input {
+  if (stdin.fd !== undefined && fstatSync(stdin.fd).isDirectory()) throw new UsageError('the standard input is a directory')
+  return { input: stdin, size: null }
+}
+
+async function openFile(file: string): Promise<Input> {
+  const stats = await statsOf(file)
+  if (stats.isDirectory()) throw new UsageError(`${file} is a directory`)
+  return { input: createReadStream(file, { highWaterMark: 1 << 20 }), size: stats.size }
 }
 
 /** One import. */

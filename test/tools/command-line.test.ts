@@ -1,6 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { EventStore } from 'tailrace'
@@ -124,6 +124,33 @@ describe('the built command', () => {
       code: 0,
       stdout: expect.stringContaining('20 events'),
     })
+  })
+
+  test('imports from a pipe that a path leads to, and refuses a directory on its standard input', async () => {
+    const directory = join(temporaryDirectory(), 'store')
+    const script = `echo '{"stream":"s","type":"t","data":1}' | "$0" "$1" import "$2" /dev/stdin`
+    expect(await finished(spawn('sh', ['-c', script, process.execPath, BIN, directory]))).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('1 event imported'),
+    })
+    const refused = spawn('sh', ['-c', '"$0" "$1" import "$2" - < /', process.execPath, BIN, join(directory, 'another')])
+    expect(await finished(refused)).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringContaining('the standard input is a directory'),
+    })
+    expect(existsSync(join(directory, 'another'))).toBe(false)
+  })
+
+  test('says in words that it can not inspect what a pipe or a device gives', async () => {
+    const piped = spawn('sh', ['-c', 'echo | "$0" "$1" inspect /dev/stdin', process.execPath, BIN])
+    for (const child of [piped, spawn(process.execPath, [BIN, 'inspect', '/dev/null'])]) {
+      expect(await finished(child)).toMatchObject({
+        code: 2,
+        stdout: '',
+        stderr: expect.stringContaining('is neither a file nor a directory'),
+      })
+    }
   })
 
   test('says nothing when its reader has seen enough', async () => {

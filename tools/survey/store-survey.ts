@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { systemErrorCode } from '#engine/core/errors.ts'
 import { ChunkNumber, LogPosition } from '#engine/core/positions.ts'
@@ -94,11 +95,19 @@ export function isOwnFile(name: string): boolean {
   return OWN_NAMES.has(name)
 }
 
-/** @throws UsageError when there is nothing there. */
+/** @throws UsageError when there is nothing there, or something that can't be read from any place: a pipe, a device. */
 export async function pathKind(path: string): Promise<'file' | 'directory'> {
+  const stats = await statsOf(path)
+  if (stats.isDirectory()) return 'directory'
+  if (!stats.isFile()) throw new UsageError(`${path} is neither a file nor a directory`)
+  return 'file'
+}
+
+/** @throws UsageError when there is nothing there. */
+export async function statsOf(path: string): Promise<Stats> {
   if (path === '') throw new UsageError('a path is empty')
   try {
-    return (await stat(path)).isDirectory() ? 'directory' : 'file'
+    return await stat(path)
   } catch (error) {
     const code = systemErrorCode(error)
     if (code === 'ENOENT' || code === 'ENOTDIR') throw new UsageError(`${path} does not exist`)
