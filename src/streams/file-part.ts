@@ -7,6 +7,7 @@ import type { FileRun } from './file-run.ts'
 import type { HeadSearch, SearchAnswer } from './head-search.ts'
 import type { IndexFile } from './index-file.ts'
 import type { EventList, IndexPart, StreamCursor, StreamRun, SuppliedIdList, TypeCursor } from './index-part.ts'
+import type { IndexWork } from './index-work.ts'
 import { DamagedIndexError } from './page-reader.ts'
 
 /** Makes the file of a part again from the log. */
@@ -49,6 +50,7 @@ export class FilePart implements IndexPart {
   /** Where the file is. */
   disk: Disk
   #file: IndexFile
+  readonly #work: IndexWork
   readonly #remake: Remake
   #mending: Promise<void> | null = null
   #holderCount = 1
@@ -57,9 +59,11 @@ export class FilePart implements IndexPart {
   #isPiece = false
   #closing: Promise<void> | null = null
 
-  constructor(disk: Disk, file: IndexFile, remake: Remake) {
+  /** @param work the order in which files of its name are made and removed. */
+  constructor(disk: Disk, file: IndexFile, work: IndexWork, remake: Remake) {
     this.disk = disk
     this.#file = file
+    this.#work = work
     this.#remake = remake
   }
 
@@ -137,10 +141,6 @@ export class FilePart implements IndexPart {
     this.#isObsolete = true
   }
 
-  get isPiece(): boolean {
-    return this.#isPiece
-  }
-
   find(name: Uint8Array, hash: number): StreamRun | null | Promise<StreamRun | null> {
     const file = this.#file
     const found = file.find(name, hash)
@@ -190,7 +190,7 @@ export class FilePart implements IndexPart {
 
   async #replaceFile(): Promise<void> {
     const damaged = this.#file
-    const remade = await this.#remake(this)
+    const remade = await this.#inTurn(() => this.#remake(this))
     this.#file = remade.#file
     this.disk = remade.disk
     await damaged.close()
@@ -224,10 +224,18 @@ export class FilePart implements IndexPart {
   async #close(): Promise<void> {
     await this.#mending?.catch(() => {})
     await this.#file.close()
-    if (!this.#isObsolete) return
+    if (this.#isObsolete) await this.#inTurn(() => this.#remove())
+  }
+
+  async #remove(): Promise<void> {
     await this.disk.remove(this.path).catch((error: unknown) => {
       if (systemErrorCode(error) !== 'ENOENT') throw error
     })
+  }
+
+  /** Parts that were replaced, but are still read, share names with pieces. What a piece is made for has its turn already. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    return this.#isPiece ? work() : this.#work.make(work)
   }
 }
 

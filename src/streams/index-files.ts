@@ -173,7 +173,7 @@ export class IndexFiles {
       for (const part of this.#fileParts) {
         const { firstChunk, lastChunk, isPartial } = part.header
         if (isPartial || !chunkNumbers.some(number => number >= firstChunk && number <= lastChunk)) continue
-        this.#replace([part], await this.#remake(part))
+        this.#replace([part], await this.#work.make(() => this.#remade(part)))
       }
       // What could not be written is in memory.
       for (const { number, start, end } of this.#chunks.filter(chunk => chunkNumbers.includes(chunk.number))) {
@@ -186,9 +186,10 @@ export class IndexFiles {
     return refreshed
   }
 
-  /** Resolves when there is nothing left to write or merge, or it failed. */
-  settled(): Promise<void> {
-    return this.#work.settled()
+  /** Resolves when there is nothing left to write or merge, or it failed, and what nobody asks any more is gone. */
+  async settled(): Promise<void> {
+    await this.#work.settled()
+    await Promise.all(this.#leaving)
   }
 
   /** Lets a merge under way come to its end. */
@@ -304,15 +305,12 @@ export class IndexFiles {
   }
 
   #partOf(disk: Disk, file: IndexFile): FilePart {
-    return new FilePart(disk, file, part => this.#remake(part))
+    return new FilePart(disk, file, this.#work, part => this.#remade(part))
   }
 
-  /** Makes the file of a part again from the log; one at a time, for parts that were replaced, but are still read, share names. */
-  #remake(part: FilePart): Promise<FilePart> {
-    const { header } = part
-    const make = () => this.#made(header.isPartial ? header : this.#coverageOf(header.firstChunk, header.lastChunk))
-    // What a piece is made for has its turn already.
-    return part.isPiece ? make() : this.#work.make(make)
+  /** The file of a part made again from the log. */
+  #remade({ header }: FilePart): Promise<FilePart> {
+    return this.#made(header.isPartial ? header : this.#coverageOf(header.firstChunk, header.lastChunk))
   }
 
   /** A file made from the log alone. */

@@ -33,7 +33,7 @@ export class IndexWork {
     return done
   }
 
-  /** After other makings: they write files of the same names, or of pieces that have them. */
+  /** After other makings and removals: they are of files of the same names, or of pieces that have them. */
   make<T>(making: () => Promise<T>): Promise<T> {
     const made = this.#makings.then(making)
     this.#makings = made.catch(() => {})

@@ -133,7 +133,8 @@ test('a close waits for the files of which others are just letting go', async ()
   const files = await made.open(disk)
   await grow(made, files)
   const held = disk.hold('close', { path: '000000-000000' })
-  await grow(made, files)
+  made.growChunk(new Random('another'), 100, NAMES)
+  await made.addChunks(files)
   await held.reached
   let isClosed = false
   const closing = files.close().then(() => {
@@ -143,5 +144,31 @@ test('a close waits for the files of which others are just letting go', async ()
   expect(isClosed).toBe(false)
   held.release()
   await closing
+  expect(disk.openPaths).toEqual([])
+})
+
+test('a file that was merged, and that a reader lets go of late, does not take along a new one of its name', async () => {
+  const disk = new SimulatedDisk()
+  await disk.makeDirectory(DIRECTORY)
+  const made = stage()
+  const files = await made.open(disk)
+  await grow(made, files)
+  const parts = files.retain()
+  await grow(made, files)
+  expect(indexFiles(disk)).toContain('000000-000000.index')
+  made.rewriteChunk(1)
+  // The file of all is made of files for each: the first has its name, and is about to be opened.
+  const opening = disk.hold('open', { path: '000000-000000.index', nth: 2 })
+  const refreshed = files.refresh([1])
+  await opening.reached
+  files.release(parts)
+  await settle()
+  opening.release()
+  await refreshed
+  await files.settled()
+  expect(made.failures).toEqual([])
+  await expectAnswers(files.parts, made.model.events, NAMES)
+  await files.close()
+  expect(indexFiles(disk)).toEqual(['000000-000001.index'])
   expect(disk.openPaths).toEqual([])
 })
