@@ -1,6 +1,7 @@
 import type { EventStore } from 'tailrace'
 import { type JournalDifference, Journals, type JournalVerificationReport } from 'tailrace/journals'
 import { systemClock } from '#engine/core/clock.ts'
+import { NodeDisk } from '#engine/disk/node-disk.ts'
 import { type Command, checkCount, ExitStatus, parseArguments, UsageError } from './arguments.ts'
 import { importJournals } from './journal-import.ts'
 import { keepAlive } from './keep-alive.ts'
@@ -72,7 +73,7 @@ Examples:
     const [directory, target] = positionals as [string, string]
     return readStore(directory, verbose, terminal, async store => {
       if (verify) return verifyJournals(store, target, options, terminal)
-      await refuseInside(directory, target)
+      await refuseInside(new NodeDisk(), directory, target)
       return writeJournals(store, target, options, terminal)
     })
   },

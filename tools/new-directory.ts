@@ -1,7 +1,6 @@
-import { readdir, realpath } from 'node:fs/promises'
-import { dirname, relative, resolve } from 'node:path'
+import { readdir } from 'node:fs/promises'
 import { systemErrorCode } from '#engine/core/errors.ts'
-import { absoluteDirectory } from '#engine/disk/directory.ts'
+import { absoluteDirectory, leadsInto } from '#engine/disk/directory.ts'
 import type { Disk } from '#engine/disk/disk.ts'
 import { UsageError } from './arguments.ts'
 
@@ -13,19 +12,13 @@ export async function makeTarget(disk: Disk, store: string, target: string): Pro
     throw error
   })
   if (names !== null && names.length > 0) throw new UsageError(`${target} is not empty; the copy needs a new directory`)
-  await refuseInside(store, target)
+  await refuseInside(disk, store, target)
   // With the rights that a store's directory has.
   await disk.makeDirectory(absoluteDirectory(target))
 }
 
 /** @throws UsageError when `target`, which need not be there, is the store's directory or lies in it. */
-export async function refuseInside(store: string, target: string): Promise<void> {
-  const path = relative(await realpath(store), await nearestPath(target))
-  if (path !== '..' && !path.startsWith('../'))
+export async function refuseInside(disk: Disk, store: string, target: string): Promise<void> {
+  if (await leadsInto(disk, absoluteDirectory(store), absoluteDirectory(target)))
     throw new UsageError(`${target} lies in the store; the original must not be touched`)
-}
-
-/** Where a path leads; of one that is not there, where the nearest directory above it does. */
-async function nearestPath(path: string): Promise<string> {
-  return realpath(path).catch(() => nearestPath(dirname(resolve(path))))
 }

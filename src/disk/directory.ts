@@ -1,5 +1,6 @@
-import { isAbsolute } from 'node:path'
+import { isAbsolute, relative } from 'node:path'
 import { InvalidArgumentError } from '../core/errors.ts'
+import type { Disk } from './disk.ts'
 
 /**
  * The directory that a caller names, as an absolute path. Files in it are made and opened as long as it is in use: they must stay where
@@ -12,4 +13,10 @@ export function absoluteDirectory(directory: unknown): string {
     throw new InvalidArgumentError('directory must be a path')
   }
   return isAbsolute(directory) ? directory : `${process.cwd()}/${directory}`
+}
+
+/** Whether a path, which need not be there, is that of the directory, or leads into it. */
+export async function leadsInto(disk: Disk, directory: string, path: string): Promise<boolean> {
+  const way = relative(await disk.realPath(directory), await disk.realPath(path))
+  return way !== '..' && !way.startsWith('../')
 }

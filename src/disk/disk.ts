@@ -70,6 +70,8 @@ export interface Disk {
   remove(path: string): Promise<void>
   /** Resolves when every create, rename and remove in the directory that had resolved before is durable. */
   syncDirectory(directory: string): Promise<void>
+  /** Where a path leads, as far as it leads anywhere: without links, up to a part that is not there. */
+  realPath(path: string): Promise<string>
   /**
    * Takes the exclusive lock of `path` (made if absent, never removed) for as long as the process lives or until released.
    * Two handles in one process exclude each other, too.

@@ -76,6 +76,10 @@ export class MemoryDisk implements Disk {
     this.#existing(directory, 'open')
   }
 
+  async realPath(path: string): Promise<string> {
+    return path
+  }
+
   async lock(path: string): Promise<DiskLock> {
     if (this.#locked.has(path)) throw new StoreLockedError(parentOf(path), process.pid)
     if (!this.#files.has(path)) this.#create(path)

@@ -1,7 +1,7 @@
 import fs from 'node:fs'
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { StoreLockedError, systemErrorCode } from '../core/errors.ts'
-import type { Disk, DiskFile, DiskLock, OpenMode } from './disk.ts'
+import { type Disk, type DiskFile, type DiskLock, joinPath, type OpenMode } from './disk.ts'
 import { DURABLE_FLAGS } from './durable-write.ts'
 import { checkFlock, flock } from './flock.ts'
 import { call, named, open, READ_FLAGS, readInPool, writeAll } from './node-calls.ts'
@@ -74,6 +74,16 @@ export class NodeDisk implements Disk {
     } finally {
       await call(done => fs.close(descriptor, done))
     }
+  }
+
+  realPath(path: string): Promise<string> {
+    return new Promise(resolve => {
+      fs.realpath.native(path, (error, real) => {
+        const parent = dirname(path)
+        if (!error) resolve(real)
+        else resolve(parent === path ? path : this.realPath(parent).then(above => joinPath(above, basename(path))))
+      })
+    })
   }
 
   async lock(path: string): Promise<DiskLock> {

@@ -3,7 +3,7 @@ import { InvalidArgumentError, StoreClosedError, StreamNotFoundError, TailraceEr
 import type { LogPosition } from '../core/positions.ts'
 import { type Attempt, systemFailure } from '../core/system-failure.ts'
 import { checkWorkOptions } from '../core/work-options.ts'
-import { absoluteDirectory } from '../disk/directory.ts'
+import { absoluteDirectory, leadsInto } from '../disk/directory.ts'
 import { MemoryDisk } from '../disk/memory-disk.ts'
 import { type BackupOptions, type BackupProgress, type BackupResult, backupLog } from '../log/backup.ts'
 import type { LogFiles } from '../log/log-files.ts'
@@ -93,6 +93,9 @@ export class Maintenance {
 
   async #backup(target: string, options: BackupOptions): Promise<BackupResult> {
     const { files, writer } = this.#rooms
+    if (await leadsInto(files.disk, files.directory, target)) {
+      throw new InvalidArgumentError(`${target} lies in the store; a backup needs a directory of its own`)
+    }
     // With durability 'memory' it may not even be in its file yet.
     await makeDurable(writer)
     return backupLog(files.disk, files.chunks, writer.flushed.position, target, options)

@@ -57,6 +57,24 @@ describe.each(places)('a directory that %s', (_, make) => {
   })
 })
 
+test('a backup into the store itself is refused, by whatever way the path leads there; nothing is made', async () => {
+  const directory = join(base, 'store')
+  const store = await EventStore.open(directory)
+  await store.append('s', order(0))
+  const before = readdirSync(directory)
+  symlinkSync(directory, join(base, 'link'))
+  const inside = [directory, join(directory, 'copy'), join(base, 'link', 'a', 'b'), `${base}/another/../store/copy`]
+  for (const place of inside) {
+    expect(await rejectionOf(store.backup(place))).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining(`${place} lies in the store`),
+    })
+  }
+  expect(readdirSync(directory)).toEqual(before)
+  for (const place of ['copy', 'store-copy', '..copy']) await store.backup(join(base, place))
+  await store.close()
+})
+
 describe.each<[string, (path: string) => void]>([
   ['a directory', mkdirSync],
   ['a pipe into which nobody writes', path => void execFileSync('mkfifo', [path])],

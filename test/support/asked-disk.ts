@@ -68,6 +68,10 @@ export class AskedDisk implements Disk {
     return this.#disk.syncDirectory(directory)
   }
 
+  realPath(path: string): Promise<string> {
+    return this.#disk.realPath(path)
+  }
+
   lock(path: string): Promise<DiskLock> {
     return this.#disk.lock(path)
   }

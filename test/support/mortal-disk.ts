@@ -62,6 +62,10 @@ export class MortalDisk implements Disk {
     return this.call(() => this.#disk.syncDirectory(directory))
   }
 
+  realPath(path: string): Promise<string> {
+    return this.call(() => this.#disk.realPath(path))
+  }
+
   lock(path: string): Promise<DiskLock> {
     return this.call(async () => {
       const lock = await this.#disk.lock(path)

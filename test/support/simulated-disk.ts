@@ -120,6 +120,10 @@ export class SimulatedDisk implements Disk, Recording {
     return this.#call('syncDirectory', [directory], entry, () => this.#live.syncDirectory(directory))
   }
 
+  realPath(path: string): Promise<string> {
+    return this.#live.realPath(path)
+  }
+
   lock(path: string): Promise<DiskLock> {
     const inode = this.#inodes.has(path) ? null : this.#nextInode++
     return this.#call('lock', [path], inode === null ? null : { kind: 'create', path, inode }, async () => {
