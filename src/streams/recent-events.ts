@@ -1,9 +1,10 @@
+import { KIB } from '../core/limits.ts'
 import type { LogPosition } from '../core/positions.ts'
 import type { ConditionTerms } from '../writer/append-terms.ts'
 import type { AppendMessage } from '../writer/messages.ts'
 
-/** Below this many, what no condition asks for any more is not worth dropping. */
-const PRUNE_COUNT = 1024
+/** Below so many bytes of log, what no condition asks for any more is not worth dropping. */
+const PRUNE_SIZE = 128 * KIB
 
 /**
  * What was written since the oldest condition that is on its way was looked at: what the writer must know of it without
@@ -14,8 +15,10 @@ export class RecentEvents {
   #appends: AppendMessage[] = []
   /** Of all that is in `#appends`; null when something was taken from there, until it is asked for. */
   #last: LastPositions | null = null
-  /** What is not needed any more is dropped when there are so many: each is gone over a few times at most. */
-  #pruneCount = PRUNE_COUNT
+  /** Of `#appends`, in the log: they hold what they wrote. */
+  #size = 0
+  /** What is not needed any more is dropped when there is so much: each is gone over a few times at most. */
+  #pruneSize = PRUNE_SIZE
 
   watch(condition: ConditionTerms): void {
     this.#conditions.add(condition)
@@ -24,18 +27,20 @@ export class RecentEvents {
   unwatch(condition: ConditionTerms): void {
     this.#conditions.delete(condition)
     if (this.#conditions.size === 0) this.#keep([])
-    else if (this.#appends.length > this.#pruneCount) this.#prune()
+    else if (this.#size > this.#pruneSize) this.#prune()
   }
 
   note(append: AppendMessage): void {
     if (this.#conditions.size === 0) return
     this.#appends.push(append)
+    this.#size += append.size
     this.#last?.note(append)
   }
 
   forget(append: AppendMessage): void {
     if (this.#appends.at(-1) !== append) return
     this.#appends.pop()
+    this.#size -= append.size
     this.#last = null
   }
 
@@ -60,7 +65,9 @@ export class RecentEvents {
   #keep(appends: AppendMessage[]): void {
     this.#appends = appends
     this.#last = null
-    this.#pruneCount = Math.max(PRUNE_COUNT, 2 * appends.length)
+    this.#size = 0
+    for (const { size } of appends) this.#size += size
+    this.#pruneSize = Math.max(PRUNE_SIZE, 2 * this.#size)
   }
 }
 

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import { MIB } from '../../src/core/limits.ts'
 import { LogPosition } from '../../src/core/positions.ts'
 import { CachedHead } from '../../src/streams/cached-head.ts'
 import { RecentEvents } from '../../src/streams/recent-events.ts'
 import type { ConditionTerms } from '../../src/writer/append-terms.ts'
 import { AppendMessage } from '../../src/writer/messages.ts'
+import { upTo } from '../store/words.ts'
 
 function condition(words: { types?: string[]; streams?: string[]; after?: number; checkedUpTo?: number }): ConditionTerms {
   return {
@@ -24,7 +26,11 @@ function eventOf(type: string) {
 }
 
 function append(position: number, stream: string, type: string, ...more: string[]): AppendMessage {
-  const message = new AppendMessage(head(stream), 'any', Buffer.from(type), '', undefined, undefined, more.map(eventOf), null)
+  return withData('', position, stream, type, ...more)
+}
+
+function withData(data: string, position: number, stream: string, type: string, ...more: string[]): AppendMessage {
+  const message = new AppendMessage(head(stream), 'any', Buffer.from(type), data, undefined, undefined, more.map(eventOf), null)
   message.position = LogPosition.of(position)
   return message
 }
@@ -117,6 +123,19 @@ describe('however much was written', () => {
     expect(recent.refutes(late)).toBe(true)
     expect(recent.refutes(early)).toBe(false)
   })
+})
+
+test('what none asks for any more is dropped, however few have written much', () => {
+  const recent = new RecentEvents()
+  const early = condition({ types: ['T0'] })
+  const late = condition({ types: ['T9'], checkedUpTo: 10 })
+  recent.watch(early)
+  recent.watch(late)
+  const data = 'x'.repeat(MIB)
+  for (const i of upTo(10)) recent.note(withData(data, i + 1, 's', `T${i}`))
+  recent.unwatch(early)
+  expect(recent.refutes(late)).toBe(true)
+  expect(recent.refutes(early)).toBe(false)
 })
 
 test('nothing is kept while no condition is on its way', () => {
