@@ -69,7 +69,12 @@ export class AppendRules implements AppendCheck {
 
   decide(append: AppendMessage): Verdict | null {
     const head = append.head as CachedHead
-    if (append.terms !== null || append.suppliedId !== undefined || head.retention !== null) return this.#decideByAllRules(append)
+    if (append.terms !== null || append.suppliedId !== undefined || head.retention !== null) {
+      const verdict = this.#decideByAllRules(append)
+      // Its answer may be looked for for long: what is written meanwhile need not be kept for it.
+      if (verdict !== null) this.#unwatch(append)
+      return verdict
+    }
     const error = wrongRevision(head, append.expected)
     if (error !== null) return { kind: 'rejected', error }
     return append.eventCount === 0 ? { kind: 'checked' } : null
@@ -179,6 +184,10 @@ export class AppendRules implements AppendCheck {
     const { terms } = append
     if (terms === null || terms.parts.length === 0) this.#heads.release(append.head as CachedHead)
     else for (const { head } of terms.parts) this.#heads.release(head as CachedHead)
+    this.#unwatch(append)
+  }
+
+  #unwatch({ terms }: AppendMessage): void {
     if (terms !== null && terms.condition !== null) this.#recent.unwatch(terms.condition)
   }
 

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import type { AppendCondition, NewEvent, RecordedEvent } from '../../src/core/events.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
@@ -5,6 +7,9 @@ import type { EventStore } from '../../src/store/event-store.ts'
 import { all, appendEach, openStore, rejectionOf, SMALL_CHUNKS, sized, upTo, withStore } from '../store/words.ts'
 import { settle } from '../support/manual-clock.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
+
+setFlagsFromString('--expose_gc')
+const collectGarbage = runInNewContext('gc') as () => void
 
 function of(type: string): NewEvent {
   return { type, data: 'x' }
@@ -82,6 +87,31 @@ describe('against a condition stands what was committed behind its position', ()
         for (const { bytes } of conflicts as RecordedEvent[]) expect(bytes.buffer.byteLength).toBeLessThan(2000)
       }
     })
+  })
+
+  test('and while it is looked for, nothing of what is written meanwhile is kept in memory', async () => {
+    const disk = new SimulatedDisk()
+    const first = await openStore(disk)
+    await scene(first)
+    await first.close()
+    const second = await openStore(disk, { cacheBytes: 0 })
+    const reading = disk.hold('read', { path: '.chunk' })
+    const refusal = conflictsOf(second, { types: ['A'] }, 0)
+    await reading.reached
+    const written = async () => {
+      const data = Buffer.alloc(1000)
+      await second.append('c', { type: 'C', data })
+      return new WeakRef(data)
+    }
+    const data = await written()
+    const isKept = () => {
+      collectGarbage()
+      return data.deref() !== undefined
+    }
+    await expect.poll(isKept).toBe(false)
+    reading.release()
+    expect(await refusal).toEqual(['0@a', '2@a'])
+    await second.close()
   })
 
   test('is looked for in 16 refusals at once, and in all of them in the end', async () => {
