@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import { ReadFailedError, systemErrorCode, TailraceError } from '../core/errors.ts'
-import { ChunkNumber, type LogPosition } from '../core/positions.ts'
+import { ChunkNumber, LogPosition } from '../core/positions.ts'
 import type { Disk } from '../disk/disk.ts'
 import { provenBy } from '../format/log-record.ts'
 import { Checkpoint } from './checkpoint.ts'
@@ -11,10 +11,10 @@ import type { FoundLog } from './find-log.ts'
 import { readFlushedHint } from './flushed-hint.ts'
 
 /**
- * A writer that lives has hinted at all that it has flushed when its hint stands still for so long. What one that was killed had flushed
- * behind its last hint, only the records say: they are looked at once for each hint that stands still.
+ * So often the records behind the hint are looked at, too: a writer that was killed had flushed more than it had hinted at, and who
+ * cannot write its hint flushes on.
  */
-const STANDSTILL_MS = 50
+const SEARCH_PERIOD_MS = 200
 
 /**
  * Follows a log that another process writes, without a lock and without a write. It believes the flushed hint and what records
@@ -26,12 +26,9 @@ export class LogFollower {
   readonly #directory: string
   readonly #log: FoundLog
   readonly #clock: Clock
-  /** What the hint said last, and since when it is known to say so. */
-  #hinted: LogPosition | null = null
-  #hintedMs = 0
-  #lookedMs: number
-  /** The records were looked at while this hint stood still. */
-  #isSearched = false
+  #searchedMs: number
+  /** Up to there the records were looked at, and nothing but zeros stood behind them. */
+  #searchedTo = LogPosition.start
   #refreshing: Promise<void> | null = null
 
   constructor(disk: Disk, directory: string, log: FoundLog, clock: Clock) {
@@ -39,7 +36,7 @@ export class LogFollower {
     this.#directory = directory
     this.#log = log
     this.#clock = clock
-    this.#lookedMs = clock.monotonic()
+    this.#searchedMs = clock.monotonic()
     this.flushed = new Checkpoint(Math.min(log.proven, log.end) as LogPosition)
   }
 
@@ -66,37 +63,21 @@ export class LogFollower {
     const hint = await readFlushedHint(this.#disk, this.#directory)
     const hinted = hint !== null && Buffer.compare(hint.storeId, this.#log.storeId) === 0 ? hint.position : null
     const known = await this.#rolledOver(Math.max(this.flushed.position, hinted ?? 0) as LogPosition)
-    return hinted === null || this.#isToBeSearched(hinted) ? this.#searchedBehind(known) : known
+    const nowMs = this.#clock.monotonic()
+    if (hinted !== null && nowMs - this.#searchedMs < SEARCH_PERIOD_MS) return known
+    const proven = await this.#searchedBehind(known)
+    this.#searchedMs = nowMs
+    return proven
   }
 
   /** What records and footers prove, as far as they go. */
-  async #searchedBehind(known: LogPosition): Promise<LogPosition> {
-    try {
-      for (;;) {
-        const proven = await this.#rolledOver(await this.#provenByRecords(known))
-        if (proven === known) return known
-        known = proven
-      }
-    } catch (error) {
-      // Who looks again begins anew.
-      this.#isSearched = false
-      throw error
+  async #searchedBehind(from: LogPosition): Promise<LogPosition> {
+    const { chunks } = this.#log
+    for (let known = from; ; ) {
+      const { active } = chunks
+      known = await this.#rolledOver(await this.#provenByRecords(known))
+      if (chunks.active === active) return known
     }
-  }
-
-  /** After a pause nobody knows how long a new hint has stood there: it may stand still already. */
-  #isToBeSearched(hinted: LogPosition): boolean {
-    const nowMs = this.#clock.monotonic()
-    const isFirstForLong = nowMs - this.#lookedMs >= STANDSTILL_MS
-    this.#lookedMs = nowMs
-    if (hinted !== this.#hinted) {
-      this.#hinted = hinted
-      this.#hintedMs = nowMs
-      this.#isSearched = false
-    }
-    if (this.#isSearched) return false
-    this.#isSearched = nowMs - this.#hintedMs >= STANDSTILL_MS
-    return this.#isSearched || isFirstForLong
   }
 
   /** Goes over to the chunks in which everything below `known` stands. @returns how much of that is there by now. */
@@ -131,9 +112,12 @@ export class LogFollower {
     await active.refresh()
     if (active.isComplete) return active.end
     let proven = Math.max(known, active.firstRecord) as LogPosition
-    await scanChunk(active, proven, active.end, ({ window, offset }) => {
+    const from = Math.max(proven, this.#searchedTo) as LogPosition
+    const { position, isZeroToEnd } = await scanChunk(active, from, active.end, ({ window, offset }) => {
       proven = Math.max(proven, provenBy(window.view, offset)) as LogPosition
     })
+    // What is no record may be one soon, or was one until it was taken back, with others before it.
+    this.#searchedTo = isZeroToEnd ? position : LogPosition.start
     return proven
   }
 

@@ -4,8 +4,8 @@ import { type DiskContent, MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { encodeFlushedSlot } from '../../src/format/flushed-slot.ts'
 import { findLog } from '../../src/log/find-log.ts'
 import { LogFollower } from '../../src/log/log-follower.ts'
-import { DIRECTORY, rejectionOf, sized } from '../store/words.ts'
-import { stillClock } from '../support/manual-clock.ts'
+import { DIRECTORY, rejectionOf, sized, upTo } from '../store/words.ts'
+import { ManualClock, stillClock } from '../support/manual-clock.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { rooms } from './scenes.ts'
 
@@ -100,4 +100,33 @@ describe('who follows a log through a roll-over', () => {
     await closing
     expect(disk.openPaths).toEqual([])
   })
+})
+
+test('what was written in the place of what was taken back is seen, though the hint stands still', async () => {
+  const disk = new MemoryDisk()
+  const begun = await rooms(disk, { clock: stillClock })
+  await begun.append('s', sized(300))
+  const written = async (...sizes: number[]) => {
+    const own = new MemoryDisk(disk.snapshot())
+    const writer = await rooms(own, { clock: stillClock })
+    for (const size of sizes) await writer.append('s', sized(size))
+    const content = own.snapshot()
+    await writer.close()
+    return content
+  }
+  const [takenBack, instead] = [await written(700), await written(...upTo(10).map(() => 300))]
+  const [reading, clock] = [new MemoryDisk(takenBack), new ManualClock()]
+  const follower = new LogFollower(reading, DIRECTORY, (await findLog(reading, DIRECTORY, 'read'))!, clock)
+  const look = () => {
+    clock.advance(1000)
+    return follower.refresh()
+  }
+  await look()
+  await put(reading, FIRST, instead.get(FIRST)!)
+  await look()
+  await look()
+  const found = await findLog(new MemoryDisk(instead), DIRECTORY, 'read')
+  expect(follower.flushed.position).toBe(found!.proven)
+  await follower.close()
+  await begun.close()
 })
