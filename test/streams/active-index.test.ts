@@ -45,6 +45,20 @@ describe('the active index', () => {
     expect(active.events(later, 4, 9).revisions).toEqual(new Float64Array([4, 9]))
   })
 
+  test('keeps the places of a long stream for the next who reads it, and none of a short one', () => {
+    const active = new ActiveIndex(0 as LogPosition)
+    const lengths = { long: 1000, short: 100 }
+    for (const [name, length] of Object.entries(lengths)) {
+      const slot = named(active, name)
+      for (let revision = 0; revision < length; revision++) active.add(slot, revision, active.eventCount)
+    }
+    const before = active.memoryBytes
+    for (const name of ['short', 'long', 'long', 'short']) {
+      active.events(active.find(Buffer.from(name), hashOfName(name))!, 0, 10)
+    }
+    expect(active.memoryBytes - before).toBe(4 * lengths.long)
+  })
+
   test(`answers alike, from wherever a long stream was read before (seed ${SEED})`, () => {
     const random = new Random(`${SEED}/long`)
     const active = new ActiveIndex(0 as LogPosition)
