@@ -17,7 +17,7 @@ export const DURABLE_FLAGS = IS_ONE_TRIP ? O_RDWR | O_DSYNC : O_RDWR
  * Resolves when the bytes are durable.
  * @param descriptor opened with DURABLE_FLAGS.
  * @param sizeOf of the file, as it is now.
- * @throws the error of the system; EIO when the write was taken, and its sync failed, for whatever reason.
+ * @throws the error of the system; EIO for a full disk that shows itself in the sync of what was taken, for that is a failed sync.
  */
 export async function writeDurably(
   descriptor: number,

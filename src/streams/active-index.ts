@@ -293,7 +293,7 @@ export class ActiveIndex implements IndexPart, StreamSlots {
     const lastEvent = this.#lastEvents[slot]!
     const lastPosition = this.start + this.#positions[lastEvent]!
     const eventCount = this.#eventCounts[slot]!
-    const gathered = eventCount < LONG_STREAM_COUNT ? new GatheredEvents() : this.#gatheredOf(slot)
+    const gathered = eventCount < LONG_STREAM_COUNT ? null : this.#gatheredOf(slot)
     const firstRevision = this.firstRevisionAt(slot)
     return new ActiveRun(this, firstRevision, this.#lastRevisions[slot]!, eventCount, lastPosition, lastEvent, gathered)
   }

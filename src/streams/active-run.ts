@@ -1,5 +1,5 @@
 import type { LogPosition, Revision } from '../core/positions.ts'
-import type { GatheredEvents } from './gathered-events.ts'
+import { GatheredEvents } from './gathered-events.ts'
 import type { IndexPart, StreamRun } from './index-part.ts'
 
 /** A stream's events in the active index, as they were when it was found; later ones don't show. */
@@ -10,8 +10,9 @@ export class ActiveRun implements StreamRun {
   readonly eventCount: number
   readonly lastPosition: LogPosition
   readonly #lastEvent: number
-  readonly #gathered: GatheredEvents
+  #gathered: GatheredEvents | null
 
+  /** @param gathered what runs of the stream share; null: it is not worth keeping. */
   constructor(
     part: IndexPart,
     firstRevision: number,
@@ -19,7 +20,7 @@ export class ActiveRun implements StreamRun {
     eventCount: number,
     lastPosition: number,
     lastEvent: number,
-    gathered: GatheredEvents,
+    gathered: GatheredEvents | null,
   ) {
     this.part = part
     this.firstRevision = firstRevision as Revision
@@ -36,6 +37,7 @@ export class ActiveRun implements StreamRun {
 
   /** Index of each event by its place in the run, from `from` on. */
   eventsFrom(from: number, predecessors: Int32Array): Int32Array {
+    this.#gathered ??= new GatheredEvents()
     return this.#gathered.gather(from, this.eventCount, this.#lastEvent, predecessors)
   }
 }
