@@ -22,6 +22,7 @@ export {
   WrongExpectedRevisionError,
 } from './core/errors.ts'
 export type {
+  AnyEvent,
   AppendAck,
   AppendCondition,
   CommitAnswer,
@@ -40,7 +41,7 @@ export type { ScavengeProgress, ScavengeResult } from './scavenge/scavenger.ts'
 export type { AppendOptions, CommitOptions } from './store/admission.ts'
 export { EventStore } from './store/event-store.ts'
 export type { BackupCallOptions, ScavengeCallOptions } from './store/maintenance.ts'
-export type { Durability, StoreOptions } from './store/options.ts'
+export type { StoreOptions } from './store/options.ts'
 export type { Recovery } from './store/rooms.ts'
 export type { StoreStats } from './store/stats.ts'
 export type { ChangeAck, ChangeOptions } from './store/stream-settings.ts'
@@ -67,3 +68,4 @@ export type { Subscription } from './subscriptions/subscription.ts'
 export type { ProduceAck, Topic, TopicOptions, TopicReadOptions } from './subscriptions/topic.ts'
 export type { PartitionLag, TopicGroup, TopicJoinOptions, TopicMember } from './subscriptions/topic-group.ts'
 export type { NewRecord, TopicRecord } from './subscriptions/topic-record.ts'
+export type { Durability } from './writer/durability.ts'

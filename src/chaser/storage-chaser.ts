@@ -1,9 +1,10 @@
+import { setImmediate } from 'node:timers'
 import { ACK_SLICE_COUNT, ACK_SLICE_SIZE, MIB } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
 import { unreachable } from '../core/unreachable.ts'
 import { ByteWindow } from '../format/byte-window.ts'
 import { flagsOf, PrepareFlag, positionOf, RecordType, sizeOf, typeOf } from '../format/log-record.ts'
-import { Checkpoint } from '../log/checkpoint.ts'
+import type { Checkpoint } from '../log/checkpoint.ts'
 import type { LogReader } from '../log/log-reader.ts'
 import type { RecordBatch } from '../log/record-batch.ts'
 import { CommitAck, type CommitListener } from './commit-ack.ts'
@@ -15,7 +16,7 @@ const READ_SIZE = MIB
  * which the flush came back; from files (at open, or when it has fallen behind) it waits for reads.
  */
 export class StorageChaser {
-  /** Everything below has been published. Readers and whoever waits for acks follow it. */
+  /** Everything below has been published. Readers and whoever waits for acks follow it; the chaser alone advances it. */
   readonly published: Checkpoint
   readonly #reader: LogReader
   readonly #flushed: Checkpoint
@@ -34,18 +35,18 @@ export class StorageChaser {
   ackCount = 0
   eventCount = 0
 
-  /** @param start everything below is known to the listeners. */
+  /** @param published where the chaser begins: everything below is known to the listeners. */
   constructor(
     reader: LogReader,
     flushed: Checkpoint,
-    start: LogPosition,
+    published: Checkpoint,
     listeners: readonly CommitListener[],
     onFailure: (error: unknown) => void,
   ) {
     this.#reader = reader
     this.#flushed = flushed
-    this.#position = start
-    this.published = new Checkpoint(start)
+    this.#position = published.position
+    this.published = published
     this.#listeners = listeners
     this.#onFailure = onFailure
   }

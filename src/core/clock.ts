@@ -1,3 +1,6 @@
+import { performance } from 'node:perf_hooks'
+import { clearTimeout, setTimeout } from 'node:timers'
+
 /** The seam to time. No room reads the clock of the process by itself. */
 export interface Clock {
   /** Milliseconds since 1970; may jump. Only for what users see. */
@@ -14,6 +17,7 @@ export interface Clock {
 /** Node takes a longer delay for one of 1 ms. */
 const MAX_DELAY_MS = 2 ** 31 - 1
 
+/** Of Node, not of the global object, whose timers a test may have replaced by its own: the store's loops must go on under them. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),

@@ -7,11 +7,14 @@
  */
 
 import { constants } from 'node:os'
-import type { RecordedEvent } from './events.ts'
+import type { ExpectedRevision, RecordedEvent } from './events.ts'
 
+/** 'rejected': the append will never appear in the log. 'unknown': it may or may not be found after the next open. */
 export type Outcome = 'rejected' | 'unknown'
 
+/** What every error of the engine has. */
 export abstract class TailraceError extends Error {
+  /** The name of the class in capitals, such as 'STREAM_NOT_FOUND'. */
   abstract readonly code: string
   /** What became of the append that this error settles. */
   readonly outcome: Outcome
@@ -35,12 +38,12 @@ export class InvalidArgumentError extends TailraceError {
 export class WrongExpectedRevisionError extends TailraceError {
   readonly code = 'WRONG_EXPECTED_REVISION'
   readonly stream: string
-  readonly expected: number | 'any' | 'no_stream' | 'stream_exists'
-  /** The stream's last revision; null when the stream does not exist. */
+  readonly expected: ExpectedRevision
+  /** The stream's last revision, also when it is deleted; null when it was never written. */
   readonly actual: number | null
 
   /** @param hasIds the stream has ids of the append, but this is no retry. */
-  constructor(stream: string, expected: number | 'any' | 'no_stream' | 'stream_exists', actual: number | null, hasIds = false) {
+  constructor(stream: string, expected: ExpectedRevision, actual: number | null, hasIds = false) {
     super(
       hasIds
         ? `stream '${stream}' has ids of this append already, but the append is no retry: not all of its ids are known, in this order`
@@ -52,6 +55,7 @@ export class WrongExpectedRevisionError extends TailraceError {
   }
 }
 
+/** The stream was never written, or has no event that may be read any more; or it lacks the one that was asked for. */
 export class StreamNotFoundError extends TailraceError {
   readonly code = 'STREAM_NOT_FOUND'
   readonly stream: string
@@ -124,6 +128,7 @@ export class LockUnavailableError extends TailraceError {
   readonly code = 'LOCK_UNAVAILABLE'
 }
 
+/** The store is closed, or is being closed: it takes no more calls. */
 export class StoreClosedError extends TailraceError {
   readonly code = 'STORE_CLOSED'
 
@@ -235,12 +240,17 @@ export class JournalsLockedError extends TailraceError {
  */
 export function withoutStack<E extends TailraceError>(make: () => E): E {
   const { stackTraceLimit } = Error
-  Error.stackTraceLimit = 0
+  setStackTraceLimit(0)
   try {
     return make()
   } finally {
-    Error.stackTraceLimit = stackTraceLimit
+    setStackTraceLimit(stackTraceLimit)
   }
+}
+
+/** Where the embedder has frozen the intrinsics, it stays as it is, and the error has its stack: an assignment would throw. */
+function setStackTraceLimit(limit: number): void {
+  Reflect.set(Error, 'stackTraceLimit', limit)
 }
 
 /** libuv does not know this one: Node gives it the code 'Unknown system error -122'. */

@@ -1,5 +1,6 @@
 import type { LogPosition, Revision } from './positions.ts'
 
+/** What JSON can hold; a field that is undefined is left out. */
 export type JsonValue =
   | string
   | number
@@ -34,12 +35,16 @@ export type RecordedEvent<Event extends AnyEvent = AnyEvent> = Event extends Any
 /** What `RecordedEvent` is of one kind of events. */
 export interface Recorded<Event extends AnyEvent> {
   readonly stream: string
+  /** Its place in the stream, from 0. */
   readonly revision: Revision
   /** Names the event's record in the log. */
   readonly position: LogPosition
+  /** A UUID: the appender's, or one that belongs to the event for ever. */
   readonly id: string
   readonly type: Event['type']
+  /** When it was written, to the millisecond; never before the event in front of it in the log. */
   readonly created: Date
+  /** 'binary': a Uint8Array was appended. */
   readonly contentType: 'json' | 'binary'
   /** Equal to what was appended; decoded on first use. */
   readonly data: Event['data']
@@ -49,13 +54,18 @@ export interface Recorded<Event extends AnyEvent> {
   readonly metadata: unknown
 }
 
-/** What the appender believes of the stream: its last revision, or one of three words. */
+/**
+ * What the appender believes of the stream. A number: its last revision. 'no_stream': it has no event, or is deleted. 'stream_exists':
+ * it has one. 'any': whatever it is at.
+ */
 export type ExpectedRevision = number | 'any' | 'no_stream' | 'stream_exists'
 
+/** What an append to one stream resolves with. */
 export interface AppendAck {
   readonly stream: string
   /** Revision of the append's first event; null for a check without events. */
   readonly firstRevision: Revision | null
+  /** Revision of its last event; null for a check, too. */
   readonly lastRevision: Revision | null
   /** Position of the append's last event; for a check, one behind all events that it knew of and before all that came later. */
   readonly position: LogPosition
@@ -78,6 +88,7 @@ export interface AppendCondition {
   readonly after: number
 }
 
+/** What an append to several streams at once resolves with. */
 export interface CommitAnswer {
   /** Position of the last event; without events, one behind all events that it knew of and before all that came later. */
   readonly position: LogPosition

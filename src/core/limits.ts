@@ -1,4 +1,4 @@
-/** Every limit of the engine, with the relations between them. Sizes in bytes. */
+/** What bounds a store, and how much its stages take at a time; finer measures stand where they are used. Sizes in bytes. */
 
 export const MIB = 1024 * 1024
 export const KIB = 1024

@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from './errors.ts'
 import type { JsonValue } from './events.ts'
-import { jsonTextOf, shown } from './json-text.ts'
+import { jsonTextOf } from './json-text.ts'
+import { checkWhole } from './whole-numbers.ts'
 
 /** What is kept of a stream, and whatever else its owner wants to note. Set as a whole; the last one counts. */
 export interface StreamMetadata {
@@ -27,12 +28,7 @@ function check(metadata: unknown): asserts metadata is StreamMetadata {
     throw new InvalidArgumentError('stream metadata must be an object')
   }
   const { maxCount, maxAge, truncateBefore } = metadata as Record<string, unknown>
-  checkField('maxCount', maxCount, 1)
-  checkField('maxAge', maxAge, 1)
-  checkField('truncateBefore', truncateBefore, 0)
-}
-
-function checkField(name: string, value: unknown, least: number): void {
-  if (value === undefined || (Number.isSafeInteger(value) && (value as number) >= least)) return
-  throw new InvalidArgumentError(`${name} must be a whole number from ${least}, got ${shown(value)}`)
+  if (maxCount !== undefined) checkWhole('maxCount', maxCount, 1)
+  if (maxAge !== undefined) checkWhole('maxAge', maxAge, 1)
+  if (truncateBefore !== undefined) checkWhole('truncateBefore', truncateBefore, 0)
 }

@@ -1,5 +1,6 @@
 import fs from 'node:fs'
 import { MIB } from '../core/limits.ts'
+import { readInPool, readOnce } from './node-calls.ts'
 
 /** Multiple of every sector that disks have. */
 const BLOCK_SIZE = 4096
@@ -58,27 +59,14 @@ export class DirectWrite {
   /** What the file has there; zeros behind its end. */
   async #around(from: number, to: number): Promise<Buffer> {
     const bytes = Buffer.alloc(to - from)
-    for (let at = 0; at < bytes.length; ) {
-      const count = await read(this.#cached, bytes.subarray(at), from + at)
-      if (count === 0) break
-      at += count
-    }
+    await readInPool(this.#cached, bytes, from)
     return bytes
   }
 }
 
-function read(descriptor: number, target: Buffer, offset: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    fs.read(descriptor, target, 0, target.length, offset, (error, count) => {
-      if (error) reject(error)
-      else resolve(count)
-    })
-  })
-}
-
 async function canRead(descriptor: number, target: Buffer): Promise<boolean> {
   try {
-    await read(descriptor, target, 0)
+    await readOnce(descriptor, target, 0, 0)
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EINVAL') return false

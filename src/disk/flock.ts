@@ -4,7 +4,8 @@ import { LockUnavailableError, systemErrorCode } from '../core/errors.ts'
 
 type FlockSync = (descriptor: number, flags: 'exnb') => void
 
-const require = createRequire(import.meta.url)
+/** In a bundle that is a CommonJS file, `import.meta` is empty. What runs as a text has a global `__filename` that is no file. */
+const require = createRequire(import.meta.url ?? __filename)
 
 /** By which the system says that somebody else has it. */
 const TAKEN_CODES: readonly (string | null)[] = ['EAGAIN', 'EWOULDBLOCK']

@@ -91,16 +91,13 @@ export class NodeDisk implements Disk {
     const descriptor = await open(path, O_RDWR | O_CREAT)
     try {
       if (!(await flock(descriptor))) throw await lockedBy(descriptor, path)
-    } catch (error) {
-      await call(done => fs.close(descriptor, done))
-      throw error
-    }
-    try {
-      await writeAll(descriptor, Buffer.from(`${String(process.pid).padEnd(PID_WIDTH)}\n`), 0)
+      await writeAll(descriptor, Buffer.from(`${String(process.pid).padEnd(PID_WIDTH)}\n`), 0).catch((error: unknown) => {
+        throw named(error, path)
+      })
     } catch (error) {
       // An open that fails must not keep the next one out.
       await call(done => fs.close(descriptor, done))
-      throw named(error, path)
+      throw error
     }
     // The lock belongs to the open file description: closing it, or the death of the process, frees it.
     return { release: () => call(done => fs.close(descriptor, done)) }

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { setImmediate } from 'node:timers'
 import { Worker } from 'node:worker_threads'
 import { KIB } from '../core/limits.ts'
 

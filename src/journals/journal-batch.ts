@@ -1,7 +1,8 @@
 import type { RecordedEvent } from '../index.ts'
+import { inGroups } from './in-groups.ts'
 import { type CheckpointEvent, checkpointEventOf } from './journal-checkpoint.ts'
 import type { JournalEnds } from './journal-ends.ts'
-import { GROUP_COUNT, type JournalFiles } from './journal-files.ts'
+import type { JournalFiles } from './journal-files.ts'
 import { encodeName, isHashed, JOURNAL_SUFFIX, journalNameOf, NAME_SUFFIX } from './journal-names.ts'
 import { formatRow } from './journal-row.ts'
 
@@ -55,7 +56,7 @@ export class JournalBatch {
   /** The files that will be written to, and their sizes. @throws DamagedJournalError when one can't be the stream's. */
   async sizesIn(files: JournalFiles, ends: JournalEnds): Promise<Map<string, number>> {
     const sizes = new Map<string, number>()
-    await inGroups([...this.#streams.values()], files, async ({ fileName, stream, firstRevision }) => {
+    await this.#eachFile(files, async ({ fileName, stream, firstRevision }) => {
       const size = await files.sizeOf(fileName)
       await ends.check(fileName, stream, firstRevision, size)
       sizes.set(fileName, size)
@@ -66,11 +67,15 @@ export class JournalBatch {
 
   /** Writes the rows behind the sizes. */
   async writeTo(files: JournalFiles, sizes: ReadonlyMap<string, number>): Promise<void> {
-    await inGroups([...this.#streams.values()], files, async ({ fileName, stream, rows }) => {
+    await this.#eachFile(files, async ({ fileName, stream, rows }) => {
       const nameFile = nameFileOf(fileName)
       if (sizes.has(nameFile)) await files.append(nameFile, Buffer.from(`${encodeName(stream)}\n`, 'utf8'), 0)
       await files.append(fileName, Buffer.from(rows.join(''), 'utf8'), sizes.get(fileName)!)
     })
+  }
+
+  #eachFile(files: JournalFiles, work: (pending: PendingRows) => Promise<void>): Promise<void> {
+    return inGroups([...this.#streams.values()], work, () => files.trim())
   }
 }
 
@@ -81,14 +86,4 @@ export function nameFileOf(fileName: string): string {
 
 export function hasHashedName(fileName: string): boolean {
   return isHashed(fileName.slice(0, -JOURNAL_SUFFIX.length))
-}
-
-/** A group at a time, so that only so many files are open. */
-async function inGroups<T>(items: readonly T[], files: JournalFiles, work: (item: T) => Promise<void>): Promise<void> {
-  for (let first = 0; first < items.length; first += GROUP_COUNT) {
-    // All of a group come to their end, also when one fails: a file must not be closed while another call works on it.
-    const results = await Promise.allSettled(items.slice(first, first + GROUP_COUNT).map(work))
-    for (const result of results) if (result.status === 'rejected') throw result.reason
-    await files.trim()
-  }
 }

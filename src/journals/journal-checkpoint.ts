@@ -1,5 +1,6 @@
 import { DamagedJournalError, systemErrorCode } from '../core/errors.ts'
 import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
+import { openIfThere } from '../disk/if-there.ts'
 import type { RecordedEvent } from '../index.ts'
 
 /** The version of what is written here; another one is refused. */
@@ -62,13 +63,8 @@ async function createAnew(disk: Disk, path: string): Promise<DiskFile> {
 /** @returns null when there is none. @throws DamagedJournalError */
 export async function readCheckpoint(disk: Disk, directory: string): Promise<JournalCheckpoint | null> {
   const path = joinPath(directory, CHECKPOINT_NAME)
-  let file: DiskFile
-  try {
-    file = await disk.open(path, 'read')
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return null
-    throw error
-  }
+  const file = await openIfThere(disk, path, 'read')
+  if (file === null) return null
   try {
     const bytes = Buffer.alloc(await file.size())
     await file.read(bytes, 0)

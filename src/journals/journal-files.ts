@@ -1,10 +1,9 @@
 import { DamagedJournalError, systemErrorCode } from '../core/errors.ts'
 import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
+import { openIfThere, removeIfThere } from '../disk/if-there.ts'
 
-/** Files that stay open between batches: most appends go to streams that were appended to a moment ago. */
+/** Files that stay open between groups and batches: most appends go to streams that were appended to a moment ago. */
 const KEPT_OPEN = 128
-/** Files that are worked on at the same time, and may be open beside those. */
-export const GROUP_COUNT = 64
 const LF = 10
 
 interface OpenFile {
@@ -92,7 +91,7 @@ export class JournalFiles {
       this.#open.set(name, known)
       return known
     }
-    const file = await this.#tryOpen(name, 'write')
+    const file = await openIfThere(this.#disk, this.#pathOf(name), 'write')
     return file === null ? null : this.#keep(name, file)
   }
 
@@ -100,7 +99,7 @@ export class JournalFiles {
   async #look<T>(name: string, work: (file: DiskFile) => Promise<T>): Promise<T | null> {
     const opened = this.#open.get(name)
     if (opened !== undefined) return work(opened.file)
-    const file = await this.#tryOpen(name, 'read')
+    const file = await openIfThere(this.#disk, this.#pathOf(name), 'read')
     if (file === null) return null
     try {
       return await work(file)
@@ -110,12 +109,7 @@ export class JournalFiles {
   }
 
   async #remove(name: string): Promise<boolean> {
-    try {
-      await this.#disk.remove(this.#pathOf(name))
-    } catch (error) {
-      if (systemErrorCode(error) === 'ENOENT') return false
-      throw error
-    }
+    if (!(await removeIfThere(this.#disk, this.#pathOf(name)))) return false
     this.#isDirectoryDirty = true
     return true
   }
@@ -126,15 +120,6 @@ export class JournalFiles {
     if (size > 0) await file.read(last, size - 1)
     if (size > 0 && last[0] !== LF) throw new DamagedJournalError(this.#pathOf(name), 'its last line has no end')
     return size
-  }
-
-  async #tryOpen(name: string, mode: 'read' | 'write'): Promise<DiskFile | null> {
-    try {
-      return await this.#disk.open(this.#pathOf(name), mode)
-    } catch (error) {
-      if (systemErrorCode(error) === 'ENOENT') return null
-      throw error
-    }
   }
 
   /** @returns null if there is one. */

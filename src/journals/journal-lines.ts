@@ -1,5 +1,5 @@
-import { systemErrorCode } from '../core/errors.ts'
 import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
+import { openIfThere } from '../disk/if-there.ts'
 
 const PIECE_SIZE = 64 * 1024
 const LF = 10
@@ -13,12 +13,7 @@ export class JournalLines {
   }
 
   static async open(disk: Disk, directory: string, name: string): Promise<JournalLines> {
-    try {
-      return new JournalLines(await disk.open(joinPath(directory, name), 'read'))
-    } catch (error) {
-      if (systemErrorCode(error) === 'ENOENT') return new JournalLines(null)
-      throw error
-    }
+    return new JournalLines(await openIfThere(disk, joinPath(directory, name), 'read'))
   }
 
   async size(): Promise<number> {

@@ -3,10 +3,10 @@ import { checkWorkOptions } from '../core/work-options.ts'
 import { absoluteDirectory } from '../disk/directory.ts'
 import type { Disk } from '../disk/disk.ts'
 import type { EventStore, RecordedEvent } from '../index.ts'
+import { inGroups } from './in-groups.ts'
 import { hasHashedName, nameFileOf } from './journal-batch.ts'
 import { type JournalCheckpoint, readCheckpoint } from './journal-checkpoint.ts'
 import { JournalComparison, type JournalDifference } from './journal-comparison.ts'
-import { GROUP_COUNT } from './journal-files.ts'
 import { JournalLines } from './journal-lines.ts'
 import { encodeName, JOURNAL_SUFFIX, journalNameOf } from './journal-names.ts'
 import { checkOrigin, checkStore } from './journal-origin.ts'
@@ -16,6 +16,7 @@ import { streamOfFile } from './journal-stream.ts'
 export type { JournalDifference } from './journal-comparison.ts'
 
 export interface VerifyOptions {
+  /** Ends it: the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined
   /** Told of the position up to which everything was compared. */
   readonly onProgress?: ((position: number) => void) | undefined
@@ -25,8 +26,9 @@ export interface JournalVerificationReport {
   /** Position of the last event that the journals say they have; null when they have none. */
   readonly position: number | null
   readonly fileCount: number
+  /** Up to that position. */
   readonly eventCount: number
-  /** The first of them. */
+  /** The first 10,000 of them, by file and line. */
   readonly differences: readonly JournalDifference[]
   readonly differenceCount: number
 }
@@ -193,13 +195,6 @@ export class JournalVerification {
   #report(difference: JournalDifference): void {
     this.#differenceCount++
     if (this.#differences.length < LISTED_COUNT) this.#differences.push(difference)
-  }
-}
-
-/** So many at the same time: each has one file open, or two. */
-async function inGroups<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
-  for (let first = 0; first < items.length; first += GROUP_COUNT) {
-    await Promise.all(items.slice(first, first + GROUP_COUNT).map(work))
   }
 }
 

@@ -23,6 +23,7 @@ export interface JournalOptions {
 }
 
 export interface WriteOptions {
+  /** Ends it after a batch. */
   readonly signal?: AbortSignal | undefined
   /** Told of the position up to which everything is in the journals, after each batch. */
   readonly onProgress?: ((position: number) => void) | undefined
@@ -150,7 +151,11 @@ export class Journals {
     return this.#mendedCount
   }
 
-  /** Writes what the log has now. The signal ends it early, after a batch. */
+  /**
+   * Writes what the log has now. The signal ends it early, after a batch.
+   * @throws (rejects with) InvalidArgumentError when the journals are closed or being written, DamagedJournalError, what a read of the
+   *   store rejects with, the system's error; after one that came while a batch was written, the journals must be opened again
+   */
   async catchUp(options: WriteOptions = {}): Promise<void> {
     checkWorkOptions(options)
     const { signal, onProgress } = options

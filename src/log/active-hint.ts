@@ -1,7 +1,7 @@
-import { systemErrorCode } from '../core/errors.ts'
 import { BLOCK_SIZE, MAX_CHUNK_SIZE, MIB } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
 import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
+import { openIfThere, openOrCreate } from '../disk/if-there.ts'
 import { type ActiveSlot, activeSlotSize, decodeActiveSlot, encodeActiveSlot } from '../format/active-slot.ts'
 import { ByteWindow } from '../format/byte-window.ts'
 import { checksumBytes } from '../format/checksum.ts'
@@ -64,13 +64,8 @@ async function bytesOf(chunk: ChunkFile, from: LogPosition, to: LogPosition): Pr
 }
 
 async function readSlot(disk: Disk, directory: string): Promise<ActiveSlot | null> {
-  let file: DiskFile
-  try {
-    file = await disk.open(joinPath(directory, ACTIVE_FILE_NAME), 'read')
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return null
-    throw error
-  }
+  const file = await openIfThere(disk, joinPath(directory, ACTIVE_FILE_NAME), 'read')
+  if (file === null) return null
   try {
     const bytes = Buffer.alloc(Math.min(await file.size(), MAX_FILE_SIZE))
     return decodeActiveSlot(bytes.subarray(0, await file.read(bytes, 0)))
@@ -109,21 +104,12 @@ export class ActiveHint {
 
   async #put(bytes: Buffer): Promise<void> {
     try {
-      this.#file ??= await this.#open()
+      this.#file ??= await openOrCreate(this.#disk, this.#path)
       await this.#file.write(bytes, 0)
     } catch {
       // An old hint, or half of one, is as good as none.
     }
     this.#isWriting = false
-  }
-
-  async #open(): Promise<DiskFile> {
-    try {
-      return await this.#disk.open(this.#path, 'write')
-    } catch (error) {
-      if (systemErrorCode(error) !== 'ENOENT') throw error
-      return this.#disk.open(this.#path, 'create')
-    }
   }
 
   async close(): Promise<void> {

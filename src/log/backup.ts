@@ -1,7 +1,9 @@
-import { CorruptLogError, InvalidArgumentError, systemErrorCode } from '../core/errors.ts'
+import { setImmediate } from 'node:timers'
+import { CorruptLogError, InvalidArgumentError } from '../core/errors.ts'
 import { BLOCK_SIZE, MIB } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
 import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
+import { listIfThere } from '../disk/if-there.ts'
 import { encodeChunkFooter } from '../format/chunk-footer.ts'
 import { CHUNK_HEADER_SIZE } from '../format/chunk-header.ts'
 import { encodeFlushedSlot } from '../format/flushed-slot.ts'
@@ -19,18 +21,21 @@ const CHECK_SIZE = 2 * BLOCK_SIZE
 const SYNC_SIZE = 4 * MIB
 
 export interface BackupProgress {
+  /** Of the chunks' files, so far. */
   readonly bytesCopied: number
   readonly bytesTotal: number
 }
 
 export interface BackupOptions {
-  readonly onProgress?: (progress: BackupProgress) => void
+  /** Called after each piece. */
+  readonly onProgress?: ((progress: BackupProgress) => void) | undefined
   /** Ends it between two pieces. What was copied by then stays, and is no store. */
   readonly signal?: AbortSignal | undefined
 }
 
 export interface BackupResult {
   readonly chunks: number
+  /** Of the chunks' files. */
   readonly bytes: number
   /** Everything below is in the copy. */
   readonly position: LogPosition
@@ -77,10 +82,7 @@ function sourceOf(chunk: ChunkFile, flushed: LogPosition): Source {
 }
 
 async function makeEmpty(disk: Disk, target: string): Promise<void> {
-  const names = await disk.list(target).catch((error: unknown) => {
-    if (systemErrorCode(error) === 'ENOENT') return []
-    throw error
-  })
+  const names = await listIfThere(disk, target)
   if (names.length > 0) throw new InvalidArgumentError(`${target} is not empty; a backup needs a new directory`)
   await disk.makeDirectory(target)
 }

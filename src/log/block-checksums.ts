@@ -1,11 +1,19 @@
 import { BLOCK_SIZE } from '../core/limits.ts'
 import { checksumBytes } from '../format/checksum.ts'
+import { type ChunkHeader, encodeChunkHeader } from '../format/chunk-header.ts'
 
 /** The checksums of a growing file, block by block, fed with its bytes in order. */
 export class BlockChecksums {
   readonly #done: number[] = []
   #current = 0
   #size = 0
+
+  /** Of a chunk that has nothing but its header. */
+  static ofHeader(header: ChunkHeader): BlockChecksums {
+    const checksums = new BlockChecksums()
+    checksums.add(encodeChunkHeader(header))
+    return checksums
+  }
 
   /** Goes on behind `size` bytes, whose blocks have these checksums. */
   static resume(checksums: Uint32Array, size: number): BlockChecksums {

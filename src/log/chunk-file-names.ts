@@ -1,6 +1,7 @@
 import { ChunkNumber } from '../core/positions.ts'
 
 const CHUNK_SUFFIX = '.chunk'
+/** Files of the store that are being made end so, until they are durable. */
 export const TEMPORARY_SUFFIX = '.tmp'
 
 export function chunkFileName(number: ChunkNumber): string {

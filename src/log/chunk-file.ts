@@ -2,6 +2,7 @@ import { isDiskFull, UnsupportedFormatError } from '../core/errors.ts'
 import { MAX_CHUNK_SIZE, ZERO_RUN_MAX_SIZE, ZERO_RUN_MIN_SIZE } from '../core/limits.ts'
 import { ChunkNumber, LogPosition } from '../core/positions.ts'
 import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
+import { removeIfThere } from '../disk/if-there.ts'
 import { type ChunkFooter, encodeChunkFooter, footerReserve } from '../format/chunk-footer.ts'
 import { CHUNK_HEADER_SIZE, type ChunkHeader, decodeChunkHeader, encodeChunkHeader } from '../format/chunk-header.ts'
 import { PROOF_RECORD_SIZE } from '../format/log-record.ts'
@@ -61,24 +62,38 @@ export class ChunkFile {
   static async create(disk: Disk, directory: string, header: ChunkHeader): Promise<ChunkFile> {
     const path = joinPath(directory, chunkFileName(header.number))
     const temporaryPath = path + TEMPORARY_SUFFIX
-    await disk.remove(temporaryPath).catch((error: unknown) => {
-      if ((error as { code?: unknown }).code !== 'ENOENT') throw error
-    })
+    await removeIfThere(disk, temporaryPath)
     const file = await disk.open(temporaryPath, 'create')
     const first = Buffer.alloc(Math.min(ZERO_RUN_MIN_SIZE, header.chunkSize))
     first.set(encodeChunkHeader(header))
+    let mayHaveName = false
     try {
       await file.write(first, 0)
       await file.datasync()
+      mayHaveName = true
       await disk.rename(temporaryPath, path)
       await disk.syncDirectory(directory)
     } catch (error) {
       await file.close().catch(() => {})
-      // On a full disk it would keep room from what is tried next.
-      await disk.remove(temporaryPath).catch(() => {})
+      // On a full disk it would keep room from what is tried next. A name whose sync failed is proven by no later one: whoever opens
+      // the store next must not find it, but give it again.
+      for (const left of mayHaveName ? [temporaryPath, path] : [temporaryPath]) await disk.remove(left).catch(() => {})
       throw error
     }
     return new ChunkFile(header, path, file, null, first.length)
+  }
+
+  /** The chunk behind `active`, as `create` makes it. */
+  static createBehind(
+    disk: Disk,
+    directory: string,
+    active: ChunkFile,
+    chunkSize: number,
+    createdMs: number,
+  ): Promise<ChunkFile> {
+    const { storeId, number } = active.header
+    const header = { storeId, number: ChunkNumber.next(number), generation: 0, start: active.end, chunkSize, createdMs }
+    return ChunkFile.create(disk, directory, header)
   }
 
   /**
@@ -121,19 +136,6 @@ export class ChunkFile {
 
   read(target: Uint8Array, offset: number): Promise<number> {
     return this.file.read(target, offset)
-  }
-
-  /** A piece of each of these chunks, which may be the same; see `Disk.readPieces`. */
-  static readPieces(
-    disk: Disk,
-    chunks: readonly ChunkFile[],
-    target: Uint8Array,
-    offsets: readonly number[],
-    sizes: readonly number[],
-  ): Promise<void> {
-    const files: DiskFile[] = []
-    for (const chunk of chunks) files.push(chunk.file)
-    return disk.readPieces(files, target, offsets, sizes)
   }
 
   /** Keeps the file open until `release`, also when it is replaced. Only for who found it in the sequence or holds it. */

@@ -153,12 +153,14 @@ export class ChunkLog {
       })
   }
 
-  async #writeTo(target: LogPosition): Promise<void> {
+  /** @param durably each write comes back when it is durable. */
+  async #writeTo(target: LogPosition, durably = false): Promise<void> {
     await this.#keepFromZeros(target)
     while (this.#written < target) {
       const { bytes, end } = this.#unwritten(target)
       try {
-        await this.#active.write(bytes, this.#written)
+        if (durably) await this.#active.writeDurably(bytes, this.#written)
+        else await this.#active.write(bytes, this.#written)
       } catch (error) {
         if (!isDiskFull(error)) this.#doubt = error
         throw error
@@ -195,7 +197,7 @@ export class ChunkLog {
     this.#groupSize = Math.max(target - this.proven, this.#groupSize * GROUP_MEMORY)
     await this.#writing
     this.#refuseIfInDoubt()
-    if (this.#written === this.proven && target - this.proven <= ONE_TRIP_SIZE) await this.#writeDurablyTo(target)
+    if (this.#written === this.proven && target - this.proven <= ONE_TRIP_SIZE) await this.#writeTo(target, true)
     else {
       await this.#writeTo(target)
       // One sync at a time on a descriptor: the second of two could take the error that belongs to the first.
@@ -203,20 +205,6 @@ export class ChunkLog {
       await this.#datasync()
     }
     this.stamp.proven = target
-  }
-
-  async #writeDurablyTo(target: LogPosition): Promise<void> {
-    await this.#keepFromZeros(target)
-    while (this.#written < target) {
-      const { bytes, end } = this.#unwritten(target)
-      try {
-        await this.#active.writeDurably(bytes, this.#written)
-      } catch (error) {
-        if (!isDiskFull(error)) this.#doubt = error
-        throw error
-      }
-      this.#written = end
-    }
   }
 
   /** Records that reach beyond what is filled must wait for zeros that are being written there. */
@@ -327,10 +315,6 @@ export class ChunkLog {
   /** Whether the active chunk has no record. */
   get isEmpty(): boolean {
     return this.#end === this.#active.firstRecord
-  }
-
-  get endsWithProof(): boolean {
-    return this.#endsWithProof
   }
 
   /** Followers have passed `position`: slabs below it may go once they are written and summed. */

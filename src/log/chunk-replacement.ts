@@ -1,8 +1,8 @@
 import assert from 'node:assert'
-import { systemErrorCode } from '../core/errors.ts'
 import { BLOCK_SIZE, KIB, MIB } from '../core/limits.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { type DiskFile, joinPath } from '../disk/disk.ts'
+import { removeIfThere } from '../disk/if-there.ts'
 import { BlockDirectory } from '../format/block-directory.ts'
 import { ByteWindow } from '../format/byte-window.ts'
 import { blockCountOf, type ChunkFooter, encodeChunkFooter } from '../format/chunk-footer.ts'
@@ -49,7 +49,7 @@ export class ChunkReplacement {
   /** Begins the next generation of `old`. */
   static async begin(files: LogFiles, old: ChunkFile): Promise<ChunkReplacement> {
     const path = joinPath(files.directory, chunkFileName(old.header.number) + TEMPORARY_SUFFIX)
-    await removeIfThere(files, path)
+    await removeIfThere(files.disk, path)
     const file = await files.disk.open(path, 'create')
     return new ChunkReplacement(files, file, path, old)
   }
@@ -115,7 +115,7 @@ export class ChunkReplacement {
   async abandon(): Promise<void> {
     await this.#file.close().catch(() => {})
     // What can't be removed now goes at the next open.
-    await removeIfThere(this.#files, this.#temporaryPath).catch(() => {})
+    await removeIfThere(this.#files.disk, this.#temporaryPath).catch(() => {})
   }
 
   #footer(eventCount: number): ChunkFooter {
@@ -132,10 +132,4 @@ export class ChunkReplacement {
     )
     return { start, dataSize, eventCount, storeId, blockChecksums: this.#checksums.all(), directory }
   }
-}
-
-async function removeIfThere({ disk }: LogFiles, path: string): Promise<void> {
-  await disk.remove(path).catch((error: unknown) => {
-    if (systemErrorCode(error) !== 'ENOENT') throw error
-  })
 }

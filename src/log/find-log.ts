@@ -1,22 +1,13 @@
-import { CorruptLogError, systemErrorCode, UnsupportedFormatError } from '../core/errors.ts'
-
+import { CorruptLogError, UnsupportedFormatError } from '../core/errors.ts'
 import { ChunkNumber, LogPosition } from '../core/positions.ts'
-import { unreachable } from '../core/unreachable.ts'
 import { type Disk, joinPath } from '../disk/disk.ts'
-import {
-  eventCountOf,
-  firstPrepareOf,
-  flagsOf,
-  isUnsupported,
-  PrepareFlag,
-  provenBy,
-  RecordType,
-  typeOf,
-} from '../format/log-record.ts'
+import { listIfThere } from '../disk/if-there.ts'
+import { isUnsupported } from '../format/log-record.ts'
 import { type CheckedStart, readCheckedStart } from './active-hint.ts'
+import { AppendTracker } from './append-tracker.ts'
 import { ChunkFile } from './chunk-file.ts'
 import { chunkFileName, chunkNumberOf, isUnfinishedChunk } from './chunk-file-names.ts'
-import { isEmptyChunk, type ScanEnd, type ScannedRecord, type SearchEnd, scanChunk, searchBehind } from './chunk-scan.ts'
+import { isEmptyChunk, type ScanEnd, type SearchEnd, scanChunk, searchBehind } from './chunk-scan.ts'
 import { ChunkSequence } from './chunk-sequence.ts'
 import { closeAll } from './close-all.ts'
 import { readFlushedHint } from './flushed-hint.ts'
@@ -51,6 +42,9 @@ export interface FoundLog {
   readonly unfinished: readonly string[]
 }
 
+/** Where the log ends, and how that is known. */
+type LogEnd = Pick<FoundLog, 'end' | 'tailEnd' | 'proven' | 'endsWithProof' | 'eventCount' | 'scannedBytes' | 'checked'>
+
 /**
  * Finds the end of the log: opens and checks the chunks, and reads the active one record by record, from where its hint says that
  * it has been checked.
@@ -71,7 +65,7 @@ export async function findLog(disk: Disk, directory: string, mode: 'read' | 'wri
 async function lookForLog(disk: Disk, directory: string, mode: 'read' | 'write'): Promise<FoundLog | 'rolled over' | null> {
   // The hint comes first: whatever it covers by then is in the list, though another process goes on rolling over.
   const hint = await readFlushedHint(disk, directory)
-  const names = await listDirectory(disk, directory)
+  const names = await listIfThere(disk, directory)
   const numbers = names.map(chunkNumberOf).filter(number => number !== null)
   numbers.sort((a, b) => a - b)
   if (numbers.length === 0) {
@@ -90,15 +84,6 @@ async function lookForLog(disk: Disk, directory: string, mode: 'read' | 'write')
     return found
   } catch (error) {
     await closeAll(opened).catch(() => {})
-    throw error
-  }
-}
-
-async function listDirectory(disk: Disk, directory: string): Promise<string[]> {
-  try {
-    return await disk.list(directory)
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return []
     throw error
   }
 }
@@ -168,6 +153,7 @@ function checkSequence(
   return null
 }
 
+/** @param opened all of them: whoever calls closes them if this fails. */
 async function findEnd(
   disk: Disk,
   directory: string,
@@ -177,43 +163,53 @@ async function findEnd(
   damagedHeader: string | null,
 ): Promise<Omit<FoundLog, 'unfinished'> | 'rolled over'> {
   const last = opened.at(-1)!
-  let next: ChunkFile | null = null
-  if (damagedHeader === null && opened.length > 1 && !opened.at(-2)!.isComplete && (await isEmptyChunk(last)))
-    next = opened.pop()!
-  // Such a file got its name with its footer: without one it is damaged, and no torn tail.
-  const footless = opened.find(chunk => chunk.header.generation > 0 && !chunk.isComplete)
-  if (footless !== undefined) throw new CorruptLogError(footless.path, footless.start, 'a rewritten chunk without a whole footer')
-  const unfinished = opened.slice(0, -1).find(chunk => !chunk.isComplete)
-  if (unfinished !== undefined) {
-    if (mode === 'read' && (await isCompleteByNow(unfinished))) return 'rolled over'
-    throw new CorruptLogError(unfinished.path, unfinished.start, 'a chunk without a whole footer, though records stand behind it')
-  }
-  const active = opened.at(-1)!
-  const unusable = damagedHeader === null ? null : ChunkNumber.next(active.header.number)
+  const mayBeAhead = damagedHeader === null && opened.length > 1 && !opened.at(-2)!.isComplete
+  const next = mayBeAhead && (await isEmptyChunk(last)) ? last : null
+  const files = next === null ? opened : opened.slice(0, -1)
+  if (await hasRolledOver(files, mode)) return 'rolled over'
+  const active = files.at(-1)!
   if (damagedHeader !== null) await refuseAppended(disk, directory, mode, active, hinted, damagedHeader)
-  const chunks = new ChunkSequence(opened)
-  const storeId = active.header.storeId
-  const dataEnd = active.dataEnd
-  if (dataEnd !== null) {
-    if (hinted > active.end) {
-      throw new CorruptLogError(
-        joinPath(directory, chunkFileName(ChunkNumber.next(active.header.number))),
-        active.end,
-        'the chunk is missing',
-      )
-    }
-    const eventCount = active.footer!.eventCount
-    const found = {
-      end: dataEnd,
-      tailEnd: dataEnd,
-      proven: dataEnd,
-      endsWithProof: true,
-      eventCount,
-      scannedBytes: 0,
-      checked: null,
-    }
-    return { storeId, chunks, next, unusable, hinted, ...found }
+  const end = active.isComplete
+    ? endOfComplete(directory, active, hinted)
+    : await endOfActive(disk, directory, mode, active, hinted)
+  if (end === 'rolled over') return end
+  const unusable = damagedHeader === null ? null : ChunkNumber.next(active.header.number)
+  return { storeId: active.header.storeId, chunks: new ChunkSequence(files), next, unusable, hinted, ...end }
+}
+
+/**
+ * Whether another process has completed the active chunk meanwhile.
+ * @throws CorruptLogError when one of the chunks should have a footer, and has none.
+ */
+async function hasRolledOver(files: readonly ChunkFile[], mode: 'read' | 'write'): Promise<boolean> {
+  // Such a file got its name with its footer: without one it is damaged, and no torn tail.
+  const footless = files.find(chunk => chunk.header.generation > 0 && !chunk.isComplete)
+  if (footless !== undefined) throw new CorruptLogError(footless.path, footless.start, 'a rewritten chunk without a whole footer')
+  const unfinished = files.slice(0, -1).find(chunk => !chunk.isComplete)
+  if (unfinished === undefined) return false
+  if (mode === 'read' && (await isCompleteByNow(unfinished))) return true
+  throw new CorruptLogError(unfinished.path, unfinished.start, 'a chunk without a whole footer, though records stand behind it')
+}
+
+/** The log ends with a chunk that was completed, and its footer proves it all. */
+function endOfComplete(directory: string, last: ChunkFile, hinted: LogPosition): LogEnd {
+  if (hinted > last.end) {
+    const missing = joinPath(directory, chunkFileName(ChunkNumber.next(last.header.number)))
+    throw new CorruptLogError(missing, last.end, 'the chunk is missing')
   }
+  const end = last.dataEnd!
+  const { eventCount } = last.footer!
+  return { end, tailEnd: end, proven: end, endsWithProof: true, eventCount, scannedBytes: 0, checked: null }
+}
+
+/** The log ends with the last whole append of a chunk that is being filled, unless something proves that there was more. */
+async function endOfActive(
+  disk: Disk,
+  directory: string,
+  mode: 'read' | 'write',
+  active: ChunkFile,
+  hinted: LogPosition,
+): Promise<LogEnd | 'rolled over'> {
   const checked = await readCheckedStart(disk, directory, active)
   const scanStart = checked?.end ?? active.firstRecord
   const appends = new AppendTracker(scanStart, checked)
@@ -239,20 +235,8 @@ async function findEnd(
   }
   const tailEnd = Math.max(scan.position, behind.nonZeroEnd) as LogPosition
   const { end, endsWithProof, eventCount } = appends
-  return {
-    storeId,
-    chunks,
-    next,
-    unusable,
-    hinted,
-    end,
-    tailEnd,
-    proven,
-    endsWithProof,
-    eventCount,
-    scannedBytes: tailEnd - (checked?.end ?? active.start),
-    checked,
-  }
+  const scannedBytes = tailEnd - (checked?.end ?? active.start)
+  return { end, tailEnd, proven, endsWithProof, eventCount, scannedBytes, checked }
 }
 
 /** Zeros that the scan has seen are not read again. */
@@ -287,52 +271,4 @@ async function refuseAppended(
     await chunk.close()
   }
   if (recordCount > 0 || hinted > chunk.firstRecord) throw new CorruptLogError(chunk.path, chunk.start, damagedHeader)
-}
-
-/** Follows the records of a chunk and knows where the last whole append ends. */
-class AppendTracker {
-  end: LogPosition
-  proven = LogPosition.start
-  endsWithProof = true
-  eventCount = 0
-  #pendingCount = 0
-
-  constructor(start: LogPosition, checked: CheckedStart | null) {
-    this.end = start
-    if (checked !== null) {
-      this.endsWithProof = checked.endsWithProof
-      this.eventCount = checked.eventCount
-    }
-  }
-
-  visit({ window: { view }, offset, position, size }: ScannedRecord): void {
-    this.proven = Math.max(this.proven, provenBy(view, offset)) as LogPosition
-    const end = LogPosition.plus(position, size)
-    const type = typeOf(view, offset)
-    switch (type) {
-      case RecordType.prepare:
-        this.#pendingCount++
-        if (flagsOf(view, offset) & PrepareFlag.committed) this.#whole(end, false)
-        break
-      case RecordType.commit:
-        if (firstPrepareOf(view, offset) === this.end && eventCountOf(view, offset) === this.#pendingCount)
-          this.#whole(end, false)
-        break
-      case RecordType.proof:
-        if (this.#pendingCount === 0) this.#whole(end, true)
-        break
-      case RecordType.stub:
-        // Stands only in compact chunks, which are complete.
-        break
-      default:
-        unreachable(type)
-    }
-  }
-
-  #whole(end: LogPosition, isProof: boolean): void {
-    this.end = end
-    this.endsWithProof = isProof
-    this.eventCount += this.#pendingCount
-    this.#pendingCount = 0
-  }
 }

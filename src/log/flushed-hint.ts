@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts'
-import { systemErrorCode } from '../core/errors.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
+import { openIfThere, openOrCreate } from '../disk/if-there.ts'
 import {
   decodeFlushedSlot,
   encodeFlushedSlot,
@@ -14,13 +14,8 @@ export const FLUSHED_FILE_NAME = 'flushed'
 
 /** What the hint file says, or null when there is none that can be believed. */
 export async function readFlushedHint(disk: Disk, directory: string): Promise<FlushedSlot | null> {
-  let file: DiskFile
-  try {
-    file = await disk.open(joinPath(directory, FLUSHED_FILE_NAME), 'read')
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return null
-    throw error
-  }
+  const file = await openIfThere(disk, joinPath(directory, FLUSHED_FILE_NAME), 'read')
+  if (file === null) return null
   try {
     const bytes = Buffer.alloc(FLUSHED_SLOT_SIZE)
     return decodeFlushedSlot(bytes.subarray(0, await file.read(bytes, 0)))
@@ -61,11 +56,7 @@ export class FlushedHint {
 
   /** Opens the file, or makes it; `known` is what it was read to say. */
   static async open(disk: Disk, directory: string, storeId: Uint8Array, known: LogPosition, clock: Clock): Promise<FlushedHint> {
-    const path = joinPath(directory, FLUSHED_FILE_NAME)
-    const file = await disk.open(path, 'write').catch((error: unknown) => {
-      if (systemErrorCode(error) !== 'ENOENT') throw error
-      return disk.open(path, 'create')
-    })
+    const file = await openOrCreate(disk, joinPath(directory, FLUSHED_FILE_NAME))
     return new FlushedHint(file, encodeFlushedSlot({ storeId, position: known }), known, clock)
   }
 

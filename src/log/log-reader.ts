@@ -33,10 +33,6 @@ export class LogReader {
   readonly #chunks: ChunkSequence
   readonly #recent: RecentBytes
   readonly cache: BlockCache
-  /** Memory that reads of scattered records use again; theirs alone. */
-  readonly scratches: ByteWindow[] = []
-  /** Requests for scattered records that are not answered yet; theirs alone. */
-  requestsUnderWay = 0
   readonly #seed: number
 
   constructor(disk: Disk, chunks: ChunkSequence, recent: RecentBytes, cache: BlockCache, seed: number) {
@@ -181,6 +177,7 @@ export class LogReader {
     )
   }
 
+  /** The chunk whose range of positions holds it. */
   chunkOf(position: LogPosition): ChunkFile {
     return this.#chunks.find(position)
   }
@@ -196,7 +193,7 @@ export class LogReader {
     return Math.max(0, this.#endInFile(chunk, position, limit) - position)
   }
 
-  /** What stands in the window, up to `limit`, is the whole record of `position`, or why not. */
+  /** @returns the size of the whole record of `position` that stands at `offset` of the window, below `limit`, or why there is none. */
   check(window: ByteWindow, offset: number, limit: number, position: LogPosition): number | RecordDamage {
     return checkRecord(window, offset, limit, position, this.#seed)
   }

@@ -1,6 +1,5 @@
 import assert from 'node:assert'
 import type { Clock } from '../core/clock.ts'
-import { ChunkNumber } from '../core/positions.ts'
 import type { Disk } from '../disk/disk.ts'
 import { ChunkFile } from './chunk-file.ts'
 
@@ -67,13 +66,6 @@ export class NextChunk {
   }
 
   async #create(active: ChunkFile): Promise<void> {
-    this.#chunk = await ChunkFile.create(this.#disk, this.#directory, {
-      storeId: active.header.storeId,
-      number: ChunkNumber.next(active.header.number),
-      generation: 0,
-      start: active.end,
-      chunkSize: this.#chunkSize,
-      createdMs: this.#clock.now(),
-    })
+    this.#chunk = await ChunkFile.createBehind(this.#disk, this.#directory, active, this.#chunkSize, this.#clock.now())
   }
 }

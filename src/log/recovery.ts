@@ -7,7 +7,7 @@ import { ChunkNumber, LogPosition } from '../core/positions.ts'
 import { type Disk, joinPath } from '../disk/disk.ts'
 import { ByteWindow } from '../format/byte-window.ts'
 import { encodeChunkFooter } from '../format/chunk-footer.ts'
-import { encodeChunkHeader, STORE_ID_SIZE } from '../format/chunk-header.ts'
+import { STORE_ID_SIZE } from '../format/chunk-header.ts'
 import { checksumSeed, PROOF_RECORD_SIZE } from '../format/log-record.ts'
 import { encodeProof, RecordStamp } from '../format/record-encoding.ts'
 import type { CheckedStart } from './active-hint.ts'
@@ -30,16 +30,14 @@ export async function createLog(disk: Disk, directory: string, clock: Clock, chu
     chunkSize,
     createdMs: clock.now(),
   })
-  const blockChecksums = new BlockChecksums()
-  blockChecksums.add(encodeChunkHeader(chunk.header))
-  return {
-    chunks: new ChunkSequence([chunk]),
-    next: null,
-    end: chunk.firstRecord,
-    endsWithProof: true,
-    eventCount: 0,
-    blockChecksums,
-  }
+  return emptyState(new ChunkSequence([chunk]))
+}
+
+/** Of a log whose active chunk has nothing but its header. */
+function emptyState(chunks: ChunkSequence): LogState {
+  const { active } = chunks
+  const blockChecksums = BlockChecksums.ofHeader(active.header)
+  return { chunks, next: null, end: active.firstRecord, endsWithProof: true, eventCount: 0, blockChecksums }
 }
 
 /**
@@ -72,21 +70,8 @@ export async function repairLog(
   // A compact chunk got its name when its footer was durable.
   if (completed !== undefined && !completed.isCompact && found.hinted <= completed.end) await rewriteFooter(completed)
   if (active.isComplete) {
-    const number = ChunkNumber.next(active.header.number)
-    const chunk =
-      next ??
-      (await ChunkFile.create(disk, directory, {
-        storeId: found.storeId,
-        number,
-        generation: 0,
-        start: active.end,
-        chunkSize,
-        createdMs: clock.now(),
-      }))
-    found.chunks.add(chunk)
-    const blockChecksums = new BlockChecksums()
-    blockChecksums.add(encodeChunkHeader(chunk.header))
-    return { chunks: found.chunks, next: null, end: chunk.firstRecord, endsWithProof: true, eventCount: 0, blockChecksums }
+    found.chunks.add(next ?? (await ChunkFile.createBehind(disk, directory, active, chunkSize, clock.now())))
+    return emptyState(found.chunks)
   }
   if (found.proven < found.end) await rewrite(active, found.proven, found.end)
   const isSound = found.checked?.isFinal === true && found.checked.end === found.end && found.tailEnd === found.end

@@ -1,6 +1,5 @@
 import assert from 'node:assert'
 import { LogPosition } from '../core/positions.ts'
-import { encodeChunkHeader } from '../format/chunk-header.ts'
 import type { ActiveHint } from './active-hint.ts'
 import { BlockChecksums } from './block-checksums.ts'
 import type { ChunkFile } from './chunk-file.ts'
@@ -51,8 +50,7 @@ export class SummedTail {
   /** Goes on to a chunk that has nothing but its header. */
   startChunk(chunk: ChunkFile): void {
     this.#active = chunk
-    this.#checksums = new BlockChecksums()
-    this.#checksums.add(encodeChunkHeader(chunk.header))
+    this.#checksums = BlockChecksums.ofHeader(chunk.header)
     this.#eventCount = 0
   }
 

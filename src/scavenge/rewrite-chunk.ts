@@ -1,4 +1,5 @@
 import assert from 'node:assert'
+import { setImmediate } from 'node:timers'
 import { KIB } from '../core/limits.ts'
 import type { LogPosition } from '../core/positions.ts'
 import type { ByteWindow } from '../format/byte-window.ts'

@@ -15,18 +15,22 @@ export interface ScavengeProgress {
 
 /** The signal ends the run; chunks that were replaced by then stay so. */
 export interface ScavengeOptions extends RewriteOptions {
-  /** Chunks that reach beyond are left alone; none, unless it is said. */
+  /** Chunks that reach beyond it are left alone; without it, none is. */
   readonly below?: LogPosition
   /** Called after each chunk. */
-  readonly onProgress?: (progress: ScavengeProgress) => void
+  readonly onProgress?: ((progress: ScavengeProgress) => void) | undefined
   /** Called after each chunk that was replaced, and awaited; also when its new name could not be made durable. */
   readonly onReplaced?: (chunk: ChunkFile, result: RewriteResult) => void | Promise<void>
 }
 
 export interface ScavengeResult {
+  /** Completed chunks that were gone through. */
   readonly chunksRead: number
+  /** Those of them that were rewritten. */
   readonly chunksReplaced: number
+  /** By which the files are smaller; below 0 if they are larger. */
   readonly bytesFreed: number
+  /** In the chunks that were read. */
   readonly eventsKept: number
   readonly eventsDropped: number
 }

@@ -68,12 +68,12 @@ export class Admission {
   readonly #maxSize: number
   readonly #encoding = new EventEncoding()
   readonly #waiting = new WaitingLine(append => this.#enqueue(append))
-  readonly #failure: () => TailraceError | null
+  readonly #failure: (append: PendingAppend) => TailraceError | null
   #isClosed = false
 
   /**
    * @param capacity the largest append that a chunk can hold, in bytes.
-   * @param failure why nothing can be written any more; null while it can.
+   * @param failure why an append can't be written, nor any other any more; null while it can.
    */
   constructor(
     bounds: AdmissionBounds,
@@ -81,7 +81,7 @@ export class Admission {
     queue: StageQueue<WriterMessage>,
     check: AppendCheck,
     capacity: number,
-    failure: () => TailraceError | null,
+    failure: (append: PendingAppend) => TailraceError | null,
   ) {
     this.#bounds = bounds
     this.#pending = pending
@@ -166,8 +166,6 @@ export class Admission {
 
   /** The bound comes before anything is made: a refusal must cost less than an append. */
   #checkRoom(): void {
-    const failure = this.#failure()
-    if (failure !== null) throw failure
     if (this.#isClosed) throw new StoreClosedError()
     if (this.#pending.count + this.#waiting.count >= this.#bounds.maxPendingAppends) this.#refuse()
     if (this.#pending.bytes + this.#waiting.bytes >= this.#bounds.maxPendingBytes) this.#refuse()
@@ -175,6 +173,8 @@ export class Admission {
 
   #letIn(append: PendingAppend, signal: AbortSignal | undefined): void {
     try {
+      const failure = this.#failure(append)
+      if (failure !== null) throw failure
       this.#checkSize(append.size)
     } catch (error) {
       this.#check.release(append)
@@ -187,7 +187,7 @@ export class Admission {
   }
 
   #enqueue(append: PendingAppend): void {
-    const failure = this.#failure()
+    const failure = this.#failure(append)
     if (failure !== null) append.fail(failure)
     // Called back, or failed, in front of the queue: it has been told, and nobody has to see it.
     if (append.isAborted) {

@@ -13,7 +13,7 @@ import { EventSelection } from '../streams/event-filter.ts'
 import { type EventReading, eventReading, type NextBatch } from '../streams/event-reading.ts'
 import { checkReadAll, checkReadStream, type ReadAllOptions, type ReadStreamOptions } from '../streams/read-options.ts'
 import { StreamList, type StreamListOptions, type StreamSummary } from '../streams/stream-list.ts'
-import { StreamReader } from '../streams/stream-reader.ts'
+import type { StreamReader } from '../streams/stream-reader.ts'
 import { type Consumer, type ConsumerOptions, NamedConsumer } from '../subscriptions/consumer.ts'
 import { type ConsumerGroup, OpenGroup } from '../subscriptions/consumer-group.ts'
 import { type Entity, type EntityOptions, FoldedEntity } from '../subscriptions/entity.ts'
@@ -32,7 +32,7 @@ import { openForReading } from './open-for-reading.ts'
 import { openForWriting } from './open-for-writing.ts'
 import { type CheckedOptions, checkOptions, type StoreOptions } from './options.ts'
 import type { Resolve } from './pending-appends.ts'
-import type { Recovery, Rooms } from './rooms.ts'
+import type { Recovery, Rooms, Writing } from './rooms.ts'
 import { type StoreStats, statsOf } from './stats.ts'
 import { type ChangeAck, type ChangeOptions, checkName, StreamSettings } from './stream-settings.ts'
 import { OpenTransaction, type Transaction, type TransactionDesk, type TransactionOptions } from './transaction.ts'
@@ -66,16 +66,15 @@ export class EventStore {
   readonly #calls = new CallsUnderWay()
 
   private constructor(rooms: Rooms, options: CheckedOptions) {
-    const { clock } = options
     this.#rooms = rooms
     this.recovery = rooms.recovery
     const { index, loader, reader, chaser, storeId } = rooms
-    this.#streams = new StreamReader(index, loader, reader, chaser.published, storeId, clock)
+    this.#streams = rooms.streams
     this.#all = new AllReader(reader, chaser.published, storeId)
-    this.#list = new StreamList(index, loader, clock)
+    this.#list = new StreamList(index, loader, options.clock)
     this.#settings = new StreamSettings(rooms, this.#streams)
     this.#transactions = {
-      clock,
+      clock: options.clock,
       lastPosition: () => index.lastPosition,
       read: (stream, options, upTo) => this.#batches(this.#streams.read(stream, options, rooms.beforeRead, upTo)),
       append: (stream, events, options) => this.append(stream, events, options),
@@ -143,13 +142,16 @@ export class EventStore {
     return new OpenTransaction<Event>(this.#transactions, stream, options)
   }
 
-  /** The events of one stream. Iterating throws StreamNotFoundError when there is no such stream. */
+  /** The events of one stream. @throws what `readAll` does; while iterated, also StreamNotFoundError, StreamDeletedError */
   readStream<Event extends AnyEvent = AnyEvent>(stream: string, options: ReadStreamOptions = {}): EventReading<Event> {
     checkReadStream(options)
     return eventReading<Event>(() => this.#batches(this.#streams.read(stream, options, this.#rooms.beforeRead)), options.signal)
   }
 
-  /** The events of the whole log, in the order of their positions. */
+  /**
+   * The events of the whole log, in the order of their positions.
+   * @throws InvalidArgumentError; (while iterated) StoreClosedError, ReadFailedError, CorruptLogError, the signal's reason
+   */
   readAll<Event extends AnyEvent = AnyEvent>(options: ReadAllOptions = {}): EventReading<Event> {
     checkReadAll(options)
     const selection = new EventSelection(options.filter, options.includeSystem)
@@ -206,16 +208,13 @@ export class EventStore {
     return new FoldedEntity(this.#followers.client, stream, when as When<State>, options)
   }
 
-  /**
-   * Records in partitions: by key, with offsets, and groups that share them.
-   * @throws InvalidArgumentError, StoreClosedError
-   */
+  /** Records in partitions: by key, with offsets, and groups that share them. @throws InvalidArgumentError, StoreClosedError */
   topic(name: string, options: TopicOptions = {}): Topic {
     this.#refuseIfClosed()
     return topicOf(this.#topics, this.#followers, name, options)
   }
 
-  /** The stream's last revision; null when there is no such stream, or it is deleted. */
+  /** The stream's last revision; null when there is none, or it is deleted. @throws (rejects with) what a read does */
   async head(stream: string): Promise<Revision | null> {
     return (await this.#lookUp(() => this.#streams.extent(stream)))?.lastRevision ?? null
   }
@@ -227,6 +226,7 @@ export class EventStore {
     })
   }
 
+  /** Whether there is such a stream, and it is not deleted. @throws what `head` does */
   async exists(stream: string): Promise<boolean> {
     return (await this.head(stream)) !== null
   }
@@ -237,7 +237,7 @@ export class EventStore {
    * @throws InvalidArgumentError; (while iterated) StoreClosedError, CorruptLogError, ReadFailedError
    */
   streams(options: StreamListOptions = {}): AsyncIterable<StreamSummary> {
-    return this.#list.streams(options, this.#rooms.beforeRead, () => this.#refuseIfClosed())
+    return this.#list.streams(options, this.#rooms.beforeRead, call => this.#whileOpen(call))
   }
 
   /** What was set for the stream last; `{}` when nothing was. @throws StreamDeletedError when it is deleted for good */
@@ -305,7 +305,7 @@ export class EventStore {
     return this.#writing().maintenance.backup(directory, options)
   }
 
-  #writing(): NonNullable<Rooms['writing']> {
+  #writing(): Writing {
     this.#refuseIfClosed()
     const { writing } = this.#rooms
     if (writing === null) throw new ReadOnlyStoreError('the store is open for reading')

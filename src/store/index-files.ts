@@ -8,7 +8,7 @@ import { indexRange } from '../streams/index-range.ts'
 import { TimeSlices } from '../streams/time-slices.ts'
 import type { CheckedOptions } from './options.ts'
 
-/** How much of the memory for reads the index gets. */
+/** What pages of index files get, beside the memory for blocks and as a share of it. */
 const INDEX_SHARE = 0.5
 /** Events between two lines that say how the making of index files goes. */
 const PROGRESS_COUNT = 1_000_000

@@ -1,11 +1,11 @@
 import type { Clock } from '../core/clock.ts'
 import { InvalidArgumentError, StoreClosedError, StreamNotFoundError, TailraceError } from '../core/errors.ts'
-import type { LogPosition } from '../core/positions.ts'
 import { type Attempt, systemFailure } from '../core/system-failure.ts'
 import { checkWorkOptions } from '../core/work-options.ts'
 import { absoluteDirectory, leadsInto } from '../disk/directory.ts'
 import { MemoryDisk } from '../disk/memory-disk.ts'
 import { type BackupOptions, type BackupProgress, type BackupResult, backupLog } from '../log/backup.ts'
+import type { Checkpoint } from '../log/checkpoint.ts'
 import type { LogFiles } from '../log/log-files.ts'
 import { type Erasures, RetentionJudge } from '../scavenge/retention-judge.ts'
 import { type ScavengeProgress, type ScavengeResult, Scavenger } from '../scavenge/scavenger.ts'
@@ -29,6 +29,7 @@ export interface ScavengeCallOptions {
 export interface BackupCallOptions {
   /** Ends it at the next piece; what was copied by then is no store. */
   readonly signal?: AbortSignal | undefined
+  /** Called after each piece. */
   readonly onProgress?: ((progress: BackupProgress) => void) | undefined
 }
 
@@ -40,10 +41,10 @@ export interface MaintenanceRooms {
   readonly ids: SuppliedIdMemory
   readonly writer: StorageWriter
   readonly clock: Clock
+  /** Everything below is in the index. */
+  readonly published: Checkpoint
   /** Resolves when everything that is flushed now can be found in the index. */
   settled(): Promise<void>
-  /** Everything below is in the index. */
-  published(): LogPosition
   /** What of the stream of erasures is there. */
   erasures(): Promise<Erasures>
 }
@@ -53,7 +54,7 @@ export class Maintenance {
   readonly #rooms: MaintenanceRooms
   readonly #scavenger: Scavenger
   readonly #closing = new AbortController()
-  #running = new Set<Promise<unknown>>()
+  readonly #running = new Set<Promise<unknown>>()
   #isScavenging = false
   /** Numbers of chunks that were rewritten, and whose index files were not, or not yet: until then they are not merged. */
   readonly #unindexed = new Set<number>()
@@ -87,7 +88,7 @@ export class Maintenance {
     if (disk instanceof MemoryDisk) throw new InvalidArgumentError('a store in memory has no disk to copy it to')
     const target = absoluteDirectory(directory)
     const signal = this.#signalWith(callOptions.signal)
-    const backup = this.#backup(target, { signal, ...(onProgress === undefined ? {} : { onProgress }) })
+    const backup = this.#backup(target, { signal, onProgress })
     return this.#track(backup, signal, target, 'copied to')
   }
 
@@ -106,7 +107,7 @@ export class Maintenance {
     await ask(writer, 'complete')
     await this.#rooms.settled()
     // Under a load, chunks are complete of which not everything was published: neither the index nor the judge knows all of them.
-    const began = files.chunks.find(this.#rooms.published()).start
+    const began = files.chunks.find(this.#rooms.published.position).start
     // What is written to index files from here on is of chunks that nobody rewrites: what is rewritten has its file.
     index.completeBelow(began)
     await indexFiles.settled()
@@ -117,7 +118,7 @@ export class Maintenance {
         below: began,
         makeDurable: () => makeDurable(writer),
         signal,
-        ...(onProgress === undefined ? {} : { onProgress }),
+        onProgress,
         onReplaced: chunk => {
           this.#unindexed.add(chunk.header.number)
           for (const { id, streamHash, revision } of judge.takeDroppedIds()) ids.drop(id, streamHash, revision)

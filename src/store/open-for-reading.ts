@@ -5,12 +5,14 @@ import { systemFailure } from '../core/system-failure.ts'
 import type { Disk } from '../disk/disk.ts'
 import { checksumSeed } from '../format/log-record.ts'
 import { BlockCache } from '../log/block-cache.ts'
+import { Checkpoint } from '../log/checkpoint.ts'
 import { type FoundLog, findLog } from '../log/find-log.ts'
 import { LogFollower } from '../log/log-follower.ts'
 import { LogReader } from '../log/log-reader.ts'
 import { RecentBytes } from '../log/recent-bytes.ts'
 import { HeadLoader } from '../streams/head-loader.ts'
 import { StreamIndex } from '../streams/stream-index.ts'
+import { StreamReader } from '../streams/stream-reader.ts'
 import { openIndexFiles } from './index-files.ts'
 import type { CheckedOptions } from './options.ts'
 import type { Rooms } from './rooms.ts'
@@ -55,11 +57,12 @@ async function wire(
   const index = new StreamIndex(chunks, files, files.end)
   /** What the log behind the published position is damaged by: to go on as if it ended there would hide events. */
   let failure: { readonly error: unknown } | null = null
-  const chaser = new StorageChaser(reader, follower.flushed, files.end, [index], error => {
+  const published = new Checkpoint(files.end)
+  const chaser = new StorageChaser(reader, follower.flushed, published, [index], error => {
     failure = { error }
     options.logger?.error({ err: error }, 'the store can no longer be followed')
   })
-  const loader = new HeadLoader(index, reader, () => chaser.published.position)
+  const loader = new HeadLoader(index, reader, published)
   try {
     await chaser.start()
   } catch (error) {
@@ -78,6 +81,7 @@ async function wire(
     chunks,
     index,
     loader,
+    streams: new StreamReader(index, loader, reader, published, storeId, options.clock),
     reader,
     cache,
     chaser,
@@ -91,6 +95,7 @@ async function wire(
     },
     async close() {
       chaser.stop()
+      index.endWalks()
       try {
         await files.close()
       } finally {

@@ -1,4 +1,4 @@
-import type { Logger } from 'pino'
+import type { BaseLogger } from 'pino'
 import { type Clock, systemClock } from '../core/clock.ts'
 import { InvalidArgumentError } from '../core/errors.ts'
 import { shown } from '../core/json-text.ts'
@@ -12,9 +12,11 @@ import {
   MIN_CHUNK_SIZE,
 } from '../core/limits.ts'
 import { checkOptionNames } from '../core/option-names.ts'
+import { wholeOption } from '../core/whole-numbers.ts'
 import type { Durability } from '../writer/durability.ts'
 
-export type { Durability }
+/** What of a pino instance the store calls: one with levels of its own is none of pino's type `Logger`. */
+type StoreLogger = Pick<BaseLogger, 'info' | 'warn' | 'error'>
 
 /** Everything is optional; the defaults are safe. */
 export interface StoreOptions {
@@ -31,12 +33,13 @@ export interface StoreOptions {
   readonly maxPendingBytes?: number | undefined
   /** Appends accepted and not settled, beyond which more are refused; 65,536. */
   readonly maxPendingAppends?: number | undefined
-  /** Memory for blocks that random reads came by; 32 MiB. */
+  /** Memory for blocks of the log that random reads came by; 32 MiB. Pages of index files get half as much beside it. */
   readonly cacheBytes?: number | undefined
   /** Opens without a lock and without a write: reads and follows a store that another process may be writing. */
   readonly readOnly?: boolean | undefined
   /** A pino instance; silent without one. */
-  readonly logger?: Logger | undefined
+  readonly logger?: StoreLogger | undefined
+  /** Where the store has the time from; the process by default. */
   readonly clock?: Clock | undefined
 }
 
@@ -48,7 +51,7 @@ export interface CheckedOptions {
   readonly maxPendingAppends: number
   readonly cacheBytes: number
   readonly readOnly: boolean
-  readonly logger: Logger | undefined
+  readonly logger: StoreLogger | undefined
   readonly clock: Clock
 }
 
@@ -74,11 +77,11 @@ export function checkOptions(options: StoreOptions = {}): CheckedOptions {
   if (typeof readOnly !== 'boolean') throw new InvalidArgumentError(`readOnly must be true or false, got ${shown(readOnly)}`)
   return {
     durability,
-    chunkSizeBytes: whole('chunkSizeBytes', options.chunkSizeBytes, DEFAULT_CHUNK_SIZE, MIN_CHUNK_SIZE, MAX_CHUNK_SIZE),
+    chunkSizeBytes: wholeOption('chunkSizeBytes', options.chunkSizeBytes, DEFAULT_CHUNK_SIZE, MIN_CHUNK_SIZE, MAX_CHUNK_SIZE),
     flushDelayMs: number('flushDelayMs', options.flushDelayMs, DEFAULT_FLUSH_DELAY_MS),
-    maxPendingBytes: whole('maxPendingBytes', options.maxPendingBytes, DEFAULT_MAX_PENDING_BYTES, 1),
-    maxPendingAppends: whole('maxPendingAppends', options.maxPendingAppends, DEFAULT_MAX_PENDING_APPENDS, 1),
-    cacheBytes: whole('cacheBytes', options.cacheBytes, DEFAULT_CACHE_BYTES, 0),
+    maxPendingBytes: wholeOption('maxPendingBytes', options.maxPendingBytes, DEFAULT_MAX_PENDING_BYTES, 1),
+    maxPendingAppends: wholeOption('maxPendingAppends', options.maxPendingAppends, DEFAULT_MAX_PENDING_APPENDS, 1),
+    cacheBytes: wholeOption('cacheBytes', options.cacheBytes, DEFAULT_CACHE_BYTES, 0),
     readOnly,
     logger: having('logger', options.logger, ['info', 'warn', 'error']),
     clock: having('clock', options.clock, ['now', 'monotonic', 'after']) ?? systemClock,
@@ -90,22 +93,6 @@ function having<T extends object>(name: string, value: T | undefined, methods: r
   if (value === undefined) return undefined
   const missing = methods.find(method => typeof value?.[method] !== 'function')
   if (missing !== undefined) throw new InvalidArgumentError(`${name} must have a method '${missing}'`)
-  return value
-}
-
-function whole(
-  name: string,
-  value: number | undefined,
-  fallback: number,
-  min: number,
-  max: number = Number.MAX_SAFE_INTEGER,
-): number {
-  if (value === undefined) return fallback
-  if (!Number.isSafeInteger(value) || value < min || value > max) {
-    throw new InvalidArgumentError(
-      `${name} must be a whole number from ${min}${max < Number.MAX_SAFE_INTEGER ? ` to ${max}` : ''}, got ${shown(value)}`,
-    )
-  }
   return value
 }
 

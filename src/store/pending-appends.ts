@@ -68,6 +68,8 @@ export class PendingAppends {
   #answererCount = 0
   readonly #answered: (() => void)[] = []
   readonly #wantingRoom: (() => void)[] = []
+  /** Of events that may be found at the next open, whoever was told what of them; see `idsOf`. Empty until the writer fails. */
+  readonly #idsInDoubt = new Set<string>()
 
   /** @param onSettled called once for each append that leaves. */
   constructor(onSettled: (append: PendingAppend) => void) {
@@ -188,19 +190,37 @@ export class PendingAppends {
   }
 
   /**
-   * The writer is finished, or the chaser. What was taken and stands or rests behind `position` may or may not be found at the
-   * next open; what was not taken never will. Who was told his fate by the one keeps it when the other fails, too.
+   * The writer is finished, or the chaser. What was taken and stands behind `position` may or may not be found at the next open,
+   * and so may what is a retry of it, now or later; all else never will. Who was told his fate by the one keeps it when the other fails, too.
    */
   fail(position: LogPosition, cause: unknown): void {
     for (let append = this.#first; append !== null; append = append.next) {
-      if (append.isAborted || (append.isTaken && append.settlesAt <= position)) continue
+      if (append.isAborted) continue
+      const isWritten = append.isTaken && append.verdict === null
+      if (isWritten) for (const id of idsOf(append)) this.#idsInDoubt.add(id)
+      if (append.isTaken && append.settlesAt <= position) continue
       if (!hasFailed(append)) {
-        const isWritten = append.isTaken && append.verdict === null
-        append.verdict = { kind: 'rejected', error: writerFailed(cause, isWritten ? 'unknown' : 'rejected') }
+        const error = isWritten ? writerFailed(cause, 'unknown') : this.refusalOf(append, cause)
+        append.verdict = { kind: 'rejected', error }
       }
       append.settlesAt = position
     }
   }
+
+  /** What an append is told that will not be written, because the writer is finished: it may be a retry of one that was. */
+  refusalOf(append: PendingAppend, cause: unknown): WriterFailedError {
+    const isInDoubt = this.#idsInDoubt.size > 0 && idsOf(append).some(id => this.#idsInDoubt.has(id))
+    return writerFailed(cause, isInDoubt ? 'unknown' : 'rejected')
+  }
+}
+
+/** Of the events that were given one, each with its stream: by these an append is known for a retry of another. */
+function idsOf(append: PendingAppend): string[] {
+  const { head, eventCount, rest } = append
+  const parts = append.parts ?? [{ head, events: eventCount === 0 ? [] : [append, ...rest] }]
+  return parts.flatMap(part =>
+    part.events.flatMap(({ suppliedId }) => (suppliedId === undefined ? [] : [`${suppliedId.join()} ${part.head.name}`])),
+  )
 }
 
 function hasFailed({ verdict }: PendingAppend): boolean {
@@ -216,9 +236,9 @@ export function writerFailed(cause: unknown, outcome: 'rejected' | 'unknown'): W
 }
 
 function tell(append: PendingAppend, verdict: FinalVerdict | null): void {
-  const { head, terms } = append
+  const { head, parts } = append
   if (verdict === null) {
-    if (terms !== null && terms.parts.length > 0) append.resolve(answerOf(terms.parts, append.position, writtenTo))
+    if (parts !== null) append.resolve(answerOf(parts, append.position, writtenTo))
     else
       append.resolve({
         stream: head.name,
@@ -238,8 +258,8 @@ function tell(append: PendingAppend, verdict: FinalVerdict | null): void {
       break
     case 'checked':
       append.resolve(
-        terms !== null && terms.parts.length > 0
-          ? answerOf(terms.parts, decidedAt(append), () => null)
+        parts !== null
+          ? answerOf(parts, decidedAt(append), () => null)
           : { stream: head.name, firstRevision: null, lastRevision: null, position: decidedAt(append), duplicate: false },
       )
       break
@@ -274,8 +294,8 @@ function writtenTo({ events, firstRevision }: AppendPart): RevisionRange | null 
   return events.length === 0 ? null : { firstRevision, lastRevision: Revision.plus(firstRevision, events.length - 1) }
 }
 
-function duplicateOf({ terms, head }: PendingAppend, { position, revisions }: DuplicateVerdict): AppendAck | CommitAnswer {
-  if (terms !== null && terms.parts.length > 0) return answerOf(terms.parts, position, (_, index) => revisions[index]!, true)
+function duplicateOf({ parts, head }: PendingAppend, { position, revisions }: DuplicateVerdict): AppendAck | CommitAnswer {
+  if (parts !== null) return answerOf(parts, position, (_, index) => revisions[index]!, true)
   const { firstRevision, lastRevision } = revisions[0]!
   return { stream: head.name, firstRevision, lastRevision, position, duplicate: true }
 }

@@ -5,6 +5,7 @@ import type { ChunkSequence } from '../log/chunk-sequence.ts'
 import type { LogReader } from '../log/log-reader.ts'
 import type { HeadLoader } from '../streams/head-loader.ts'
 import type { StreamIndex } from '../streams/stream-index.ts'
+import type { StreamReader } from '../streams/stream-reader.ts'
 import type { StorageWriter } from '../writer/storage-writer.ts'
 import type { Admission, AppendOptions, CommitOptions } from './admission.ts'
 import type { Maintenance } from './maintenance.ts'
@@ -14,13 +15,22 @@ import type { PendingAppends, Resolve } from './pending-appends.ts'
 export interface Recovery {
   /** The last close was clean: nothing had to be truncated, written again or proven. */
   readonly clean: boolean
-  /** Events found. */
+  /** Events found: `index.events` of the statistics. */
   readonly events: number
   /** Bytes of the active chunk that were read record by record to find the end of the log. */
   readonly scannedBytes: number
   /** Bytes of a torn tail that were removed; none of them had been acknowledged. */
   readonly truncatedBytes: number
+  /** How long it took. */
   readonly ms: number
+}
+
+/** What only a store that writes has. */
+export interface Writing {
+  readonly writer: StorageWriter
+  readonly pending: PendingAppends
+  readonly admission: Admission
+  readonly maintenance: Maintenance
 }
 
 /** What the front desk works with, wired for writing or for reading. */
@@ -30,16 +40,12 @@ export interface Rooms {
   readonly chunks: ChunkSequence
   readonly index: StreamIndex
   readonly loader: HeadLoader
+  readonly streams: StreamReader
   readonly reader: LogReader
   readonly cache: BlockCache
   readonly chaser: StorageChaser
   /** Null in a store that is open for reading. */
-  readonly writing: {
-    readonly writer: StorageWriter
-    readonly pending: PendingAppends
-    readonly admission: Admission
-    readonly maintenance: Maintenance
-  } | null
+  readonly writing: Writing | null
   /** Settles every append, also the ones that it refuses. */
   admit(
     stream: string,

@@ -19,7 +19,9 @@ export interface StoreStats {
   }
   /** Commit acks published, up to which position everything is, and how far that is behind the flushed position. */
   readonly chaser: { readonly acks: number; readonly events: number; readonly position: LogPosition; readonly lagBytes: number }
+  /** Streams whose first event is there. Events that were not scavenged, but the last one of a stream, which is remembered, counts on. */
   readonly index: { readonly streams: number; readonly events: number }
+  /** Blocks of the log that random reads came by. */
   readonly cache: { readonly bytes: number; readonly hits: number; readonly misses: number }
 }
 

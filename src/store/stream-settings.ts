@@ -1,10 +1,10 @@
-import { InvalidArgumentError, StreamDeletedError, StreamNotFoundError, WrongExpectedRevisionError } from '../core/errors.ts'
+import { StreamDeletedError, StreamNotFoundError, WrongExpectedRevisionError } from '../core/errors.ts'
 import type { AppendAck, CommitAnswer, ExpectedRevision, JsonValue, StreamCommit } from '../core/events.ts'
-import { shown } from '../core/json-text.ts'
 import { encodeStreamName } from '../core/names.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { checkStreamMetadata, type StreamMetadata } from '../core/stream-metadata.ts'
+import { checkWhole } from '../core/whole-numbers.ts'
 import {
   ERASE_TYPE,
   ERASED_STREAM,
@@ -111,9 +111,7 @@ export class StreamSettings {
 
   async erase(stream: string, revision: number): Promise<ChangeAck> {
     checkName(stream)
-    if (!Number.isSafeInteger(revision) || revision < 0) {
-      throw new InvalidArgumentError(`revision must be a whole number from 0, got ${shown(revision)}`)
-    }
+    checkWhole('revision', revision, 0)
     await this.#rooms.beforeRead()
     await this.#retentionOf(stream)
     if (!(await this.#streams.holds(stream, revision))) throw new StreamNotFoundError(stream, revision)

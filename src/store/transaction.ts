@@ -5,6 +5,7 @@ import type { AnyEvent, AppendAck, NewEvent, RecordedEvent } from '../core/event
 import { shown } from '../core/json-text.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import type { LogPosition } from '../core/positions.ts'
+import { checkWhole } from '../core/whole-numbers.ts'
 import { type EventReading, eventReading, type NextBatch } from '../streams/event-reading.ts'
 import type { ReadStreamOptions } from '../streams/read-options.ts'
 import type { AppendOptions } from './admission.ts'
@@ -106,10 +107,7 @@ export class OpenTransaction<Event extends AnyEvent> implements Transaction<Even
   }
 
   readFrom(revision: number): EventReading<Event> {
-    if (!Number.isSafeInteger(revision) || revision < 0) {
-      throw new InvalidArgumentError(`revision must be a whole number from 0, got ${shown(revision)}`)
-    }
-    return this.#reading(revision)
+    return this.#reading(checkWhole('revision', revision, 0))
   }
 
   #reading(from: number | 'start'): EventReading<Event> {

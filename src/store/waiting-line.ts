@@ -1,5 +1,4 @@
 import Denque from 'denque'
-import type { AppendPart } from '../writer/append-terms.ts'
 import type { Lookup, LookupWaiter } from '../writer/lookup.ts'
 import type { StreamHead } from '../writer/stream-head.ts'
 import type { PendingAppend } from './pending-appends.ts'
@@ -46,14 +45,14 @@ export class WaitingLine {
   /** Whether somebody waits in front of this append. */
   isBehind(append: PendingAppend): boolean {
     if (this.count === 0) return false
-    const parts = partsOf(append)
+    const { parts } = append
     return parts === null ? append.head.line !== null : parts.some(({ head }) => head.line !== null)
   }
 
   /** @param ready null when only those in front hold it up. A failure settles the append. */
   enter(append: PendingAppend, ready: Lookup | null): void {
     const waiting = new Waiting(append, ready === null, this.#advance)
-    const parts = partsOf(append)
+    const { parts } = append
     if (parts === null) this.#stand(append.head, waiting)
     else for (const { head } of parts) this.#stand(head, waiting)
     this.count++
@@ -87,7 +86,7 @@ export class WaitingLine {
 
   #canGoOn(waiting: Waiting): boolean {
     if (!waiting.isReady) return false
-    const parts = partsOf(waiting.append)
+    const { parts } = waiting.append
     return parts === null
       ? this.#front(waiting.append.head) === waiting
       : parts.every(({ head }) => this.#front(head) === waiting)
@@ -95,7 +94,7 @@ export class WaitingLine {
 
   /** @param next gets who is in front now. */
   #letGoOn({ append }: Waiting, next: Waiting[]): void {
-    const parts = partsOf(append)
+    const { parts } = append
     if (parts === null) this.#leave(append.head, next)
     else for (const { head } of parts) this.#leave(head, next)
     this.count--
@@ -121,9 +120,4 @@ export class WaitingLine {
 /** Mostly one waits alone. */
 function lineOf({ line }: StreamHead): Waiting | Denque<Waiting> | null {
   return line as Waiting | Denque<Waiting> | null
-}
-
-/** Null: it goes to one stream, that of its head. */
-function partsOf({ terms }: PendingAppend): readonly AppendPart[] | null {
-  return terms !== null && terms.parts.length > 0 ? terms.parts : null
 }

@@ -85,8 +85,6 @@ export class ActiveStreamCursor extends NameCursor implements StreamCursor {
     this.#run ??= this.#slots.runAt(this.slot)
     this.#slots.copyEvents(this.#run, from, count, positions, revisions)
   }
-
-  close(): void {}
 }
 
 /** The event types of an active index. */

@@ -123,13 +123,13 @@ export class AppendRules implements AppendCheck {
   }
 
   note(append: AppendMessage): void {
-    const { terms, rest, eventCount } = append
+    const { parts, rest, eventCount } = append
     const head = append.head as CachedHead
     this.#writtenEnd = append.settlesAt
     this.#recent.note(append)
-    if (terms !== null) {
-      this.#noteTerms(append)
-      if (terms.parts.length > 0) return
+    if (parts !== null) {
+      this.#noteParts(parts)
+      return
     }
     head.revision = Revision.plus(append.firstRevision, eventCount - 1)
     if (append.suppliedId === undefined && rest.length === 0) return
@@ -137,14 +137,17 @@ export class AppendRules implements AppendCheck {
     for (let i = 0; i < rest.length; i++) this.#ids.note(head, Revision.plus(append.firstRevision, i + 1), rest[i]!)
   }
 
-  #noteTerms(append: AppendMessage): void {
-    for (const { head: anyHead, events, firstRevision } of append.terms!.parts) {
+  #noteParts(parts: readonly AppendPart[]): void {
+    for (const { head: anyHead, events, firstRevision } of parts) {
       if (events.length === 0) continue
       const head = anyHead as CachedHead
       head.revision = Revision.plus(firstRevision, events.length - 1)
       for (let i = 0; i < events.length; i++) this.#ids.note(head, Revision.plus(firstRevision, i), events[i]!)
       const described = this.#describedBy(head)
-      if (described !== undefined) described.retention = retentionOf(events.at(-1)!)
+      if (described === undefined) continue
+      described.retention = retentionOf(events.at(-1)!)
+      described.uncommittedRetentions ??= []
+      described.uncommittedRetentions.push(described.retention)
     }
   }
 
@@ -159,7 +162,9 @@ export class AppendRules implements AppendCheck {
       head.revision = Revision.plus(part.firstRevision, -1)
       for (const { suppliedId } of part.events) if (suppliedId !== undefined) this.#ids.forgetNewest()
       const described = this.#describedBy(head)
-      if (described !== undefined) described.retention = described.committedRetention
+      if (described === undefined) continue
+      described.uncommittedRetentions!.pop()
+      described.retention = described.uncommittedRetentions!.at(-1) ?? described.committedRetention
     }
   }
 
@@ -171,19 +176,17 @@ export class AppendRules implements AppendCheck {
 
   /** The chaser has come by: what the append says of retention holds for readers. */
   committed(append: AppendMessage): void {
-    if (append.terms === null) return
-    for (const { head, events, firstRevision } of append.terms.parts) {
+    if (append.parts === null) return
+    for (const { head, events } of append.parts) {
       const described = events.length > 0 ? this.#describedBy(head as CachedHead) : undefined
-      if (described === undefined) continue
-      described.committedRetention = retentionOf(events.at(-1)!)
-      if (head.revision < firstRevision + events.length) described.retention = described.committedRetention
+      if (described !== undefined) described.committedRetention = described.uncommittedRetentions!.shift()!
     }
   }
 
   release(append: AppendMessage): void {
-    const { terms } = append
-    if (terms === null || terms.parts.length === 0) this.#heads.release(append.head as CachedHead)
-    else for (const { head } of terms.parts) this.#heads.release(head as CachedHead)
+    const { parts } = append
+    if (parts === null) this.#heads.release(append.head as CachedHead)
+    else for (const { head } of parts) this.#heads.release(head as CachedHead)
     this.#unwatch(append)
   }
 
@@ -200,9 +203,8 @@ export class AppendRules implements AppendCheck {
 
 /** An append to one stream says by itself what a commit says in parts. */
 function partsOf(append: AppendMessage): readonly AppendPart[] {
-  const { terms, head, expected, rest, firstRevision } = append
-  if (terms !== null && terms.parts.length > 0) return terms.parts
-  return [{ head, expected, events: append.eventCount === 0 ? [] : [append, ...rest], firstRevision }]
+  const { parts, head, expected, rest, firstRevision } = append
+  return parts ?? [{ head, expected, events: append.eventCount === 0 ? [] : [append, ...rest], firstRevision }]
 }
 
 /** Where the stream is now: what is appended until the answer must not change it. */

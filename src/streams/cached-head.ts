@@ -17,6 +17,8 @@ export class CachedHead implements StreamHead {
   committedRevision: Revision = Revision.none
   committedPosition: LogPosition = LogPosition.start
   committedRetention: Retention | null = null
+  /** What those appends of metadata say that are written and not committed, the oldest first; null until there is one. */
+  uncommittedRetentions: Retention[] | null = null
   /** Appends on their way that hold this head. */
   holderCount = 0
   /** False until the index was asked. */

@@ -4,11 +4,14 @@ export interface ChunkRange {
   readonly lastChunk: number
 }
 
-/** Ranges that no other one covers, in order. */
+/**
+ * Ranges of which no two have a chunk in common, the largest first to be kept; in order. Most that are left out are covered by one
+ * that was made of them. But a merge that failed may have left its file, and what was merged next may begin within that one.
+ */
 export function uncovered<R extends ChunkRange>(ranges: readonly R[]): R[] {
   const kept: R[] = []
   for (const range of [...ranges].sort((one, other) => sizeOf(other) - sizeOf(one))) {
-    if (!kept.some(larger => larger.firstChunk <= range.firstChunk && range.lastChunk <= larger.lastChunk)) kept.push(range)
+    if (!kept.some(larger => larger.firstChunk <= range.lastChunk && range.firstChunk <= larger.lastChunk)) kept.push(range)
   }
   return kept.sort((one, other) => one.firstChunk - other.firstChunk)
 }

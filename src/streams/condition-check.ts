@@ -26,12 +26,12 @@ const PLACE_COUNT = 256
 export class ConditionCheck {
   readonly #index: StreamIndex
   readonly #log: LogReader
-  readonly #published: () => Checkpoint
+  readonly #published: Checkpoint
   readonly #storeId: Uint8Array
   /** Of looks that wait for what was written to be published. */
   readonly #waking: (() => void)[] = []
 
-  constructor(index: StreamIndex, log: LogReader, published: () => Checkpoint, storeId: Uint8Array) {
+  constructor(index: StreamIndex, log: LogReader, published: Checkpoint, storeId: Uint8Array) {
     this.#index = index
     this.#log = log
     this.#published = published
@@ -44,7 +44,7 @@ export class ConditionCheck {
    * @returns null when that needed no waiting.
    */
   look(condition: ConditionTerms, writtenEnd: () => LogPosition): Promise<void> | null {
-    const published = this.#published()
+    const published = this.#published
     if (published.position < writtenEnd()) return this.#lookLater(condition, writtenEnd)
     condition.checkedUpTo = published.position
     const refuted = this.#isRefuted(condition, condition.after)
@@ -59,7 +59,7 @@ export class ConditionCheck {
 
   /** What was written now is all that looks wait for: what comes behind, the writer looks at. */
   async #lookLater(condition: ConditionTerms, writtenEnd: () => LogPosition): Promise<void> {
-    const published = this.#published()
+    const published = this.#published
     const end = writtenEnd()
     while (published.position < Math.min(end, writtenEnd())) {
       await new Promise<void>(resolve => {
@@ -119,6 +119,8 @@ export class ConditionCheck {
       // A stream that ends before needs no further look; in others it is the types that decide.
       if (run === null || (!(run instanceof Promise) && run.lastPosition <= after)) continue
       if (!(run instanceof Promise) && condition.types === null) return true
+      // It is asked for once more, and what fails is heard there.
+      if (run instanceof Promise) run.catch(() => {})
       return this.#hasStreamLater(condition, streams.slice(i), after)
     }
     return false
@@ -130,11 +132,11 @@ export class ConditionCheck {
       const run: StreamRun | null = await this.#index.lastRun(name, hashOf(name, 0, name.length))
       if (run === null || run.lastPosition <= after) continue
       if (condition.types === null) return true
-      const { positions, isWhole } = await this.#index.hold(this.#placesBehind(name, after, this.#published().position))
+      const { positions, isWhole } = await this.#index.hold(this.#placesBehind(name, after, this.#published.position))
       // Where an event was scavenged nobody knows its type any more: it stands against every one.
       if (!isWhole) return true
       for (const position of positions) {
-        const place = await prepareAt(this.#log, position, this.#published().position)
+        const place = await prepareAt(this.#log, position, this.#published.position)
         if (place === null || isAmong(place.window, place.offset, condition.types)) return true
       }
     }
@@ -171,7 +173,7 @@ export class ConditionCheck {
   }
 
   async #conflictsInStreams({ streams, types, after }: ConditionTerms): Promise<RecordedEvent[]> {
-    const limit = this.#published().position
+    const limit = this.#published.position
     const events: RecordedEvent[] = []
     for (const stream of streams!) {
       let found = 0
@@ -187,7 +189,7 @@ export class ConditionCheck {
   }
 
   async #conflictsInLog({ types, after }: ConditionTerms): Promise<RecordedEvent[]> {
-    const limit = this.#published().position
+    const limit = this.#published.position
     const events: RecordedEvent[] = []
     for (const part of this.#index.parts()) {
       if (part.end <= after || !(await this.#hasTypeIn(part, types!, after))) continue

@@ -4,6 +4,7 @@ import { encodeEventType, encodeStreamName } from '../core/names.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import type { ByteWindow } from '../format/byte-window.ts'
 import { eventTypeOffsetOf, eventTypeSizeOf, streamOffsetOf, streamSizeOf } from '../format/log-record.ts'
+import { hashOf } from './stream-hash.ts'
 
 /**
  * Which events are meant. A stream is meant when it is one of `streams` or begins with `streamPrefix`, a type likewise; an event
@@ -66,13 +67,6 @@ class NameSet {
     const candidates = this.#names.get(hashOf(bytes, offset, size))
     return candidates?.some(name => name.length === size && isAt(name, bytes, offset)) ?? false
   }
-}
-
-/** FNV-1a. */
-function hashOf(bytes: Uint8Array, offset: number, size: number): number {
-  let hash = 0x811c9dc5
-  for (let i = 0; i < size; i++) hash = Math.imul(hash ^ bytes[offset + i]!, 0x01000193)
-  return hash
 }
 
 function isAt(name: Uint8Array, bytes: Uint8Array, offset: number): boolean {

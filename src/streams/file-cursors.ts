@@ -84,10 +84,6 @@ abstract class SlotCursor {
     return this.#pageNumber === 0 ? false : this.#beginPage()
   }
 
-  close(): void {
-    this.#pageNumber = 0
-  }
-
   /** The page behind; 0 when there is none. */
   protected abstract after(pageNumber: number, page: ByteWindow): number
 

@@ -1,17 +1,19 @@
-import { systemErrorCode } from '../core/errors.ts'
 import type { LogPosition, Revision } from '../core/positions.ts'
 import type { Disk } from '../disk/disk.ts'
+import { removeIfThere } from '../disk/if-there.ts'
 import type { IndexHeader } from '../format/index-layout.ts'
 import { FileStreamCursor, FileTypeCursor } from './file-cursors.ts'
 import type { FileRun } from './file-run.ts'
 import type { HeadSearch, SearchAnswer } from './head-search.ts'
 import type { IndexFile } from './index-file.ts'
 import type { EventList, IndexPart, StreamCursor, StreamRun, SuppliedIdList, TypeCursor } from './index-part.ts'
-import type { IndexWork } from './index-work.ts'
 import { DamagedIndexError } from './page-reader.ts'
 
 /** Makes the file of a part again from the log. */
 export type Remake = (part: FilePart) => Promise<FilePart>
+
+/** Does the work when no other file of the same names is being made or removed. */
+export type Turn = <T>(work: () => Promise<T>) => Promise<T>
 
 class PartRun implements StreamRun {
   readonly part: IndexPart
@@ -44,26 +46,29 @@ class PartRun implements StreamRun {
 
 /**
  * The part of the index that a file covers. When the file turns out to be damaged, it is made again, and the question that met
- * the damage is answered from the new one. Whoever uses a part for longer than one call holds it: a merge may replace it.
+ * the damage is answered from the new one.
+ *
+ * Whoever uses a part for longer than one call holds it: a merge may replace it. The first holder is who got it made: the list of
+ * parts until another part stands for it, or, of a piece, the file that is made of it. The last one to let go closes the file, and
+ * removes it if it is obsolete by then.
  */
 export class FilePart implements IndexPart {
   /** Where the file is. */
   disk: Disk
   #file: IndexFile
-  readonly #work: IndexWork
+  readonly #inTurn: Turn
   readonly #remake: Remake
   #mending: Promise<void> | null = null
   #holderCount = 1
   /** To be removed once nobody holds the part. */
   #isObsolete = false
-  #isPiece = false
   #closing: Promise<void> | null = null
 
-  /** @param work the order in which files of its name are made and removed. */
-  constructor(disk: Disk, file: IndexFile, work: IndexWork, remake: Remake) {
+  /** @param inTurn in which its file is made again, and removed. */
+  constructor(disk: Disk, file: IndexFile, inTurn: Turn, remake: Remake) {
     this.disk = disk
     this.#file = file
-    this.#work = work
+    this.#inTurn = inTurn
     this.#remake = remake
   }
 
@@ -132,12 +137,6 @@ export class FilePart implements IndexPart {
 
   /** The file is of no use any more; it is removed when it is closed. */
   markObsolete(): void {
-    this.#isObsolete = true
-  }
-
-  /** The file only serves to make another one of. */
-  markPiece(): void {
-    this.#isPiece = true
     this.#isObsolete = true
   }
 
@@ -224,18 +223,7 @@ export class FilePart implements IndexPart {
   async #close(): Promise<void> {
     await this.#mending?.catch(() => {})
     await this.#file.close()
-    if (this.#isObsolete) await this.#inTurn(() => this.#remove())
-  }
-
-  async #remove(): Promise<void> {
-    await this.disk.remove(this.path).catch((error: unknown) => {
-      if (systemErrorCode(error) !== 'ENOENT') throw error
-    })
-  }
-
-  /** Parts that were replaced, but are still read, share names with pieces. What a piece is made for has its turn already. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    return this.#isPiece ? work() : this.#work.make(work)
+    if (this.#isObsolete) await this.#inTurn(() => removeIfThere(this.disk, this.path))
   }
 }
 

@@ -4,29 +4,11 @@ import { type Disk, joinPath } from '../disk/disk.ts'
 import type { IndexHeader } from '../format/index-layout.ts'
 import { closeAll } from '../log/close-all.ts'
 import { uncovered } from './chunk-ranges.ts'
+import type { IndexedLog } from './completed-chunks.ts'
 import type { IndexFile } from './index-file.ts'
 import { isIndexFileName, isUnfinishedIndexFile } from './index-file-names.ts'
 import type { IndexPageCache } from './index-page-cache.ts'
 import { openIndexFile } from './open-index-file.ts'
-
-/** A chunk that will never get another record. */
-export interface CompletedChunk {
-  readonly number: number
-  readonly start: LogPosition
-  /** Where the next chunk starts. */
-  readonly end: LogPosition
-}
-
-/** The log that the index files must fit. */
-export interface IndexedLog {
-  readonly storeId: Uint8Array
-  /** In order, without a gap. */
-  readonly completedChunks: readonly CompletedChunk[]
-  /** Behind the last record that is durable. */
-  readonly logEnd: LogPosition
-  /** Another value when the chunks are not those that a file was written from; of an unfinished chunk the same for ever. */
-  fingerprintOf(firstChunk: number, lastChunk: number): number
-}
 
 export interface FoundIndexFiles {
   /** In order; the last one may be partial. */

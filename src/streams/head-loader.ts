@@ -1,8 +1,10 @@
+import { setImmediate } from 'node:timers'
 import Denque from 'denque'
 import { encodeStreamName } from '../core/names.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { Revision } from '../core/positions.ts'
 import { dataEndOf, dataOffsetOf, eventTypeOffsetOf, eventTypeSizeOf } from '../format/log-record.ts'
+import type { Checkpoint } from '../log/checkpoint.ts'
 import type { LogReader } from '../log/log-reader.ts'
 import type { Lookup } from '../writer/lookup.ts'
 import type { CachedHead } from './cached-head.ts'
@@ -42,7 +44,7 @@ class Seeker {
 export class HeadLoader {
   readonly #index: StreamIndex
   readonly #log: LogReader
-  readonly #published: () => LogPosition
+  readonly #published: Checkpoint
   /** Parts, as far as they were asked, that hold nothing said of any stream, or something. */
   readonly #isSilent = new WeakMap<IndexPart, boolean>()
   /** Those that look for nothing just now. They are made when the first heads are looked for. */
@@ -51,7 +53,7 @@ export class HeadLoader {
   /** Who waits for one of them. */
   readonly #turns = new Denque<CachedHead>()
 
-  constructor(index: StreamIndex, log: LogReader, published: () => LogPosition) {
+  constructor(index: StreamIndex, log: LogReader, published: Checkpoint) {
     this.#index = index
     this.#log = log
     this.#published = published
@@ -180,7 +182,7 @@ export class HeadLoader {
 
   /** What the last event of the run says; null when it has been scavenged since. */
   async #retentionIn(run: StreamRun): Promise<Retention | null> {
-    const place = await prepareAt(this.#log, run.lastPosition, this.#published())
+    const place = await prepareAt(this.#log, run.lastPosition, this.#published.position)
     if (place === null) return null
     const { view, bytes } = place.window
     const typeOffset = eventTypeOffsetOf(view, place.offset)

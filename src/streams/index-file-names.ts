@@ -1,4 +1,4 @@
-import { TEMPORARY_SUFFIX } from './index-file-writer.ts'
+import { TEMPORARY_SUFFIX } from '../log/chunk-file-names.ts'
 
 const INDEX_NAME = /^(\d{6,10})-(\d{6,10}|partial)\.index$/
 

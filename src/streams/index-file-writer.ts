@@ -1,6 +1,6 @@
-import { systemErrorCode } from '../core/errors.ts'
 import { EVENT_ID_SIZE } from '../core/event-id.ts'
 import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
+import { removeIfThere } from '../disk/if-there.ts'
 import { writeU48 } from '../format/byte-window.ts'
 import { checksumBytes } from '../format/checksum.ts'
 import {
@@ -15,6 +15,7 @@ import {
   writeIndexHeader,
 } from '../format/index-layout.ts'
 import { pageSeed, SortedPageBuilder } from '../format/index-pages.ts'
+import { TEMPORARY_SUFFIX } from '../log/chunk-file-names.ts'
 import { blockCountFor, FilterOutput, filterPageCount } from './filter-output.ts'
 import { type IndexPart, KEPT_ID_COUNT } from './index-part.ts'
 import { MergedNames } from './merged-names.ts'
@@ -22,7 +23,6 @@ import { newPage, PageOutput } from './page-output.ts'
 import { StreamPagesOutput } from './stream-pages-output.ts'
 import type { TimeSlices } from './time-slices.ts'
 
-export const TEMPORARY_SUFFIX = '.tmp'
 /** Streams written before the clock is asked. */
 const STEP = 64
 
@@ -41,9 +41,7 @@ export async function writeIndexFile(
 ): Promise<void> {
   const path = joinPath(directory, name)
   const temporaryPath = path + TEMPORARY_SUFFIX
-  await disk.remove(temporaryPath).catch((error: unknown) => {
-    if (systemErrorCode(error) !== 'ENOENT') throw error
-  })
+  await removeIfThere(disk, temporaryPath)
   const file = await disk.open(temporaryPath, 'create')
   try {
     try {

@@ -1,47 +1,29 @@
-import type { Clock } from '../core/clock.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { type Disk, joinPath } from '../disk/disk.ts'
-import { MemoryDisk } from '../disk/memory-disk.ts'
-import type { IndexCoverage } from '../format/index-layout.ts'
 import { closeAll } from '../log/close-all.ts'
 import type { ActiveIndex } from './active-index.ts'
 import { nextMerge, SHARE_AT_REST, SHARE_UNDER_LOAD } from './chunk-ranges.ts'
-import { FilePart, mendAmong } from './file-part.ts'
-import { type CompletedChunk, findIndexFiles, type IndexedLog } from './find-index-files.ts'
-import type { IndexFile } from './index-file.ts'
-import { indexFileName, partialIndexFileName } from './index-file-names.ts'
-import { writeIndexFile } from './index-file-writer.ts'
+import { type CompletedChunk, CompletedChunks, type IndexedLog } from './completed-chunks.ts'
+import { FilePart } from './file-part.ts'
+import { findIndexFiles } from './find-index-files.ts'
+import { IndexFileMaker, type IndexFileMakerOptions } from './index-file-maker.ts'
 import { IndexPageCache } from './index-page-cache.ts'
 import type { IndexPart } from './index-part.ts'
 import { IndexWork } from './index-work.ts'
-import { openIndexFile } from './open-index-file.ts'
-import { DamagedIndexError } from './page-reader.ts'
-import { TimeSlices } from './time-slices.ts'
 
-export interface IndexFilesOptions extends IndexedLog {
+export interface IndexFilesOptions extends IndexedLog, IndexFileMakerOptions {
   /** How much of the files is kept in memory at most. */
   readonly cacheBytes: number
-  readonly clock: Clock
-  /** 'read': another process has the directory; what has to be made again is made in memory. */
-  readonly mode: 'write' | 'read'
-  /** Indexes the log from `start` on, below `end`; for files that are missing or damaged. */
-  indexRange(start: LogPosition, end: LogPosition, onProgress?: (eventCount: number) => void): Promise<ActiveIndex>
-  /** Told of failures that nobody waits for. The files that were there are still there. */
-  onFailure(error: unknown): void
 }
 
-/** How often a file is made again before its damage is an error. */
-const MAX_MENDS = 3
-
-/** The index files of a store: which part of the log each covers, which are missing, and their merging. */
+/** The index files of a store: which part of the log each covers, which are missing, and which is to be made next of which. */
 export class IndexFiles {
   readonly #disk: Disk
-  /** Takes files that can't be written to the disk. */
-  readonly #memory = new MemoryDisk()
   readonly #directory: string
   readonly #options: IndexFilesOptions
   readonly #cache: IndexPageCache
-  readonly #chunks: CompletedChunk[]
+  readonly #chunks: CompletedChunks
+  readonly #maker: IndexFileMaker
   /** In order; those in memory are being written, or could not be. */
   #parts: readonly (FilePart | ActiveIndex)[] = []
   /** The parts that a merge began with last: if it failed, it is tried again when they are others. */
@@ -56,7 +38,8 @@ export class IndexFiles {
     this.#directory = directory
     this.#options = options
     this.#cache = new IndexPageCache(options.cacheBytes)
-    this.#chunks = [...options.completedChunks]
+    this.#chunks = new CompletedChunks(options)
+    this.#maker = new IndexFileMaker(disk, directory, options, this.#chunks, this.#cache)
   }
 
   /**
@@ -66,13 +49,12 @@ export class IndexFiles {
    */
   static async open(disk: Disk, directory: string, options: IndexFilesOptions): Promise<IndexFiles> {
     const files = new IndexFiles(disk, directory, options)
-    await files.#memory.makeDirectory(directory)
     const found = await findIndexFiles(disk, directory, options, files.#cache)
-    files.#parts = found.files.map(file => files.#partOf(disk, file))
+    files.#parts = found.files.map(file => files.#maker.found(file))
     if (options.mode === 'write') {
       for (const name of found.useless) await disk.remove(joinPath(directory, name)).catch(options.onFailure)
+      if (files.missing.length === 0) files.tidy(SHARE_AT_REST)
     }
-    if (options.mode === 'write' && files.missing.length === 0) files.tidy(SHARE_AT_REST)
     return files
   }
 
@@ -83,14 +65,14 @@ export class IndexFiles {
 
   /** Up to here the parts cover the log from its beginning without a gap. */
   get end(): LogPosition {
-    let end = this.#chunks[0]?.start ?? (0 as LogPosition)
+    let end = this.#chunks.start
     for (const part of this.#parts) if (part.start === end) end = part.end
     return end
   }
 
   /** Completed chunks that no file covers. */
   get missing(): readonly CompletedChunk[] {
-    return this.#chunks.filter(({ start, end }) => !this.#parts.some(part => part.start <= start && end <= part.end))
+    return this.#chunks.all.filter(({ start, end }) => !this.#parts.some(part => part.start <= start && end <= part.end))
   }
 
   get cachedBytes(): number {
@@ -126,7 +108,8 @@ export class IndexFiles {
         for (const { number, start, end } of this.missing) {
           const active = await this.#options.indexRange(start, end, onProgress)
           await written
-          written = this.#writeSomewhere(this.#coverageOf(number, number), [active]).then(part => this.#replace([], part))
+          const coverage = this.#chunks.coverageOf(number, number)
+          written = this.#maker.writeSomewhere(coverage, [active]).then(part => this.#replace([], part))
           written.catch(() => {}) // Heard when the next chunk has been indexed.
         }
       } finally {
@@ -148,10 +131,7 @@ export class IndexFiles {
     active.coverTo(end)
     if (kind === 'partial' && active.isEmpty) return this.settled()
     this.#parts = [...this.#parts, active]
-    if (kind === 'complete') {
-      const start = this.#chunks.at(-1)?.end ?? (0 as LogPosition)
-      this.#chunks.push({ number: this.#nextChunk, start, end })
-    }
+    if (kind === 'complete') this.#chunks.add(end)
     const write = async (): Promise<void> => {
       try {
         await this.#writeActive()
@@ -173,13 +153,13 @@ export class IndexFiles {
       for (const part of this.#fileParts) {
         const { firstChunk, lastChunk, isPartial } = part.header
         if (isPartial || !chunkNumbers.some(number => number >= firstChunk && number <= lastChunk)) continue
-        this.#replace([part], await this.#work.make(() => this.#remade(part)))
+        this.#replace([part], await this.#maker.remake(part))
       }
       // What could not be written is in memory.
-      for (const { number, start, end } of this.#chunks.filter(chunk => chunkNumbers.includes(chunk.number))) {
+      for (const { number, start, end } of this.#chunks.all.filter(chunk => chunkNumbers.includes(chunk.number))) {
         const parts = this.#parts.filter(part => part.start >= start && part.end <= end)
         if (parts.every(part => part instanceof FilePart)) continue
-        this.#replace(parts, await this.#work.make(() => this.#made(this.#coverageOf(number, number))))
+        this.#replace(parts, await this.#maker.make(this.#chunks.coverageOf(number, number)))
       }
     })
     this.tidy(SHARE_UNDER_LOAD)
@@ -202,10 +182,6 @@ export class IndexFiles {
     await Promise.all(this.#leaving)
   }
 
-  get #nextChunk(): number {
-    return (this.#chunks.at(-1)?.number ?? -1) + 1
-  }
-
   /** Merges files by and by; see `nextMerge`. */
   tidy(share: number): void {
     const tidied =
@@ -217,14 +193,14 @@ export class IndexFiles {
   async #takeOver(): Promise<void> {
     if (this.#isClosing) return
     // It may be ahead.
-    const log = { ...this.#options, completedChunks: this.#chunks, logEnd: Number.MAX_SAFE_INTEGER as LogPosition }
+    const log = { ...this.#options, completedChunks: this.#chunks.all, logEnd: Number.MAX_SAFE_INTEGER as LogPosition }
     const { files } = await findIndexFiles(this.#disk, this.#directory, log, this.#cache)
     for (const file of files) {
       const { start, end, isPartial } = file.header
       const covered = this.#parts.filter(part => part.start >= start && part.end <= end)
       const isKnown = covered.every(part => part instanceof FilePart && part.disk === this.#disk) && covered.length < 2
       if (isPartial || isKnown) await file.close()
-      else this.#replace(covered, this.#partOf(this.#disk, file))
+      else this.#replace(covered, this.#maker.found(file))
     }
   }
 
@@ -236,101 +212,30 @@ export class IndexFiles {
       // A chunk was rewritten since: its file is about to be made anew, and must not be taken for one of the new chunk.
       const { fingerprintOf } = this.#options
       if (sources.some(({ firstChunk, lastChunk, header }) => header.fingerprint !== fingerprintOf(firstChunk, lastChunk))) return
-      const coverage = this.#coverageOf(sources[0]!.firstChunk, sources.at(-1)!.lastChunk)
+      const coverage = this.#chunks.coverageOf(sources[0]!.firstChunk, sources.at(-1)!.lastChunk)
       this.#unmergeable = this.#parts
-      this.#replace(sources, await this.#write(this.#disk, coverage, sources))
+      this.#replace(sources, await this.#maker.write(coverage, sources))
     }
   }
 
   /** Writes what is only in memory, chunk by chunk, each together with the partial file before it. */
   async #writeActive(): Promise<void> {
     for (;;) {
-      const first = this.#parts.findIndex(part => !(part instanceof FilePart))
-      if (first < 0) return
-      const chunk = this.#chunks.find(({ end }) => end > this.#parts[first]!.start)
-      const start = chunk?.start ?? this.#chunks.at(-1)?.end ?? (0 as LogPosition)
-      const sources = this.#parts.filter(part => part.start >= start && (chunk === undefined || part.start < chunk.end))
-      const number = chunk?.number ?? this.#nextChunk
+      const unwritten = this.#parts.find(part => !(part instanceof FilePart))
+      if (unwritten === undefined) return
+      const chunk = this.#chunks.all.find(({ end }) => end > unwritten.start)
+      const { start, end } = chunk ?? { start: this.#chunks.end, end: Number.POSITIVE_INFINITY }
+      const sources = this.#parts.filter(part => part.start >= start && part.start < end)
       const coverage =
         chunk === undefined
-          ? { ...this.#coverage(number, number, start, sources.at(-1)!.end), isPartial: true }
-          : this.#coverage(number, number, start, chunk.end)
-      this.#replace(sources, await this.#write(this.#options.mode === 'write' ? this.#disk : this.#memory, coverage, sources))
+          ? this.#chunks.partialCoverage(sources.at(-1)!.end)
+          : this.#chunks.coverageOf(chunk.number, chunk.number)
+      this.#replace(sources, await this.#maker.write(coverage, sources))
     }
   }
 
   get #fileParts(): FilePart[] {
     return this.#parts.filter(part => part instanceof FilePart)
-  }
-
-  #coverageOf(firstChunk: number, lastChunk: number): IndexCoverage {
-    const first = this.#chunks[0]!.number
-    const { start } = this.#chunks[firstChunk - first]!
-    return this.#coverage(firstChunk, lastChunk, start, this.#chunks[lastChunk - first]!.end)
-  }
-
-  #coverage(firstChunk: number, lastChunk: number, start: LogPosition, end: LogPosition): IndexCoverage {
-    const { storeId } = this.#options
-    const fingerprint = this.#options.fingerprintOf(firstChunk, lastChunk)
-    return { storeId, firstChunk, lastChunk, isPartial: false, start, end, fingerprint }
-  }
-
-  /** Writes a file from parts, those that turn out to be damaged being mended, and opens it. */
-  async #write(disk: Disk, coverage: IndexCoverage, sources: readonly IndexPart[]): Promise<FilePart> {
-    const { firstChunk, lastChunk, isPartial, storeId } = coverage
-    const name = isPartial ? partialIndexFileName(firstChunk) : indexFileName(firstChunk, lastChunk)
-    for (let mends = 0; ; mends++) {
-      try {
-        await writeIndexFile(disk, this.#directory, name, coverage, sources, new TimeSlices(this.#options.clock))
-        const file = await openIndexFile(disk, this.#directory, name, storeId, this.#cache)
-        if (file === null) throw new DamagedIndexError(joinPath(this.#directory, name), 0)
-        return this.#partOf(disk, file)
-      } catch (error) {
-        if (mends === MAX_MENDS) throw error
-        await mendAmong(sources, error)
-      }
-    }
-  }
-
-  /** On the disk, or in memory when that is not possible. */
-  async #writeSomewhere(coverage: IndexCoverage, sources: readonly IndexPart[]): Promise<FilePart> {
-    if (this.#options.mode === 'write') {
-      try {
-        return await this.#write(this.#disk, coverage, sources)
-      } catch (error) {
-        this.#options.onFailure(error)
-      }
-    }
-    return this.#write(this.#memory, coverage, sources)
-  }
-
-  #partOf(disk: Disk, file: IndexFile): FilePart {
-    return new FilePart(disk, file, this.#work, part => this.#remade(part))
-  }
-
-  /** The file of a part made again from the log. */
-  #remade({ header }: FilePart): Promise<FilePart> {
-    return this.#made(header.isPartial ? header : this.#coverageOf(header.firstChunk, header.lastChunk))
-  }
-
-  /** A file made from the log alone. */
-  async #made(coverage: IndexCoverage): Promise<FilePart> {
-    const { firstChunk, lastChunk, start, end } = coverage
-    if (firstChunk === lastChunk) return this.#writeSomewhere(coverage, [await this.#options.indexRange(start, end)])
-    const pieces: FilePart[] = []
-    try {
-      for (const chunk of this.#chunks) {
-        if (chunk.number < firstChunk || chunk.number > lastChunk) continue
-        const active = await this.#options.indexRange(chunk.start, chunk.end)
-        const piece = await this.#writeSomewhere(this.#coverageOf(chunk.number, chunk.number), [active])
-        piece.markPiece()
-        pieces.push(piece)
-      }
-      return await this.#writeSomewhere(coverage, pieces)
-    } finally {
-      // They are of no use any more: what can't be closed or removed is no reason to give up the file that was made of them.
-      await closeAll(pieces.map(piece => ({ close: () => piece.letGo() }))).catch(this.#options.onFailure)
-    }
   }
 
   /** The file of `part` stands for all of `replaced` from here on. */
@@ -341,7 +246,7 @@ export class IndexFiles {
       if (!(old instanceof FilePart)) continue
       // A partial file that was written anew has the same name.
       const isOverwritten = old.disk === part.disk && old.path === part.path
-      if (!isOverwritten && (old.disk !== this.#disk || this.#options.mode === 'write')) old.markObsolete()
+      if (!isOverwritten && this.#maker.isOwn(old)) old.markObsolete()
       this.release([old])
     }
   }

@@ -48,8 +48,6 @@ export interface StreamCursor extends HashedName {
    * arrays, from index 0 on.
    */
   copyEvents(from: number, count: number, positions: Float64Array, revisions: Float64Array | null): void | Promise<void>
-  /** Ends the walk early; not needed once `next` said false. */
-  close(): void
 }
 
 /** Walks the event types of a part in the order of `hash >>> 0`, then of their bytes. */

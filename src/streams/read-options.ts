@@ -2,6 +2,7 @@ import { checkSignal } from '../core/abort-signal.ts'
 import { InvalidArgumentError } from '../core/errors.ts'
 import { shown } from '../core/json-text.ts'
 import { checkOptionNames } from '../core/option-names.ts'
+import { checkFrom, checkWhole } from '../core/whole-numbers.ts'
 import type { EventFilter } from './event-filter.ts'
 
 export interface ReadStreamOptions {
@@ -9,7 +10,9 @@ export interface ReadStreamOptions {
   readonly from?: number | 'start' | 'end' | undefined
   /** Backwards begins at the end by default; from 'start' it gives the first event alone. */
   readonly direction?: 'forwards' | 'backwards' | undefined
+  /** No more events than this; all by default. */
   readonly maxCount?: number | undefined
+  /** Ends the read: who waits for the next events gets the signal's reason. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -18,11 +21,13 @@ export interface ReadAllOptions {
   readonly from?: number | 'start' | 'end' | undefined
   /** Backwards begins at the end by default; from 'start' it gives the first event alone. */
   readonly direction?: 'forwards' | 'backwards' | undefined
+  /** No more events than this; all by default. */
   readonly maxCount?: number | undefined
   /** Only these events; maxCount counts them alone. */
   readonly filter?: EventFilter | undefined
   /** Streams whose name begins with `$` are left out unless this is true. */
   readonly includeSystem?: boolean | undefined
+  /** Ends the read: who waits for the next events gets the signal's reason. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -65,10 +70,6 @@ function check(options: ReadStreamOptions | ReadAllOptions, names: ReadonlySet<s
   if (direction !== undefined && direction !== 'forwards' && direction !== 'backwards') {
     throw new InvalidArgumentError(`direction must be 'forwards' or 'backwards', got ${shown(direction)}`)
   }
-  if (maxCount !== undefined && !(Number.isSafeInteger(maxCount) && (maxCount as number) >= 0)) {
-    throw new InvalidArgumentError(`maxCount must be a whole number from 0, got ${shown(maxCount)}`)
-  }
-  if (from !== undefined && from !== 'start' && from !== 'end' && !(Number.isSafeInteger(from) && (from as number) >= 0)) {
-    throw new InvalidArgumentError(`from must be 'start', 'end' or a whole number from 0, got ${shown(from)}`)
-  }
+  if (maxCount !== undefined) checkWhole('maxCount', maxCount, 0)
+  checkFrom(from)
 }

@@ -80,9 +80,9 @@ const NEVER = -1
 class LastPositions {
   readonly #byStream = new Map<string, Map<string, LogPosition>>()
 
-  note({ terms, head, position, eventType, rest }: AppendMessage): void {
-    if (terms !== null && terms.parts.length > 0) {
-      for (const part of terms.parts) for (const event of part.events) this.#note(part.head.name, event.eventType, position)
+  note({ parts, head, position, eventType, rest }: AppendMessage): void {
+    if (parts !== null) {
+      for (const part of parts) for (const event of part.events) this.#note(part.head.name, event.eventType, position)
     } else {
       this.#note(head.name, eventType, position)
       for (const event of rest) this.#note(head.name, event.eventType, position)

@@ -4,6 +4,7 @@ import type { ExpectedRevision } from '../core/events.ts'
 import { LogPosition, Revision } from '../core/positions.ts'
 import { flagsOf, PrepareFlag, suppliedIdOffsetOf } from '../format/log-record.ts'
 import type { EncodableEvent } from '../format/record-encoding.ts'
+import type { Checkpoint } from '../log/checkpoint.ts'
 import type { LogReader } from '../log/log-reader.ts'
 import type { FinalVerdict, RevisionRange } from '../writer/verdict.ts'
 import type { CachedHead } from './cached-head.ts'
@@ -29,9 +30,9 @@ export interface RetryClaim {
 export class RetryCheck {
   readonly #index: StreamIndex
   readonly #log: LogReader
-  readonly #published: () => LogPosition
+  readonly #published: Checkpoint
 
-  constructor(index: StreamIndex, log: LogReader, published: () => LogPosition) {
+  constructor(index: StreamIndex, log: LogReader, published: Checkpoint) {
     this.#index = index
     this.#log = log
     this.#published = published
@@ -67,7 +68,7 @@ export class RetryCheck {
   async #are(places: readonly EventPlace[], events: readonly EncodableEvent[]): Promise<boolean> {
     for (let i = 0; i < places.length; i++) {
       const { suppliedId } = events[i]!
-      const place = await prepareAt(this.#log, places[i]!.position, this.#published())
+      const place = await prepareAt(this.#log, places[i]!.position, this.#published.position)
       if (place === null || suppliedId === undefined) return false
       const { window, offset } = place
       if (!(flagsOf(window.view, offset) & PrepareFlag.suppliedId)) return false

@@ -32,6 +32,11 @@ export interface PartKeeper {
   release(parts: readonly IndexPart[]): void
 }
 
+/** Of one who walks through the parts of some moment: what is kept for him. */
+interface Walk {
+  readonly kept: readonly IndexPart[]
+}
+
 /**
  * Which events each stream has, and where. Fed by the chaser, so it knows exactly what is committed. The log is covered by
  * parts: those of completed chunks, oldest first, that of half a chunk if there is one, then what is being filled.
@@ -49,6 +54,10 @@ export class StreamIndex implements CommitListener {
   /** What `parts` answered last, and for which parts of the keeper. */
   #all: readonly IndexPart[] = []
   #kept: readonly IndexPart[] | null = null
+  /** What walks hold that have not come to their end. */
+  readonly #walks = new Set<Walk>()
+  /** Nobody ends a walk that was forgotten amid: it would hold files that are merged or made anew, and their room on the disk. */
+  readonly #forgotten = new FinalizationRegistry<Walk>(walk => this.#end(walk))
 
   /** @param start where the chaser begins; the keeper's parts cover what is below. */
   constructor(chunks: ChunkBounds, keeper: PartKeeper, start: LogPosition) {
@@ -102,13 +111,25 @@ export class StreamIndex implements CommitListener {
     this.#keeper.release(kept)
   }
 
-  /** The parts as they are now, for whoever walks through them. */
+  /** The parts as they are now, for whoever walks through them; he has what is returned at hand until he releases it. */
   retain(): { readonly parts: readonly IndexPart[]; release(): void } {
-    const kept = this.keep()
-    return { parts: [...kept, this.#active], release: () => this.letGo(kept) }
+    const walk = { kept: this.keep() }
+    const held = { parts: [...walk.kept, this.#active], release: () => this.#end(walk) }
+    this.#walks.add(walk)
+    this.#forgotten.register(held, walk)
+    return held
   }
 
-  /** Committed events that were not scavenged. */
+  #end(walk: Walk): void {
+    if (this.#walks.delete(walk)) this.letGo(walk.kept)
+  }
+
+  /** The store is being closed: walks that stand still do not go on. */
+  endWalks(): void {
+    for (const walk of this.#walks) this.#end(walk)
+  }
+
+  /** Committed events that were not scavenged, but the last one of a stream, of which there is a stub, counts on. */
   get eventCount(): number {
     return this.parts().reduce((sum, part) => sum + part.eventCount, 0)
   }
@@ -187,22 +208,15 @@ export class StreamIndex implements CommitListener {
     this.#lastCreatedMs = createdMsOf(view, last)
   }
 
-  /** In a store that follows another process: the chunk was rewritten before the follower came by. */
-  stubbed(window: ByteWindow, offset: number): void {
-    const position = positionOf(window.view, offset)
-    if (position >= this.#cutAt) this.#cut(position)
-    this.#active.addStub(window, offset)
-    if (!this.#active.isEmpty) this.#lastPosition = this.#active.lastPosition
-  }
-
   /** The same for an append that is still at hand: its streams need not be looked up again. */
   committedAppend(append: AppendMessage, ack: CommitAck): void {
     const { window, position } = ack
     const { view } = window
     if (position >= this.#cutAt) this.#cut(position)
     let at = ack.offset
-    if (append.terms !== null && append.terms.parts.length > 0) {
-      for (const { head, events, firstRevision } of append.terms.parts) {
+    const { parts } = append
+    if (parts !== null) {
+      for (const { head, events, firstRevision } of parts) {
         for (let i = 0; i < events.length; i++) {
           at = this.#add(head as CachedHead, Revision.plus(firstRevision, i), events[i]!, window, at, position + at - ack.offset)
         }
@@ -216,6 +230,14 @@ export class StreamIndex implements CommitListener {
     }
     this.#lastCreatedMs = createdMsOf(view, ack.offset)
     this.#active.lastCreatedMs = this.#lastCreatedMs
+  }
+
+  /** In a store that follows another process: the chunk was rewritten before the follower came by. */
+  stubbed(window: ByteWindow, offset: number): void {
+    const position = positionOf(window.view, offset)
+    if (position >= this.#cutAt) this.#cut(position)
+    this.#active.addStub(window, offset)
+    if (!this.#active.isEmpty) this.#lastPosition = this.#active.lastPosition
   }
 
   /** @returns the offset behind the event's record. */

@@ -23,6 +23,9 @@ export interface StreamListOptions {
   readonly prefix?: string | undefined
 }
 
+/** @throws StoreClosedError */
+type WhileOpen = <Answer>(call: () => Promise<Answer>) => Promise<Answer>
+
 const OPTIONS: ReadonlySet<string> = new Set<keyof StreamListOptions>(['prefix'])
 const DOLLAR = 0x24
 const MAX_MENDS = 100
@@ -46,40 +49,38 @@ export class StreamList {
    * The streams that were there when the walk began, as they are when it comes by, in no order that means anything. Streams of
    * the store's own and deleted ones are left out. Each iteration is a walk of its own.
    * @param ready awaited before the walk begins.
-   * @param refuseIfClosed throws when the store was closed: from then on the index may have lost parts.
-   * @throws InvalidArgumentError; (while iterated) CorruptLogError, ReadFailedError, and what `refuseIfClosed` does
+   * @param whileOpen has the store wait for the step when it is closed; a closed one refuses it, for the index has no parts any more.
+   * @throws InvalidArgumentError; (while iterated) CorruptLogError, ReadFailedError, and what `whileOpen` does
    */
-  streams(
-    options: StreamListOptions,
-    ready: () => Promise<void> | null,
-    refuseIfClosed: () => void,
-  ): AsyncIterable<StreamSummary> {
+  streams(options: StreamListOptions, ready: () => Promise<void> | null, whileOpen: WhileOpen): AsyncIterable<StreamSummary> {
     checkOptionNames(options, OPTIONS)
     const { prefix = '' } = options
     if (typeof prefix !== 'string') throw new InvalidArgumentError('prefix must be a string')
     const bytes = Buffer.from(prefix)
-    return { [Symbol.asyncIterator]: () => this.#walk(bytes, ready, refuseIfClosed) }
+    return {
+      [Symbol.asyncIterator]: () => {
+        const walk = this.#walk(bytes, ready, whileOpen)
+        return { next: async () => whileOpen(() => walk.next()), return: () => walk.return() }
+      },
+    }
   }
 
   async *#walk(
     prefix: Uint8Array,
     ready: () => Promise<void> | null,
-    refuseIfClosed: () => void,
+    whileOpen: WhileOpen,
   ): AsyncGenerator<StreamSummary, void, undefined> {
-    refuseIfClosed()
     await ready()
     const slices = new TimeSlices(this.#clock)
     const hasRetention = await this.#loader.knowsOfAny()
     for await (const found of this.#found(slices)) {
-      if (slices.isOver) await slices.pause()
+      // Through many streams that are not listed, a step may take long: the close does not wait for all of it.
+      if (slices.isOver) await whileOpen(() => slices.pause())
       if (!isListed(found, prefix)) continue
       const stream = Buffer.from(found.nameBytes).toString('utf8', found.nameOffset, found.nameOffset + found.nameSize)
       const summary = await this.#summary(stream, found, hasRetention)
-      if (summary === null) continue
-      refuseIfClosed()
-      yield summary
+      if (summary !== null) yield summary
     }
-    refuseIfClosed()
   }
 
   /** Each name once. When an index file turns out to be damaged, it is made again, and the walk goes on behind the last name. */
@@ -87,10 +88,8 @@ export class StreamList {
     let last: Found | null = null
     for (let mends = 0; ; mends++) {
       const held = this.#index.retain()
-      let cursors: StreamCursor[] = []
       try {
-        cursors = await Promise.all(held.parts.map(part => part.streams(slices)))
-        const merged = await MergedNames.begin(cursors)
+        const merged = await MergedNames.begin(await Promise.all(held.parts.map(part => part.streams(slices))))
         for (; !merged.isDone; await merged.advance()) {
           if (last !== null && compareHashedNames(merged.current[0]!, last) <= 0) continue
           last = together(merged.current)
@@ -101,7 +100,6 @@ export class StreamList {
         if (mends === MAX_MENDS) throw error
         await mendAmong(held.parts, error)
       } finally {
-        for (const cursor of cursors) cursor.close()
         held.release()
       }
     }

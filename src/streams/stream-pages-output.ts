@@ -1,3 +1,4 @@
+import assert from 'node:assert'
 import type { ByteWindow } from '../format/byte-window.ts'
 import { writeU48 } from '../format/byte-window.ts'
 import {
@@ -59,15 +60,9 @@ export class StreamPagesOutput {
     if (first.firstRevision === 0) this.newStreamCount++
     if (eventCount > INLINE_EVENT_COUNT) return this.#addLong(cursors, eventCount, hasHoles)
     const size = shortEntrySize(first.nameSize, eventCount, hasHoles)
-    if (this.#streamPage === 0 || !this.#streams.fits(size)) return this.#addShortSlowly(cursors, eventCount, hasHoles, size)
-    const offset = this.#beginEntry(first, size, hasHoles, eventCount)
-    for (let i = 0, done = 0; i < cursors.length; i++) {
-      const cursor = cursors[i]!
-      const waiting = cursor.copyEvents(0, cursor.eventCount, this.#positions, hasHoles ? this.#revisions : null)
-      if (waiting instanceof Promise) return this.#finishShort(cursors, i, waiting, done, offset, eventCount, hasHoles)
-      this.#writeInline(offset, done, cursor.eventCount, eventCount, hasHoles)
-      done += cursor.eventCount
-    }
+    if (this.#streamPage === 0 || !this.#streams.fits(size))
+      return this.#makeRoom(size).then(() => this.#addShort(cursors, size, eventCount, hasHoles))
+    this.#addShort(cursors, size, eventCount, hasHoles)
     return null
   }
 
@@ -95,31 +90,13 @@ export class StreamPagesOutput {
     this.rootPage = pages[0] ?? 0
   }
 
-  async #addShortSlowly(cursors: readonly StreamCursor[], eventCount: number, hasHoles: boolean, size: number): Promise<void> {
-    await this.#makeRoom(size)
+  /** A stream with few events in all has few in each source: they stand in its entry there, and there is nothing to wait for. */
+  #addShort(cursors: readonly StreamCursor[], size: number, eventCount: number, hasHoles: boolean): void {
     const offset = this.#beginEntry(cursors[0]!, size, hasHoles, eventCount)
-    let done = 0
-    for (const cursor of cursors) {
-      await cursor.copyEvents(0, cursor.eventCount, this.#positions, hasHoles ? this.#revisions : null)
-      this.#writeInline(offset, done, cursor.eventCount, eventCount, hasHoles)
-      done += cursor.eventCount
-    }
-  }
-
-  async #finishShort(
-    cursors: readonly StreamCursor[],
-    index: number,
-    waiting: Promise<void>,
-    doneCount: number,
-    offset: number,
-    eventCount: number,
-    hasHoles: boolean,
-  ): Promise<void> {
-    let done = doneCount
-    for (let i = index; i < cursors.length; i++) {
+    for (let i = 0, done = 0; i < cursors.length; i++) {
       const cursor = cursors[i]!
-      if (i === index) await waiting
-      else await cursor.copyEvents(0, cursor.eventCount, this.#positions, hasHoles ? this.#revisions : null)
+      const waiting = cursor.copyEvents(0, cursor.eventCount, this.#positions, hasHoles ? this.#revisions : null)
+      if (waiting instanceof Promise) assert.fail('a short run stands in pages of its own')
       this.#writeInline(offset, done, cursor.eventCount, eventCount, hasHoles)
       done += cursor.eventCount
     }

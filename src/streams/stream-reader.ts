@@ -8,8 +8,9 @@ import { ByteWindow } from '../format/byte-window.ts'
 import { createdMsOf, RecordType, sizeOf, typeOf } from '../format/log-record.ts'
 import type { Checkpoint } from '../log/checkpoint.ts'
 import type { LogReader } from '../log/log-reader.ts'
-import type { RecordPlace } from '../log/record-batch.ts'
-import { loadScattered, RecordLoad, SCATTERED_COUNT } from '../log/scattered-records.ts'
+import { RecordLoad } from '../log/record-load.ts'
+import { ScatteredReader } from '../log/scattered-reader.ts'
+import { ScatteredRecords } from '../log/scattered-records.ts'
 import type { NextBatch } from './event-reading.ts'
 import type { HeadLoader } from './head-loader.ts'
 import type { IndexPart } from './index-part.ts'
@@ -40,6 +41,7 @@ export class StreamReader {
   readonly #index: StreamIndex
   readonly #loader: HeadLoader
   readonly #log: LogReader
+  readonly #scattered: ScatteredReader
   readonly #published: Checkpoint
   readonly #storeId: Uint8Array
   readonly #clock: Clock
@@ -48,6 +50,7 @@ export class StreamReader {
     this.#index = index
     this.#loader = loader
     this.#log = log
+    this.#scattered = new ScatteredReader(log, published)
     this.#published = published
     this.#storeId = storeId
     this.#clock = clock
@@ -149,11 +152,7 @@ export class StreamReader {
       events,
       next,
       left: maxCount,
-      places: [],
-      placeIndex: 0,
-      loaded: [],
-      loadedFrom: 0,
-      loads: [],
+      records: new ScatteredRecords(this.#log, this.#scattered),
     }
   }
 
@@ -165,11 +164,9 @@ export class StreamReader {
     const count = Math.min(PLACE_COUNT, reading.left, available)
     const asked = reading.parts === this.#index.parts() ? nextPlaces(reading, count) : this.#placesAnew(reading, count)
     const found = asked instanceof Promise ? await this.#index.hold(asked) : asked
-    reading.places = found.filter(({ revision }) => revision >= first && revision <= last)
-    reading.placeIndex = 0
-    reading.loaded = []
+    reading.records.begin(found.filter(({ revision }) => revision >= first && revision <= last))
     const end = found.at(-1)
-    if (end === undefined || reading.places.length === 0) return false
+    if (end === undefined || reading.records.left === 0) return false
     reading.next = backwards ? end.revision - 1 : end.revision + 1
     return true
   }
@@ -183,31 +180,30 @@ export class StreamReader {
   }
 
   async #readBatch(reading: Reading): Promise<readonly RecordedEvent[] | null> {
-    const limit = this.#published.position
+    const { records } = reading
     const events: RecordedEvent[] = []
     let copies: ByteWindow | null = null
     let copiedSize = 0
     let size = 0
     while (reading.left > 0) {
-      if (reading.placeIndex === reading.places.length && (events.length > 0 || !(await this.#refill(reading)))) break
-      const place = this.#nextRecord(reading, limit)
-      if (place instanceof RecordLoad) {
+      if (records.left === 0 && (events.length > 0 || !(await this.#refill(reading)))) break
+      const record = records.current(reading.left)
+      if (record instanceof RecordLoad) {
         // What has come is handed out while the rest is read.
         if (events.length > 0) break
-        await place.done
-        place.check()
+        await record.done
         continue
       }
-      if (place === null || !isReadable(place.window.view, place.offset, reading.oldestMs)) {
-        reading.placeIndex++
+      if (record === 'gone' || !isReadable(record.window.view, record.offset, reading.oldestMs)) {
+        records.next()
         continue
       }
-      let { window, offset } = place
+      let { window, offset } = record
       const recordSize = sizeOf(window.view, offset)
       if (events.length > 0 && size + recordSize > BATCH_SIZE) break
-      if (!place.isOwn) {
-        const count = Math.min(reading.left, reading.places.length - reading.placeIndex)
-        const wanted = recordSize * (reading.loads.length > 0 ? Math.min(count, MIXED_COUNT) : count)
+      if (!record.isOwn) {
+        const count = Math.min(reading.left, records.left)
+        const wanted = recordSize * (records.isLoading ? Math.min(count, MIXED_COUNT) : count)
         if (copies === null || copiedSize + recordSize > copies.size) {
           copies = ByteWindow.allocate(Math.max(recordSize, Math.min(BATCH_SIZE - size, wanted)))
           copiedSize = 0
@@ -219,30 +215,10 @@ export class StreamReader {
       }
       events.push(new StoredEvent(window, offset, this.#storeId, reading.stream))
       size += recordSize
-      reading.placeIndex++
+      records.next()
       reading.left--
     }
     return events.length === 0 ? null : events
-  }
-
-  /** The record at the next place; null when it is gone; what to wait for when it is being read. */
-  #nextRecord(reading: Reading, limit: LogPosition): RecordPlace | null | RecordLoad {
-    const { places, placeIndex, loads } = reading
-    const index = placeIndex - reading.loadedFrom
-    const loaded = reading.loaded[index]
-    if (loaded !== undefined) return loaded
-    while (loads[0]?.isOver) loads.shift()
-    for (const load of loads) if (index >= load.first && index < load.end && !load.isOver) return load
-    const inMemory = this.#log.recordInMemory(places[placeIndex]!.position)
-    if (inMemory !== null) return inMemory
-    const positions: LogPosition[] = []
-    const end = Math.min(places.length, placeIndex + Math.min(reading.left, SCATTERED_COUNT))
-    for (let i = placeIndex; i < end; i++) positions.push(places[i]!.position)
-    const scattered = loadScattered(this.#log, positions, limit)
-    reading.loaded = scattered.found
-    reading.loads = scattered.loads
-    reading.loadedFrom = placeIndex
-    return scattered.loads[0]!
   }
 }
 
@@ -267,13 +243,8 @@ interface Reading {
   /** The revision at which the next places begin. */
   next: number
   left: number
-  places: readonly EventPlace[]
-  placeIndex: number
-  /** Records of the places from `loadedFrom` on, as `ScatteredRecords` has them. */
-  loaded: readonly (RecordPlace | null | undefined)[]
-  loadedFrom: number
-  /** Those of them that are not known to be over. */
-  loads: RecordLoad[]
+  /** Of the places that were taken from the index last. */
+  readonly records: ScatteredRecords
 }
 
 /** The next ones, as many as `count` if there are so many. */

@@ -1,6 +1,7 @@
 import { EVENT_ID_SIZE } from '../core/event-id.ts'
 import type { LogPosition, Revision } from '../core/positions.ts'
 import type { EncodableEvent } from '../format/record-encoding.ts'
+import type { Checkpoint } from '../log/checkpoint.ts'
 import type { LogReader } from '../log/log-reader.ts'
 import type { CachedHead } from './cached-head.ts'
 import { IdWindow } from './id-window.ts'
@@ -13,11 +14,11 @@ import type { StreamIndex } from './stream-index.ts'
 export class SuppliedIdMemory {
   readonly #index: StreamIndex
   readonly #log: LogReader
-  readonly #published: () => LogPosition
+  readonly #published: Checkpoint
   #window: IdWindow | null = null
   #loading: Promise<void> | null = null
 
-  constructor(index: StreamIndex, log: LogReader, published: () => LogPosition) {
+  constructor(index: StreamIndex, log: LogReader, published: Checkpoint) {
     this.#index = index
     this.#log = log
     this.#published = published
@@ -52,7 +53,7 @@ export class SuppliedIdMemory {
     for (const id of ids) {
       if (id === undefined) continue
       for (const position of window.unnamed(id, head.hash)) {
-        const place = await prepareAt(this.#log, position as LogPosition, this.#published())
+        const place = await prepareAt(this.#log, position as LogPosition, this.#published.position)
         window.name(id, head.hash, position, place === null ? '' : streamNameAt(place.window, place.offset))
       }
     }

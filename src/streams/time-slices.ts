@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers'
 import type { Clock } from '../core/clock.ts'
 
 /** Long work hands the event loop back after this time. */
@@ -21,11 +22,6 @@ export class TimeSlices {
   /** Lets everything else run that waits; then the next slice begins. */
   async pause(): Promise<void> {
     await new Promise<void>(resolve => setImmediate(resolve))
-    this.#beganMs = this.#clock.monotonic()
-  }
-
-  /** A slice begins now: what came before was waiting. */
-  begin(): void {
     this.#beganMs = this.#clock.monotonic()
   }
 }

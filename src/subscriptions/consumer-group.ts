@@ -3,8 +3,9 @@ import { InvalidArgumentError, StoreClosedError, TailraceError } from '../core/e
 import type { AnyEvent } from '../core/events.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import { unreachable } from '../core/unreachable.ts'
+import { wholeOption } from '../core/whole-numbers.ts'
 import { EventSelection } from '../streams/event-filter.ts'
-import { checkedCount, type FollowerDesk, notesStream } from './follower-desk.ts'
+import { type FollowerDesk, notesStream } from './follower-desk.ts'
 import { GroupCheckpoint, type GroupNote } from './group-checkpoint.ts'
 import { type GroupMember, JOIN_OPTIONS, type JoinOptions, Member } from './group-member.ts'
 import { type CheckedGroupOptions, checkGroupOptions, type GroupOptions } from './group-options.ts'
@@ -24,7 +25,9 @@ export interface GroupStats {
   /** Since the group was opened. */
   readonly acked: number
   readonly skipped: number
+  /** Given out again, since they were answered with 'retry' or not in time. */
   readonly retried: number
+  /** Not answered in time: retried, or parked if that was too often. */
   readonly timedOut: number
   readonly parked: number
 }
@@ -111,7 +114,7 @@ export class OpenGroup implements ConsumerGroup {
     checkOptionNames(options, JOIN_OPTIONS)
     const { bufferSize, signal } = options
     checkSignal(signal)
-    const size = checkedCount('bufferSize', bufferSize, 10, 1)
+    const size = wholeOption('bufferSize', bufferSize, 10, 1)
     if (this.#isClosed) throw new StoreClosedError()
     const { maxSubscriberCount } = this.#options
     if (maxSubscriberCount > 0 && this.#handingOut.members.length >= maxSubscriberCount)
@@ -125,7 +128,7 @@ export class OpenGroup implements ConsumerGroup {
 
   async replayParked(options: ReplayOptions = {}): Promise<number> {
     checkOptionNames(options, REPLAY_OPTIONS)
-    const most = checkedCount('maxCount', options.maxCount, Number.MAX_SAFE_INTEGER, 0)
+    const most = wholeOption('maxCount', options.maxCount, Number.MAX_SAFE_INTEGER, 0)
     const replaying = this.#replaying.then(() => this.#replay(most))
     this.#replaying = replaying.catch(() => {})
     return replaying

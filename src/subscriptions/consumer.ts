@@ -16,6 +16,7 @@ export interface ConsumerOptions {
   readonly from?: number | 'start' | 'end' | undefined
   /** 'batch' (default): when the next batch is asked for, the one before is committed. 'explicit': only `commit()` does. */
   readonly commit?: 'batch' | 'explicit' | undefined
+  /** Ends the subscription: who waits for the next event gets the signal's reason. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -28,7 +29,7 @@ export interface Consumer<Event extends AnyEvent = AnyEvent> extends Subscriptio
    *   QueueFullError, StoreClosedError, ReadOnlyStoreError, DiskFullError, WriterFailedError
    */
   commit(): Promise<void>
-  /** How far what is committed here is behind the end of the log, in bytes of log. */
+  /** How far what is committed here is behind the end of the log, in bytes of log. @throws (rejects with) what a read does */
   lag(): Promise<number>
 }
 

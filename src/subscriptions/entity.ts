@@ -4,9 +4,10 @@ import { MAX_STREAM_NAME_SIZE } from '../core/limits.ts'
 import { encodeStreamName } from '../core/names.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import type { StreamMetadata } from '../core/stream-metadata.ts'
+import { wholeOption } from '../core/whole-numbers.ts'
 import { metadataStreamOf } from '../streams/retention.ts'
 import { Fold, type When } from './fold.ts'
-import { checkedCount, notesStream } from './follower-desk.ts'
+import { notesStream } from './follower-desk.ts'
 import { type LogClient, lastEvent, lastNote, oneEvent, writeNote } from './log-client.ts'
 
 export interface EntityOptions<State> {
@@ -71,11 +72,11 @@ export class FoldedEntity<State> implements Entity<State> {
     this.stream = stream
     this.#client = client
     this.#fold = new Fold<State>(options.initial as State, when)
-    const snapshotAfterCount = checkedCount('snapshotAfterCount', options.snapshotAfterCount, DEFAULT_SNAPSHOT_AFTER_COUNT, 0)
+    const snapshotAfterCount = wholeOption('snapshotAfterCount', options.snapshotAfterCount, DEFAULT_SNAPSHOT_AFTER_COUNT, 0)
     // Without snapshots it is the same, only later: a name may be too long for the stream that they are in.
     this.#snapshotAfterCount = Buffer.byteLength(stream) > MAX_SNAPSHOTTED_NAME_SIZE ? 0 : snapshotAfterCount
-    this.#maxSnapshotBytes = checkedCount('maxSnapshotBytes', options.maxSnapshotBytes, DEFAULT_MAX_SNAPSHOT_BYTES, 0)
-    this.#version = checkedCount('version', options.version, 0, 0)
+    this.#maxSnapshotBytes = wholeOption('maxSnapshotBytes', options.maxSnapshotBytes, DEFAULT_MAX_SNAPSHOT_BYTES, 0)
+    this.#version = wholeOption('version', options.version, 0, 0)
     if (this.#snapshotAfterCount > 0 && stream.startsWith('$'))
       throw new InvalidArgumentError('a stream of the store has no snapshots: set snapshotAfterCount to 0')
     this.#snapshots = this.#snapshotAfterCount > 0 ? notesStream('snapshot', stream) : ''

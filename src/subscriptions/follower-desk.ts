@@ -3,6 +3,7 @@ import { InvalidArgumentError } from '../core/errors.ts'
 import { shown } from '../core/json-text.ts'
 import { encodeStreamName } from '../core/names.ts'
 import { LogPosition } from '../core/positions.ts'
+import { checkFrom } from '../core/whole-numbers.ts'
 import type { Checkpoint } from '../log/checkpoint.ts'
 import type { LogReader } from '../log/log-reader.ts'
 import { type EventFilter, EventSelection } from '../streams/event-filter.ts'
@@ -111,17 +112,7 @@ export function notesStream(kind: string, name: unknown): string {
 
 /** @returns `from` as a number; 'end' is the end of what is published. @throws InvalidArgumentError */
 export function checkedFrom(from: unknown, end: number): number {
-  if (from === undefined || from === 'start') return 0
+  checkFrom(from)
   if (from === 'end') return end
-  if (!Number.isSafeInteger(from) || (from as number) < 0)
-    throw new InvalidArgumentError(`from must be 'start', 'end' or a whole number from 0, got ${shown(from)}`)
-  return from as number
-}
-
-/** @throws InvalidArgumentError */
-export function checkedCount(name: string, value: unknown, fallback: number, min: number): number {
-  if (value === undefined) return fallback
-  if (!Number.isSafeInteger(value) || (value as number) < min)
-    throw new InvalidArgumentError(`${name} must be a whole number from ${min}, got ${shown(value)}`)
-  return value as number
+  return typeof from === 'number' ? from : 0
 }

@@ -49,7 +49,7 @@ export interface JoinOptions {
 export const JOIN_OPTIONS: ReadonlySet<string> = new Set<keyof JoinOptions>(['bufferSize', 'signal'])
 
 /** What a member tells those from whom it has its messages. */
-export interface Counter {
+export interface MemberDesk {
   /** The time for a message begins: the handler has it in hand, or it is the next one there. */
   timeBegins(message: GroupMessage): void
   /** A member that was idle asks again. */
@@ -57,11 +57,11 @@ export interface Counter {
   leave(member: Member): void
 }
 
-/** The member's side of the counter: messages in, answers out. */
+/** A member: messages come in, and those who ask for them are answered. */
 export class Member implements GroupMember {
   readonly #bufferSize: number
   readonly #signal: AbortSignal | undefined
-  readonly #counter: Counter
+  readonly #desk: MemberDesk
   readonly #queue: GroupMessage[] = []
   readonly #asked: { resolve(result: IteratorResult<GroupMessage, undefined>): void; reject(error: unknown): void }[] = []
   #ending: { readonly error: unknown; readonly isFailure: boolean } | null = null
@@ -69,10 +69,10 @@ export class Member implements GroupMember {
   #heldCount = 0
   #isIdle = false
 
-  constructor(bufferSize: number, signal: AbortSignal | undefined, counter: Counter) {
+  constructor(bufferSize: number, signal: AbortSignal | undefined, desk: MemberDesk) {
     this.#bufferSize = bufferSize
     this.#signal = signal
-    this.#counter = counter
+    this.#desk = desk
     if (signal !== undefined) listenTo(signal, this.#onAbort)
   }
 
@@ -89,7 +89,7 @@ export class Member implements GroupMember {
     this.#heldCount++
     const asked = this.#asked.shift()
     asked?.resolve({ value: message, done: false })
-    if (asked !== undefined || this.#queue.push(message) === 1) this.#counter.timeBegins(message)
+    if (asked !== undefined || this.#queue.push(message) === 1) this.#desk.timeBegins(message)
   }
 
   /** It is settled, or somebody else gets it. */
@@ -107,8 +107,8 @@ export class Member implements GroupMember {
     const [message, following] = this.#queue
     if (message !== undefined) {
       this.#queue.shift()
-      this.#counter.timeBegins(message)
-      if (following !== undefined) this.#counter.timeBegins(following)
+      this.#desk.timeBegins(message)
+      if (following !== undefined) this.#desk.timeBegins(following)
       return Promise.resolve({ value: message, done: false })
     }
     return new Promise((resolve, reject) => {
@@ -116,7 +116,7 @@ export class Member implements GroupMember {
       if (this.#ending !== null) this.#answerEnded(this.#ending)
       else if (this.#isIdle) {
         this.#isIdle = false
-        this.#counter.awoke()
+        this.#desk.awoke()
       }
     })
   }
@@ -128,7 +128,7 @@ export class Member implements GroupMember {
     if (this.#signal !== undefined) stopListening(this.#signal, this.#onAbort)
     this.#queue.length = 0
     this.#answerEnded(this.#ending)
-    this.#counter.leave(this)
+    this.#desk.leave(this)
   }
 
   async return(): Promise<IteratorResult<GroupMessage, undefined>> {

@@ -2,8 +2,9 @@ import { InvalidArgumentError } from '../core/errors.ts'
 import { shown } from '../core/json-text.ts'
 import { encodeStreamName } from '../core/names.ts'
 import { checkOptionNames } from '../core/option-names.ts'
+import { wholeOption } from '../core/whole-numbers.ts'
 import { type EventFilter, EventSelection } from '../streams/event-filter.ts'
-import { checkedCount, checkedFrom } from './follower-desk.ts'
+import { checkedFrom } from './follower-desk.ts'
 
 /**
  * Who gets the next message. 'round-robin': one member after the other. 'single': the same one, while it can take more.
@@ -67,8 +68,8 @@ export function checkGroupOptions(options: GroupOptions): CheckedGroupOptions {
     throw new InvalidArgumentError(`strategy must be 'round-robin', 'single' or 'pinned', got ${shown(strategy)}`)
   // Checked here, made where it is used.
   new EventSelection(filter, true)
-  const minCheckPointCount = checkedCount('minCheckPointCount', options.minCheckPointCount, 5, 1)
-  const maxCheckPointCount = checkedCount('maxCheckPointCount', options.maxCheckPointCount, 1000, 1)
+  const minCheckPointCount = wholeOption('minCheckPointCount', options.minCheckPointCount, 5, 1)
+  const maxCheckPointCount = wholeOption('maxCheckPointCount', options.maxCheckPointCount, 1000, 1)
   if (minCheckPointCount > maxCheckPointCount)
     throw new InvalidArgumentError(`minCheckPointCount is ${minCheckPointCount}, above maxCheckPointCount, ${maxCheckPointCount}`)
   return {
@@ -76,13 +77,13 @@ export function checkGroupOptions(options: GroupOptions): CheckedGroupOptions {
     filter,
     from: from === 'end' ? 'end' : checkedFrom(from, 0),
     strategy,
-    messageTimeoutMs: checkedCount('messageTimeoutMs', options.messageTimeoutMs, 30_000, 1),
-    maxRetryCount: checkedCount('maxRetryCount', options.maxRetryCount, 10, 0),
-    historyBufferSize: checkedCount('historyBufferSize', options.historyBufferSize, 500, 1),
-    liveBufferSize: checkedCount('liveBufferSize', options.liveBufferSize, 500, 1),
-    checkPointAfterMs: checkedCount('checkPointAfterMs', options.checkPointAfterMs, 1000, 1),
+    messageTimeoutMs: wholeOption('messageTimeoutMs', options.messageTimeoutMs, 30_000, 1),
+    maxRetryCount: wholeOption('maxRetryCount', options.maxRetryCount, 10, 0),
+    historyBufferSize: wholeOption('historyBufferSize', options.historyBufferSize, 500, 1),
+    liveBufferSize: wholeOption('liveBufferSize', options.liveBufferSize, 500, 1),
+    checkPointAfterMs: wholeOption('checkPointAfterMs', options.checkPointAfterMs, 1000, 1),
     minCheckPointCount,
     maxCheckPointCount,
-    maxSubscriberCount: checkedCount('maxSubscriberCount', options.maxSubscriberCount, 0, 0),
+    maxSubscriberCount: wholeOption('maxSubscriberCount', options.maxSubscriberCount, 0, 0),
   }
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import type { RecordedEvent } from '../core/events.ts'
 import { type Dispatch, dispatchBy } from './dispatch.ts'
-import { type Counter, checkNackAction, type GroupMessage, type Member, type NackAction } from './group-member.ts'
+import { checkNackAction, type GroupMessage, type Member, type MemberDesk, type NackAction } from './group-member.ts'
 import type { CheckedGroupOptions } from './group-options.ts'
 
 /** An event in a group's care, from when it was read until it is settled. */
@@ -22,8 +22,8 @@ interface Delivery {
 /** 'late': nobody answered in time. */
 export type Answer = 'ack' | Exclude<NackAction, 'stop'> | 'late'
 
-/** The counter at which members get messages and give their answers. What becomes of an answered charge is the group's business. */
-export class HandingOut implements Counter {
+/** The desk at which members get messages and give their answers. What becomes of an answered charge is the group's business. */
+export class HandingOut implements MemberDesk {
   readonly members: Member[] = []
   readonly #options: CheckedGroupOptions
   readonly #clock: Clock

@@ -2,14 +2,16 @@ import { ReadOnlyStoreError, StoreClosedError, TailraceError } from '../core/err
 import type { AnyEvent, JsonValue, RecordedEvent } from '../core/events.ts'
 import { jsonTextOf, shown } from '../core/json-text.ts'
 import { checkOptionNames } from '../core/option-names.ts'
+import { wholeOption } from '../core/whole-numbers.ts'
 import { type EventFilter, EventSelection } from '../streams/event-filter.ts'
 import { Fold, type When } from './fold.ts'
-import { checkedCount, type FollowerDesk, notesStream } from './follower-desk.ts'
+import { type FollowerDesk, notesStream } from './follower-desk.ts'
 import { lastNote, writeNote } from './log-client.ts'
 import type { LogCursor } from './log-cursor.ts'
 import { CursorSubscription } from './subscription.ts'
 
 export interface ProjectionOptions<State, Event extends AnyEvent = AnyEvent> {
+  /** What it is saved under. */
   readonly name: string
   /** Only these events; with reducers by type, events of these types. */
   readonly filter?: EventFilter | undefined
@@ -33,10 +35,11 @@ export interface Projection<State> {
    * @throws (rejects with) what a reducer threw, StoreClosedError, ReadFailedError, CorruptLogError
    */
   state(): Promise<State>
-  /** Folds everything anew, from the first event on. Resolves when it has caught up. */
+  /** Folds everything anew, from the first event on. Resolves when it has caught up. @throws (rejects with) what `state` does */
   rebuild(): Promise<void>
-  /** Saves the state now. */
+  /** Saves the state now. @throws (rejects with) what a reducer threw, and what an append rejects with */
   checkpoint(): Promise<void>
+  /** Saves what is new, and ends it. Where there is no room for that, or nothing can be written, the next run folds it again. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -97,8 +100,8 @@ export class OpenProjection<State> implements Projection<State> {
     const said = new EventSelection(filter, false)
     const isOpen = filter?.types === undefined && filter?.typePrefix === undefined
     this.#selection = isOpen && types !== undefined ? new EventSelection({ ...filter, types }, false) : said
-    this.#version = checkedCount('version', options.version, 0, 0)
-    this.#checkpointAfterCount = checkedCount('checkpointAfterCount', options.checkpointAfterCount, 1000, 1)
+    this.#version = wholeOption('version', options.version, 0, 0)
+    this.#checkpointAfterCount = wholeOption('checkpointAfterCount', options.checkpointAfterCount, 1000, 1)
     this.#state = this.#fold.initial()
     this.#leaveDesk = desk.enter(this.#notes, () => this.close())
     this.#running = this.#start(() => this.#load())

@@ -1,8 +1,8 @@
 import { checkSignal } from '../core/abort-signal.ts'
 import { InvalidArgumentError } from '../core/errors.ts'
-import { shown } from '../core/json-text.ts'
 import { encodeStreamName } from '../core/names.ts'
 import { checkOptionNames } from '../core/option-names.ts'
+import { checkWhole } from '../core/whole-numbers.ts'
 import { type EventFilter, EventSelection } from '../streams/event-filter.ts'
 import { checkedFrom, type FollowerDesk } from './follower-desk.ts'
 import { CursorSubscription } from './subscription.ts'
@@ -47,7 +47,5 @@ export function subscribe(desk: FollowerDesk, options: SubscribeOptions): Cursor
 function startOf({ from, after }: SubscribeOptions): number | 'start' | 'end' | undefined {
   if (after === undefined) return from
   if (from !== undefined) throw new InvalidArgumentError('a subscription begins from or after, not both')
-  if (!Number.isSafeInteger(after) || after < 0)
-    throw new InvalidArgumentError(`after must be a whole number from 0, got ${shown(after)}`)
-  return after + 1
+  return checkWhole('after', after, 0) + 1
 }

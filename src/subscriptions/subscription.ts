@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers'
 import { StoreClosedError, TailraceError } from '../core/errors.ts'
 import type { AnyEvent, RecordedEvent } from '../core/events.ts'
 import type { LogPosition } from '../core/positions.ts'

@@ -25,6 +25,7 @@ export interface PartitionLag {
   readonly committed: number
   /** The offset that the next record will have. */
   readonly end: number
+  /** Records from the one to the other. */
   readonly lag: number
 }
 

@@ -6,6 +6,7 @@ import { shown } from '../core/json-text.ts'
 export interface NewRecord {
   /** Records of one key go to one partition, in order; without a key, to one partition after the other. */
   readonly key?: string | undefined
+  /** Bytes, or a JSON value. */
   readonly value: Payload
   readonly headers?: { readonly [name: string]: string } | undefined
 }
@@ -15,8 +16,11 @@ export interface TopicRecord {
   readonly partition: number
   /** Its place in the partition, from 0, without gaps. */
   readonly offset: number
+  /** When it was written. */
   readonly timestamp: Date
+  /** Null when it was produced without one. */
   readonly key: string | null
+  /** Equal to what was produced. */
   readonly value: unknown
   readonly headers: { readonly [name: string]: string }
 }

@@ -1,10 +1,12 @@
+import { setImmediate } from 'node:timers'
 import { checkSignal } from '../core/abort-signal.ts'
 import { InvalidArgumentError, StoreClosedError } from '../core/errors.ts'
 import type { JsonValue, NewEvent } from '../core/events.ts'
 import { jsonTextOf, shown } from '../core/json-text.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import type { LogPosition } from '../core/positions.ts'
-import { checkedCount, type FollowerDesk, notesStream } from './follower-desk.ts'
+import { wholeOption } from '../core/whole-numbers.ts'
+import { type FollowerDesk, notesStream } from './follower-desk.ts'
 import { lastNote, writeNote } from './log-client.ts'
 import { stableHash } from './stable-hash.ts'
 import { CursorSubscription } from './subscription.ts'
@@ -19,13 +21,16 @@ export interface TopicOptions {
 /** Where a record went. */
 export interface ProduceAck {
   readonly partition: number
+  /** Its place in the partition, from 0. */
   readonly offset: number
+  /** Of its event in the log. */
   readonly position: LogPosition
 }
 
 export interface TopicReadOptions {
   /** The offset to begin with, inclusive; 'start' (default), or 'end' for what is produced from now on. */
   readonly from?: number | 'start' | 'end' | undefined
+  /** Ends it: who waits for the next record gets the signal's reason. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -44,7 +49,10 @@ export interface Topic {
   produce(record: NewRecord): Promise<ProduceAck>
   /** The partition that records of this key go to, for ever. */
   partitionOf(key: string): number
-  /** The records of one partition from an offset on, old ones and then new ones. */
+  /**
+   * The records of one partition from an offset on, old ones and then new ones.
+   * @throws InvalidArgumentError, also while iterated, when the topic has another number of partitions
+   */
   read(partition: number, options?: TopicReadOptions): AsyncIterableIterator<TopicRecord>
   /** For each partition the offset that its next record will have. */
   ends(): Promise<number[]>
@@ -94,7 +102,7 @@ export class PartitionedTopic implements Topic {
     this.#notes = notesStream('topic', name)
     if (GROUP_NOTES.test(this.#notes))
       throw new InvalidArgumentError(`the name of a topic must not begin with 'group-<number>-', got ${shown(name)}`)
-    this.partitions = checkedCount('partitions', options.partitions, 1, 1)
+    this.partitions = wholeOption('partitions', options.partitions, 1, 1)
     this.#desk = desk
   }
 
@@ -126,7 +134,7 @@ export class PartitionedTopic implements Topic {
     const { from, signal } = options
     checkSignal(signal)
     this.#checkPartition(partition)
-    const revision = from === 'end' ? null : checkedCount('from', from === 'start' ? undefined : from, 0, 0)
+    const revision = from === 'end' ? null : wholeOption('from', from === 'start' ? undefined : from, 0, 0)
     const { tail } = this.#desk
     const begin = (end: number) => this.#desk.streamCursor(this.streamOf(partition), undefined, revision, end)
     const cursor = revision === null ? this.#desk.endCursor(begin) : begin(0)

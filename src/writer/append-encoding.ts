@@ -4,7 +4,7 @@ import { LogPosition, Revision } from '../core/positions.ts'
 import type { ByteWindow } from '../format/byte-window.ts'
 import { encodeCommit, encodePrepare, type RecordStamp } from '../format/record-encoding.ts'
 import type { ChunkLog } from '../log/chunk-log.ts'
-import type { AppendTerms } from './append-terms.ts'
+import type { AppendPart } from './append-terms.ts'
 import type { AppendMessage } from './messages.ts'
 
 /**
@@ -33,11 +33,11 @@ export function encodeAppend(log: ChunkLog, append: AppendMessage): InvalidArgum
  * @returns the offset of the last event.
  */
 function encodeRecords(window: ByteWindow, start: number, stamp: RecordStamp, append: AppendMessage): number {
-  const { head, rest, terms, eventCount } = append
+  const { head, rest, parts, eventCount } = append
   let last = start
   let at = start
-  if (terms !== null && terms.parts.length > 0) {
-    last = encodeParts(window, start, stamp, terms, eventCount === 1)
+  if (parts !== null) {
+    last = encodeParts(window, start, stamp, parts, eventCount === 1)
     at = last + window.view.getUint32(last, true)
   } else {
     const { nameBytes } = head
@@ -55,7 +55,13 @@ function encodeRecords(window: ByteWindow, start: number, stamp: RecordStamp, ap
   return last
 }
 
-function encodeParts(window: ByteWindow, start: number, stamp: RecordStamp, { parts }: AppendTerms, isLone: boolean): number {
+function encodeParts(
+  window: ByteWindow,
+  start: number,
+  stamp: RecordStamp,
+  parts: readonly AppendPart[],
+  isLone: boolean,
+): number {
   let last = start
   let at = start
   for (const part of parts) {

@@ -5,7 +5,7 @@ import type { StreamHead } from './stream-head.ts'
 
 /** What an append asks for beyond the common: several streams at once, a condition. */
 export interface AppendTerms {
-  /** The streams of a commit, each once; empty for an append to one stream, which then says it all itself. */
+  /** The streams of a commit, each once; empty for an append to one stream. See `AppendMessage.parts`. */
   readonly parts: readonly AppendPart[]
   readonly condition: ConditionTerms | null
 }

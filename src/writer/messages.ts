@@ -2,7 +2,7 @@ import type { ExpectedRevision } from '../core/events.ts'
 import { LogPosition, Revision } from '../core/positions.ts'
 import { COMMIT_RECORD_SIZE } from '../format/log-record.ts'
 import { type EncodableEvent, payloadSize, prepareSize } from '../format/record-encoding.ts'
-import type { AppendTerms } from './append-terms.ts'
+import type { AppendPart, AppendTerms } from './append-terms.ts'
 import type { StreamHead } from './stream-head.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -82,6 +82,12 @@ export class AppendMessage implements EncodableEvent {
 
   get kind(): 'append' {
     return 'append'
+  }
+
+  /** The streams of a commit; null for an append to one stream, which says it all itself. */
+  get parts(): readonly AppendPart[] | null {
+    const { terms } = this
+    return terms !== null && terms.parts.length > 0 ? terms.parts : null
   }
 
   /** A check leaves no bytes. */

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers'
 import type { Clock } from '../core/clock.ts'
 import { DiskFullError, isDiskFull, type TailraceError } from '../core/errors.ts'
 import { MAX_UNWRITTEN_SIZE, OS_SYNC_DELAY_MS, PROOF_DELAY_MS, SLICE_SIZE, WRITE_AHEAD_SIZE } from '../core/limits.ts'

@@ -239,12 +239,40 @@ describe('behaviour 39: a retry while its first attempt is on its way', () => {
     await store.close()
   })
 
-  test('is never told that all is well when the first attempt was lost', async () => {
+  test('is never told that all is well, nor that nothing was written, when the first attempt may be lost', async () => {
     const disk = new SimulatedDisk()
     const store = await openStore(disk)
     disk.failNext({ op: 'writeDurably', error: 'EIO' })
     const attempts = await Promise.allSettled([append(store, event(0), 'no_stream'), append(store, event(0), 'no_stream')])
-    expect(attempts).toMatchObject([{ reason: { outcome: 'unknown' } }, { reason: { outcome: 'rejected' } }])
+    expect(attempts).toMatchObject([{ reason: { outcome: 'unknown' } }, { reason: { outcome: 'unknown' } }])
+    await store.close()
+  })
+
+  test('comes after a first attempt that is being flushed when the writer fails: not even then is it told that nothing was written', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk)
+    const flush = disk.hold('writeDurably')
+    const first = append(store, event(0), 'any')
+    await flush.reached
+    const others = [append(store, event(0), 'any'), store.commit([{ stream: 's', events: [event(0)] }]), append(store, event(1))]
+    flush.fail('EIO')
+    const outcomes = (await Promise.allSettled([first, ...others])).map(
+      settled => (settled as PromiseRejectedResult).reason.outcome,
+    )
+    expect(outcomes).toEqual(['unknown', 'unknown', 'unknown', 'rejected'])
+    await store.close()
+  })
+
+  test('and its condition holds it back: when the writer fails it was not written', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk)
+    disk.failNext({ op: 'writeDurably', error: 'EIO' })
+    const condition = { failIf: { streams: ['s'] }, after: 0 }
+    const attempts = await Promise.allSettled([append(store, event(0), 'any'), store.append('other', event(1), { condition })])
+    expect(attempts).toMatchObject([
+      { reason: { code: 'WRITER_FAILED', outcome: 'unknown' } },
+      { reason: { code: 'WRITER_FAILED', outcome: 'rejected' } },
+    ])
     await store.close()
   })
 })

@@ -32,7 +32,9 @@ function chaserOf(reader: LogReader, start = 0, flushed = 128) {
   const failures: unknown[] = []
   const checkpoint = new Checkpoint(flushed as LogPosition)
   const listener = { committed: (ack: CommitAck) => acks.push(heard(ack)), stubbed: () => {} }
-  const chaser = new StorageChaser(reader, checkpoint, start as LogPosition, [listener], error => failures.push(error))
+  const chaser = new StorageChaser(reader, checkpoint, new Checkpoint(start as LogPosition), [listener], error =>
+    failures.push(error),
+  )
   return { acks, failures, checkpoint, chaser }
 }
 
@@ -136,7 +138,7 @@ describe('the chaser', () => {
     const told: string[] = []
     const listener = (name: string) => ({ committed: (ack: CommitAck) => told.push(`${name}${ack.position}`), stubbed: () => {} })
     const checkpoint = new Checkpoint(endOf(2))
-    const chaser = new StorageChaser(writing.reader, checkpoint, LogPosition.start, [listener('a'), listener('b')], () => {})
+    const chaser = new StorageChaser(writing.reader, checkpoint, new Checkpoint(), [listener('a'), listener('b')], () => {})
     await chaser.start()
     await chaser.settled()
     expect(told).toEqual(appends.slice(0, 3).flatMap(({ first }) => [`a${first}`, `b${first}`]))
@@ -177,7 +179,7 @@ describe('the chaser', () => {
       },
       stubbed: () => {},
     }
-    const chaser = new StorageChaser(writing.reader, checkpoint, LogPosition.start, [listener], error => failures.push(error))
+    const chaser = new StorageChaser(writing.reader, checkpoint, new Checkpoint(), [listener], error => failures.push(error))
     await chaser.start()
     checkpoint.advance(endOf(10))
     await settle()

@@ -24,6 +24,7 @@ import {
   UnsupportedFormatError,
   WriterFailedError,
   WrongExpectedRevisionError,
+  withoutStack,
 } from '../../src/core/errors.ts'
 import { systemError } from '../../src/disk/memory-disk.ts'
 
@@ -128,6 +129,25 @@ describe('what an error carries', () => {
       expect(error.cause).toBe(cause)
     }
     expect('cause' in new StoreClosedError()).toBe(false)
+  })
+})
+
+describe('an error that is an answer', () => {
+  const answer = () => withoutStack(() => new StreamDeletedError('order-42'))
+
+  test('has no stack, and those that come later have theirs', () => {
+    expect(answer().stack).not.toContain('\n')
+    expect(new StoreClosedError().stack).toContain('errors.test.ts')
+  })
+
+  test('is made, with its stack, where the embedder has frozen the intrinsics: it took the process down', () => {
+    const { stackTraceLimit } = Error
+    Object.defineProperty(Error, 'stackTraceLimit', { value: stackTraceLimit, writable: false })
+    try {
+      expect(answer()).toMatchObject({ code: 'STREAM_DELETED', stack: expect.stringContaining('errors.test.ts') })
+    } finally {
+      Object.defineProperty(Error, 'stackTraceLimit', { value: stackTraceLimit, writable: true })
+    }
   })
 })
 

@@ -4,7 +4,7 @@ import { readIndexHeader } from '../../src/format/index-layout.ts'
 import { EventStore } from '../../src/store/event-store.ts'
 import { ManualClock, settle } from '../support/manual-clock.ts'
 import { rejectionOf } from '../support/promises.ts'
-import { typesIn } from '../support/readings.ts'
+import { collect, typesIn } from '../support/readings.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { appendEvents, contentOf, DIRECTORY, fileOf } from '../support/store-content.ts'
 
@@ -31,6 +31,30 @@ test('zeros ahead that the disk does not take, though it is not full, finish the
   expect(await typesIn(store)).toEqual(['0'])
   await store.close()
 })
+
+test('a merge of index files that fails when its file has its name: the next open does not find an event twice', async () => {
+  const disk = new SimulatedDisk()
+  const clock = new ManualClock()
+  const store = await EventStore.openOn(disk, DIRECTORY, { chunkSizeBytes: 4096, clock })
+  await appendOneByOne(store, 21)
+  const fault = disk.failNext({ op: 'syncDirectory', error: 'EIO' })
+  clock.advance(30)
+  await settle()
+  expect(fault.fired).toBe(1)
+  await appendOneByOne(store, 9)
+  await store.close()
+  const again = await EventStore.openOn(disk, DIRECTORY, { chunkSizeBytes: 4096, clock: new ManualClock() })
+  expect((await collect(again.readStream('orders').batches())).map(({ revision }) => revision)).toEqual([...Array(30).keys()])
+  await again.close()
+})
+
+/** In small chunks, each of which gets its index file before the next one is full. */
+async function appendOneByOne(store: EventStore, count: number): Promise<void> {
+  for (let n = 0; n < count; n++) {
+    await appendEvents(store, 1, 900)
+    await settle()
+  }
+}
 
 test('an index file of a version that nobody knows is none', async () => {
   const content = await contentOf(store => appendEvents(store, 3))

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { ReadFailedError, type TailraceError } from '../../src/core/errors.ts'
 import { EventStore } from '../../src/store/event-store.ts'
-import { ManualClock } from '../support/manual-clock.ts'
+import { ManualClock, settle } from '../support/manual-clock.ts'
 import { rejectionOf } from '../support/promises.ts'
 import { collect, eventsOf, typesIn } from '../support/readings.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
@@ -67,6 +67,21 @@ describe('a file that can not be read while the store is open', () => {
     })
     await store.close()
     expect(await typesIn(await openStore(disk.snapshot(), options))).toEqual([...types, 'known', 'after'])
+  })
+
+  test('a condition that can not be looked at is told to whoever asked, and to nobody else', async () => {
+    const { disk, store } = await opened()
+    const unheard: unknown[] = []
+    const hear = (error: unknown) => unheard.push(error)
+    process.on('unhandledRejection', hear)
+    disk.failNext({ op: 'read', path: '.index', error: 'EIO', times: 'forever' })
+    const condition = { failIf: { streams: ['orders'] }, after: 1 }
+    const refusal = await rejectionOf(store.append('orders', { type: 'refused', data: 1 }, { condition }))
+    expect(refusal).toMatchObject({ code: 'READ_FAILED', outcome: 'rejected', retryable: true })
+    await settle()
+    process.off('unhandledRejection', hear)
+    expect(unheard).toEqual([])
+    await store.close()
   })
 
   test('in the midst of a read: the events before it came out, none behind it', async () => {

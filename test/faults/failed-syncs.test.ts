@@ -70,6 +70,50 @@ describe.each<[string, DiskOperation, number]>([
   })
 })
 
+describe('a retry of an append that may be lost is told so, too', () => {
+  const doubtful = { ...event('doubtful'), id: '00000000-0000-4000-8000-000000000001' }
+  const outcomesOf = async (appends: Promise<unknown>[]) => {
+    const settled = await Promise.allSettled(appends)
+    return settled.map(result => (result.status === 'rejected' ? result.reason.outcome : 'acked'))
+  }
+
+  test('when it waits in front of the queue while the writer fails', async () => {
+    const { disk, store } = await simulated()
+    const flush = disk.hold('writeDurably')
+    const first = store.append('orders', doubtful)
+    await flush.reached
+    // What is being written has to be published before a condition is looked at.
+    const condition = { failIf: { streams: ['payments'] }, after: 0 }
+    const others = [
+      store.append('orders', doubtful, { condition }),
+      store.append('orders', doubtful),
+      store.append('orders', event('behind')),
+    ]
+    await settle()
+    flush.fail('EIO')
+    expect(await outcomesOf([first, ...others])).toEqual(['unknown', 'unknown', 'unknown', 'rejected'])
+    await store.close()
+  })
+
+  test('when it comes after the writer has failed: until the next open nobody can tell', async () => {
+    const { disk, store } = await simulated()
+    disk.failNext({ op: 'writeDurably', path: '.chunk', error: 'EIO' })
+    expect(await outcomesOf([store.append('orders', doubtful)])).toEqual(['unknown'])
+    const late = [
+      store.append('orders', doubtful, { expectedRevision: 0 }),
+      store.commit([
+        { stream: 'payments', events: [] },
+        { stream: 'orders', events: doubtful },
+      ]),
+      store.append('payments', doubtful),
+      store.append('orders', event('doubtful')),
+    ]
+    expect(await outcomesOf(late)).toEqual(['unknown', 'unknown', 'rejected', 'rejected'])
+    await store.close()
+    expect(await typesIn(await openStore(disk.snapshot()))).toEqual(['acked', 'doubtful'])
+  })
+})
+
 describe('after a sync that failed, the page cache shows what is not on the disk', () => {
   /** A store whose flush failed, closed and opened again on the same machine. */
   async function reopened() {
@@ -132,6 +176,19 @@ describe('after a sync that failed, the page cache shows what is not on the disk
     const again = await EventStore.openOn(disk, DIRECTORY, options)
     await again.append('orders', event('after', 3000))
     expect(await typesIn(await openStore(powerCut(disk), { chunkSizeBytes: 4096 }))).toEqual(['acked', 'after'])
+  })
+
+  test('a store whose creation failed in the sync of a name is made anew by the next open: no later sync proves that name', async () => {
+    const probe = new SimulatedDisk()
+    await EventStore.openOn(probe, DIRECTORY, { clock: new ManualClock() })
+    for (let nth = 1; nth <= probe.callCount('syncDirectory'); nth++) {
+      const disk = new SimulatedDisk()
+      disk.failNext({ op: 'syncDirectory', nth, error: 'EIO' })
+      const opened = await EventStore.openOn(disk, DIRECTORY, { clock: new ManualClock() }).catch(() => null)
+      const store = opened ?? (await EventStore.openOn(disk, DIRECTORY, { clock: new ManualClock() }))
+      await store.append('orders', event('acked'))
+      expect(await typesIn(await openStore(powerCut(disk))), `sync ${nth}`).toEqual(['acked'])
+    }
   })
 
   test('a chunk whose name was never synced is not appended to before it is', async () => {

@@ -42,7 +42,7 @@ describe('the checksum', () => {
   test('of a whole is that of its end, continued from that of its beginning', () => {
     const bytes = Buffer.from(new Random('parts').bytes(1000))
     const window = windowOf(bytes)
-    for (const middle of [0, 1, 3, 4, 17, 320, 500, 999, 1000]) {
+    for (const middle of [0, 1, 3, 4, 17, 360, 500, 999, 1000]) {
       const first = checksumBytes(bytes.subarray(0, middle))
       expect(checksumBytes(bytes.subarray(middle), first)).toBe(crc32(bytes))
       expect(rangeOf(window, middle, 1000, first)).toBe(crc32(bytes))

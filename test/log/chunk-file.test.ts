@@ -103,12 +103,20 @@ describe('a chunk that is made', () => {
     'datasync',
     'rename',
     'syncDirectory',
-  ] as const)('and fails in its %s closes its file, and leaves none half made', async op => {
+  ] as const)('and fails in its %s closes its file, and leaves none', async op => {
     const disk = new SimulatedDisk()
     disk.failNext({ op, error: 'EIO' })
     await expect(newChunk(disk)).rejects.toMatchObject({ code: 'EIO' })
     expect(disk.callCount('close')).toBe(disk.callCount('open'))
-    expect(await disk.list('/data')).toEqual(op === 'syncDirectory' ? ['000002.chunk'] : [])
+    expect(await disk.list('/data')).toEqual([])
+  })
+
+  test.each(['write', 'datasync'] as const)('and fails in its %s leaves what had the name before', async op => {
+    const disk = new SimulatedDisk()
+    await (await newChunk(disk)).close()
+    disk.failNext({ op, error: 'ENOSPC' })
+    await expect(ChunkFile.create(disk, '/data', header())).rejects.toMatchObject({ code: 'ENOSPC' })
+    expect(await disk.list('/data')).toEqual(['000002.chunk'])
   })
 
   test('is not, when what an interrupted creation left can not be removed', async () => {

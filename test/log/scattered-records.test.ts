@@ -1,11 +1,15 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { CorruptLogError } from '../../src/core/errors.ts'
+import { CorruptLogError, ReadFailedError } from '../../src/core/errors.ts'
 import type { ChunkNumber, LogPosition } from '../../src/core/positions.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { chunkFileName } from '../../src/log/chunk-file-names.ts'
 import type { RecordPlace } from '../../src/log/record-batch.ts'
-import { loadScattered } from '../../src/log/scattered-records.ts'
+import type { PlaceInLog } from '../../src/log/record-extent.ts'
+import { RecordLoad } from '../../src/log/record-load.ts'
+import { ScatteredReader } from '../../src/log/scattered-reader.ts'
+import { ScatteredRecords } from '../../src/log/scattered-records.ts'
 import { DIRECTORY, sized } from '../store/words.ts'
+import { failingReads } from '../support/failing-reads.ts'
 import { stillClock } from '../support/manual-clock.ts'
 import { Random } from '../support/random.ts'
 import { type OpenRooms, readForwards, recordsOf, rooms, type Seen } from './scenes.ts'
@@ -41,15 +45,20 @@ function open(cacheBytes: number, content = files, disk = new MemoryDisk(content
   return rooms(disk, { readOnly: true, clock: stillClock, cacheBytes })
 }
 
-/** All that were asked for, or the first of them, when they have come; those that were in memory from there. */
+/** The records at these positions, null when one is gone, as a reader comes by them. */
 async function loaded({ reader, chaser }: OpenRooms, positions: readonly LogPosition[]): Promise<(RecordPlace | null)[]> {
-  const { found, loads } = loadScattered(reader, positions, chaser.published.position)
-  expect(found.filter(place => place !== undefined)).toEqual([])
-  for (const load of loads) {
-    await load.done
-    load.check()
+  const records = new ScatteredRecords(reader, new ScatteredReader(reader, chaser.published))
+  records.begin(positions.map(position => ({ position })))
+  const found: (RecordPlace | null)[] = []
+  while (records.left > 0) {
+    const record = records.current(records.left)
+    if (record instanceof RecordLoad) await record.done
+    else {
+      found.push(record === 'gone' ? null : record)
+      records.next()
+    }
   }
-  return found.map((place, index) => (place === undefined ? reader.recordInMemory(positions[index]!) : place))
+  return found
 }
 
 function seenOf(place: RecordPlace | null): Seen | undefined {
@@ -107,14 +116,15 @@ describe.each(CACHES)('records read side by side, with a cache of %d bytes,', ca
 test.each(CACHES)('large records are few at once, and bring little besides, with a cache of %d bytes', async cacheBytes => {
   const disk = new MemoryDisk()
   const writing = await rooms(disk, { chunkSizeBytes: 4 * KIB * KIB, clock: stillClock })
-  const positions: LogPosition[] = []
-  for (let turn = 0; turn < 20; turn++) positions.push((await writing.append('stream', sized(300 * KIB))).position)
+  const places: PlaceInLog[] = []
+  for (let turn = 0; turn < 20; turn++) places.push({ position: (await writing.append('stream', sized(300 * KIB))).position })
   await writing.close()
-  const opened = await open(cacheBytes, disk.snapshot())
-  const found = await loaded(opened, positions.slice(0, 8))
-  expect(found).toHaveLength(1)
-  expect(found[0]!.window.size).toBeLessThan((300 + 3 * 64) * KIB)
-  await opened.close()
+  const { reader, chaser, close } = await open(cacheBytes, disk.snapshot())
+  const loads = new ScatteredReader(reader, chaser.published).load(places, 0, 8)
+  expect(loads).toMatchObject([{ first: 0, end: 1 }])
+  await loads[0]!.done
+  expect((loads[0]!.recordAt(0) as RecordPlace).window.size).toBeLessThan((300 + 3 * 64) * KIB)
+  await close()
 })
 
 test('a record that lies alone does not bring its block into a full cache', async () => {
@@ -125,6 +135,24 @@ test('a record that lies alone does not bring its block into a full cache', asyn
   await loaded(opened, [second!])
   expect([first!, second!].map(position => opened.reader.recordInMemory(position) !== null)).toEqual([true, false])
   await opened.close()
+})
+
+test.each(
+  CACHES,
+)('a record that could not be read is read once more when its turn comes, with a cache of %d bytes', async cacheBytes => {
+  const disk = new PoorDisk(files)
+  const reads = failingReads(disk)
+  const { reader, chaser, close } = await open(cacheBytes, files, disk)
+  const records = new ScatteredRecords(reader, new ScatteredReader(reader, chaser.published))
+  records.begin([{ position: log[20]!.position as LogPosition }])
+  reads.areFailing = true
+  const load = records.current(1) as RecordLoad
+  await expect(load.done).rejects.toThrow(ReadFailedError)
+  expect(load.isOver).toBe(true)
+  reads.areFailing = false
+  await (records.current(1) as RecordLoad).done
+  expect(seenOf(records.current(1) as RecordPlace)).toEqual(log[20])
+  await close()
 })
 
 test('a record that lies across two blocks of the cache is in memory', async () => {

@@ -149,6 +149,22 @@ describe('close', () => {
     expect(await rejectionOf(openStore(disk))).toMatchObject({ code: 'CORRUPT_LOG' })
   })
 
+  test('is not needed either where the next chunk had been made ahead of the one that can not be read', async () => {
+    const intact = new MemoryDisk()
+    const first = await openStore(intact, SMALL_CHUNKS)
+    while (!intact.snapshot().has('/data/000001.chunk')) await first.append('s', order(0))
+    await first.close()
+    const content = intact.snapshot()
+    const rotten = content.get('/data/000000.chunk')!.slice()
+    rotten[200]! ^= 1
+    for (const name of ['active', '000000-partial.index']) content.delete(`/data/${name}`)
+    const disk = new OpenFilesDisk(content.set('/data/000000.chunk', rotten))
+    for (const options of [{}, { readOnly: true }]) {
+      expect(await rejectionOf(openStore(disk, options))).toMatchObject({ code: 'CORRUPT_LOG', file: '/data/000000.chunk' })
+      expect(disk.openCount).toBe(0)
+    }
+  })
+
   test('leaves no timer behind', async () => {
     const clock = new ManualClock()
     const store = await openStore(new MemoryDisk(), { clock })

@@ -43,17 +43,17 @@ class Scene {
 
   constructor(open: OpenRooms) {
     this.open = open
-    const { reader, chaser, storeId, chunks } = open
+    const { reader, storeId, chunks } = open
+    const { published } = open.chaser
     const index = new StreamIndex(
       chunks,
       { parts: [], add: async () => {}, retain: () => [], release: () => {} },
       LogPosition.start,
     )
-    const published = () => chaser.published.position
     this.rules = new AppendRules(
       new HeadLoader(index, reader, published),
       new SuppliedIdMemory(index, reader, published),
-      new ConditionCheck(index, reader, () => chaser.published, storeId),
+      new ConditionCheck(index, reader, published, storeId),
       new RetryCheck(index, reader, published),
     )
   }
@@ -221,6 +221,19 @@ describe('what was taken back', () => {
     scene.rules.forget(undone)
     const head = scene.rules.hold('s')
     expect([head.retention?.metadata, head.committedRetention?.metadata]).toEqual([{ truncateBefore: 5 }, { truncateBefore: 5 }])
+  })
+
+  scene('leaves what was said of a stream before it, though that is not committed yet', async scene => {
+    await scene.write({ stream: 's', ids: [1] })
+    const said = await scene.write(...metadata('s', { truncateBefore: 1 }))
+    scene.rules.forget(await scene.write(...metadata('s', {})))
+    expect(await scene.refusalOf({ stream: 's', ids: [null], expected: 'stream_exists' })).toMatchObject(DELETED)
+    const again = await scene.write(...metadata('s', { maxCount: 1 }))
+    scene.rules.committed(said)
+    const head = scene.rules.hold('s')
+    expect([head.retention?.metadata, head.committedRetention?.metadata]).toEqual([{ maxCount: 1 }, { truncateBefore: 1 }])
+    scene.rules.committed(again)
+    expect(head.committedRetention?.metadata).toEqual({ maxCount: 1 })
   })
 
   scene('is no conflict for a condition', async scene => {

@@ -47,4 +47,9 @@ describe('ranges of chunks that become one', () => {
   test('of a merge that was cut off, the file that it made covers those that it was made of', () => {
     expect(uncovered([range(0, 0), range(0, 2), range(1, 1), range(2, 2), range(3, 3)])).toEqual([range(0, 2), range(3, 3)])
   })
+
+  test('of files that overlap, as when one got its name though its merge failed, one is kept', () => {
+    expect(uncovered([range(0, 5), range(0, 8), range(7, 9), range(9, 9)])).toEqual([range(0, 8), range(9, 9)])
+    expect(uncovered([range(0, 2), range(2, 3), range(3, 9), range(4, 4)])).toEqual([range(0, 2), range(3, 9)])
+  })
 })

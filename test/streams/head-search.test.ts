@@ -4,6 +4,7 @@ import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { SHARE_AT_REST } from '../../src/streams/chunk-ranges.ts'
 import { HeadSearch } from '../../src/streams/head-search.ts'
 import { StreamIndex } from '../../src/streams/stream-index.ts'
+import { failingReads } from '../support/failing-reads.ts'
 import { Random } from '../support/random.ts'
 import { CHUNK_SIZE, DIRECTORY, IndexStage } from './index-files-stage.ts'
 import { COLLIDING, hashOfName, type ModelEvent } from './index-model.ts'
@@ -120,19 +121,12 @@ test(`finds it in a file that turns out to be damaged, which is made again (SEED
 
 test('tells that a page could not be read, and finds the next stream', async () => {
   const { stage, disk } = await stageOf(new Random('fails'))
-  let isBroken = false
-  const open = disk.open.bind(disk)
-  disk.open = async (path, mode) => {
-    const file = await open(path, mode)
-    const read = file.read.bind(file)
-    file.read = (target, offset) => (isBroken ? Promise.reject(new Error('EIO')) : read(target, offset))
-    return file
-  }
+  const reads = failingReads(disk)
   const { files, index } = await indexOn(stage, disk, 0)
   const searching = new Searching(index)
-  isBroken = true
+  reads.areFailing = true
   await expect(searching.endOf(NAMES[0]!)).rejects.toMatchObject({ code: 'READ_FAILED' })
-  isBroken = false
+  reads.areFailing = false
   expect(await searching.endOf(NAMES[0]!)).toEqual(endIn(stage.model.events, NAMES[0]!))
   await files.close()
 })

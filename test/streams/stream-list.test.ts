@@ -1,8 +1,13 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import type { EventStore } from '../../src/store/event-store.ts'
 import { all, openStore, order, orders, SMALL_CHUNKS, sized, upTo, withStore } from '../store/words.ts'
 import { COLLIDING } from './index-model.ts'
+
+setFlagsFromString('--expose_gc')
+const collectGarbage = runInNewContext('gc') as () => void
 
 const NAMES = [...upTo(40).map(n => `order-${n}`), ...COLLIDING.flat(), 'ü', 'üb', 'a']
 
@@ -110,5 +115,67 @@ describe('the list of streams', () => {
         await store.close()
       }
     }
+  })
+
+  describe('when a walk stands still amid', () => {
+    /** Files that it has are merged with later ones. */
+    async function walkAmid(disk: MemoryDisk) {
+      const store = await filled(disk, 2)
+      const walk = store.streams()[Symbol.asyncIterator]()
+      await walk.next()
+      const held = indexFiles(disk)
+      for (const n of upTo(40)) await store.append('filler', sized(3000 + n))
+      const lastChunks = (paths: string[]) => paths.map(path => Number(/-(\d+)\.index$/.exec(path)?.[1] ?? 0))
+      const fromTheBeginning = () => indexFiles(disk).filter(path => path.includes('/000000-'))
+      // One that stands for all of them.
+      await expect.poll(() => Math.max(...lastChunks(fromTheBeginning()))).toBeGreaterThan(Math.max(...lastChunks(held)))
+      return { store, walk, held }
+    }
+
+    function indexFiles(disk: MemoryDisk): string[] {
+      return [...disk.snapshot().keys()].filter(path => path.endsWith('.index'))
+    }
+
+    test('closing the store lets go of what it holds, and it does not go on', async () => {
+      const disk = new MemoryDisk()
+      const { store, walk, held } = await walkAmid(disk)
+      expect(indexFiles(disk).filter(path => held.includes(path))).not.toEqual([])
+      await store.close()
+      expect(indexFiles(disk).filter(path => held.includes(path))).toEqual([])
+      await expect(walk.next()).rejects.toMatchObject({ code: 'STORE_CLOSED' })
+      expect(await walk.return!()).toEqual({ value: undefined, done: true })
+    })
+
+    test('one that was forgotten holds nothing for ever', async () => {
+      const disk = new MemoryDisk()
+      const { store, held } = await walkAmid(disk)
+      await expect
+        .poll(() => {
+          collectGarbage()
+          return indexFiles(disk).filter(path => held.includes(path))
+        })
+        .toEqual([])
+      expect(await listed(store)).toEqual([...NAMES, 'filler'].sort())
+      await store.close()
+    })
+
+    test('one that is still wanted goes on over what it holds', async () => {
+      const disk = new MemoryDisk()
+      const { store, walk } = await walkAmid(disk)
+      collectGarbage()
+      const rest: string[] = []
+      for (let step = await walk.next(); !step.done; step = await walk.next()) rest.push(step.value.stream)
+      expect(rest).toHaveLength(NAMES.length)
+      await store.close()
+    })
+  })
+
+  test('answers a step that is under way when the store is closed, and refuses the next one', async () => {
+    const store = await filled(new MemoryDisk())
+    const walk = store.streams()[Symbol.asyncIterator]()
+    const step = walk.next()
+    await store.close()
+    expect(NAMES).toContain((await step).value.stream)
+    await expect(walk.next()).rejects.toMatchObject({ code: 'STORE_CLOSED' })
   })
 })
