@@ -65,8 +65,8 @@ export const MUTANTS: readonly Mutant[] = [
     'a new chunk is renamed before it is synced',
     'crashes',
     'log/chunk-file.ts',
-    '      await file.datasync()\n      await disk.rename(temporaryPath, path)',
-    '      await disk.rename(temporaryPath, path)',
+    '      await file.datasync()\n      mayHaveName = true\n',
+    '      mayHaveName = true\n',
   ),
   one(
     'a rewritten chunk is renamed before it is synced',
@@ -178,7 +178,7 @@ export const MUTANTS: readonly Mutant[] = [
   one(
     'part of an append counts after a crash',
     'crashes',
-    'log/find-log.ts',
+    'log/append-tracker.ts',
     '        if (flagsOf(view, offset) & PrepareFlag.committed) this.#whole(end, false)',
     '        this.#whole(end, false)',
   ),
@@ -214,8 +214,8 @@ export const MUTANTS: readonly Mutant[] = [
     'a failed durable write is tried again',
     'promises',
     'log/chunk-log.ts',
-    '        await this.#active.writeDurably(bytes, this.#written)',
-    '        await this.#active.writeDurably(bytes, this.#written).catch(() => this.#active.writeDurably(bytes, this.#written))',
+    '        if (durably) await this.#active.writeDurably(bytes, this.#written)',
+    '        if (durably) await this.#active.writeDurably(bytes, this.#written).catch(() => this.#active.writeDurably(bytes, this.#written))',
   ),
   one(
     'a failed sync is tried again',
@@ -263,8 +263,8 @@ export const MUTANTS: readonly Mutant[] = [
     'the chaser starts at the beginning, whatever the index knows',
     'crashes',
     'store/open-for-writing.ts',
-    'new StorageChaser(reader, writer.flushed, files.end,',
-    'new StorageChaser(reader, writer.flushed, LogPosition.start,',
+    'const published = new Checkpoint(files.end)',
+    'const published = new Checkpoint(LogPosition.start)',
   ),
   one(
     'missing index files are not made again',
@@ -328,8 +328,8 @@ export const MUTANTS: readonly Mutant[] = [
     'the lock is taken when the files have been read',
     'promises',
     'store/open-for-writing.ts',
-    '    lock = await lockDirectory(disk, directory)\n    return await wire(disk, directory, options, lock, startedMs)',
-    '    await disk.makeDirectory(directory)\n    const rooms = await wire(disk, directory, options, { release: async () => lock?.release() }, startedMs)\n    lock = await lockDirectory(disk, directory)\n    return rooms',
+    '    lock = await lockDirectory(disk, directory)\n    return await wire(disk, directory, options, lock, startedMs, opened)',
+    '    await disk.makeDirectory(directory)\n    const rooms = await wire(disk, directory, options, { release: async () => lock?.release() }, startedMs, opened)\n    lock = await lockDirectory(disk, directory)\n    return rooms',
   ),
   one(
     'ids are forgotten at a restart',

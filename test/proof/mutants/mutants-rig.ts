@@ -55,10 +55,14 @@ export const mutantsRig: Rig = {
     const worker = async () => {
       for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) await job()
     }
+    // One more than processors: some mutants make a probe wait, and so do calls that are slow on purpose.
+    const workers = Array.from({ length: availableParallelism() + 1 }, worker)
     try {
-      // One more than processors: some mutants make a probe wait, and so do calls that are slow on purpose.
-      await Promise.all(Array.from({ length: availableParallelism() + 1 }, worker))
+      await Promise.all(workers)
     } finally {
+      // When one failed the others end what they have begun: a process that is ended under them would be made anew, and stay.
+      jobs.length = 0
+      await Promise.allSettled(workers)
       for (const one of processes) one.end()
     }
     return reportOf(found, failures)
