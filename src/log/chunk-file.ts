@@ -1,5 +1,5 @@
 import { isDiskFull, UnsupportedFormatError } from '../core/errors.ts'
-import { MAX_CHUNK_SIZE, ZERO_RUN_MAX_SIZE, ZERO_RUN_MIN_SIZE } from '../core/limits.ts'
+import { KIB, MAX_CHUNK_SIZE, ZERO_RUN_MIN_SIZE } from '../core/limits.ts'
 import { ChunkNumber, LogPosition } from '../core/positions.ts'
 import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
 import { removeIfThere } from '../disk/if-there.ts'
@@ -14,8 +14,11 @@ export function chunkCapacity(chunkSize: number): number {
   return chunkSize - CHUNK_HEADER_SIZE - PROOF_RECORD_SIZE - footerReserve(chunkSize)
 }
 
-/** For all runs of all stores: memory that is never written takes none, and a fresh buffer for each run would be garbage by the MiB. */
-const ZEROS = Buffer.alloc(ZERO_RUN_MAX_SIZE)
+/**
+ * For all runs of all stores. A run is written in such pieces: while the system takes one from us it lets no group write to the file,
+ * and one of 2 MiB took it 5 ms.
+ */
+const ZEROS = Buffer.alloc(128 * KIB)
 
 /** Cached blocks of compact chunks have keys below zero: no position, and no two files that stood for one chunk share any. */
 let nextCacheKey = -1
@@ -230,7 +233,7 @@ export class ChunkFile {
   }
 
   /**
-   * Writes `size` zeros, at most ZERO_RUN_MAX_SIZE, behind what the file has, which is not all of the chunk yet, and makes them durable.
+   * Writes `size` zeros behind what the file has, which is not all of the chunk yet, and makes them durable.
    * @returns false when the disk is too full for them: the write was refused. A full disk in the sync is an error like any other:
    *   the sync may have been for records, too, and nobody would be told of it again.
    */
@@ -238,7 +241,7 @@ export class ChunkFile {
     const start = this.#filledSize
     const end = Math.min(start + size, this.header.chunkSize)
     try {
-      await this.file.write(ZEROS.subarray(0, end - start), start)
+      for (let at = start; at < end; at += ZEROS.length) await this.file.write(ZEROS.subarray(0, end - at), at)
     } catch (error) {
       if (isDiskFull(error)) return false
       throw error
