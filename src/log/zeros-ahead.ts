@@ -38,8 +38,10 @@ export class ZerosAhead {
     const left = chunk.filledSize - chunk.offsetOf(end)
     if (left >= runSize * LEFT_SHARE || chunk.filledSize >= chunk.header.chunkSize) return
     if (this.#clock.monotonic() < this.#pausedUntilMs) return
+    // No longer than what is left, which the groups take meanwhile: they would wait for its end. In a new chunk runs double.
+    const size = Math.min(runSize - Math.max(0, left), Math.max(ZERO_RUN_MIN_SIZE, left))
     this.#running = chunk
-      .extendZeros(runSize - Math.max(0, left))
+      .extendZeros(size)
       .then(hasRoom => {
         if (!hasRoom) this.#pausedUntilMs = this.#clock.monotonic() + PAUSE_MS
       }, this.#onFailure)
