@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { MIB } from '../../src/core/limits.ts'
+import { KIB, MIB } from '../../src/core/limits.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { PROOF_RECORD_SIZE } from '../../src/format/log-record.ts'
 import { DIRECTORY, openStore, order, orders, rejectionOf, revisions, sized, upTo } from '../store/words.ts'
@@ -8,6 +8,7 @@ import { operationsOnChunks } from '../support/operation-log.ts'
 import { sabotaged } from '../support/sabotage.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 
+const FIRST_RUN = 256 * KIB
 const FIRST = `${DIRECTORY}/000000.chunk`
 const sizeOf = (disk: SimulatedDisk) => disk.snapshot().get(FIRST)!.length
 
@@ -36,6 +37,23 @@ describe('zeros ahead of the tail', () => {
     expect(disk.callCount('datasync')).toBe(before.syncs)
     expect(disk.callCount('write')).toBe(before.writes)
     expect(sizeOf(disk)).toBe(size)
+    await store.close()
+  })
+
+  test('come in runs no longer than what is left in front of them: a new chunk gets more and more', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { clock: new ManualClock() })
+    let used = 128
+    const runs: { readonly size: number; readonly left: number }[] = []
+    for (let number = 0; number < 80; number++) {
+      const filled = sizeOf(disk)
+      await store.append('s', sized(50_000))
+      await settle()
+      used += 46 + 1 + 5 + 50_000
+      if (sizeOf(disk) > filled) runs.push({ size: sizeOf(disk) - filled, left: filled - used })
+    }
+    for (const { size, left } of runs) expect(size).toBe(Math.max(FIRST_RUN, left))
+    expect(runs.length).toBeGreaterThan(4)
     await store.close()
   })
 
@@ -179,7 +197,7 @@ describe('zeros ahead of the tail', () => {
     const store = await openStore(disk, { clock: new ManualClock() })
     await store.append('s', sized(5000))
     await settle()
-    expect(sizeOf(disk)).toBeGreaterThan(MIB)
+    expect(sizeOf(disk)).toBe(2 * FIRST_RUN)
     const end = 128 + 46 + 1 + 5 + 5000
     await store.close()
     expect(sizeOf(disk)).toBe(end + PROOF_RECORD_SIZE + 256 * 1024)
@@ -187,7 +205,7 @@ describe('zeros ahead of the tail', () => {
     expect(reopened.recovery).toMatchObject({ clean: true, truncatedBytes: 0 })
     await reopened.append('s', sized(5000))
     await settle()
-    expect(sizeOf(disk)).toBeGreaterThan(MIB)
+    expect(sizeOf(disk)).toBeGreaterThanOrEqual(2 * FIRST_RUN)
     await reopened.close()
   })
 
@@ -255,7 +273,7 @@ describe('zeros ahead of the tail', () => {
     const fault = disk.failNext({ op: 'truncate', path: '000000.chunk', error: 'EIO' })
     await store.close()
     expect(fault.fired).toBe(1)
-    expect(sizeOf(disk)).toBeGreaterThan(MIB)
+    expect(sizeOf(disk)).toBe(2 * FIRST_RUN)
     const reopened = await openStore(disk, { clock: new ManualClock() })
     expect(reopened.recovery.clean).toBe(true)
     expect(await revisions(reopened.readStream('s'))).toEqual([0])
