@@ -7,6 +7,8 @@ import type { ChunkFile } from './chunk-file.ts'
 const LEFT_SHARE = 0.5
 /** A run holds this many groups of the latest size. */
 const GROUPS_AHEAD = 256
+/** And where it has to be short, at least these: a group that is larger than the run has to wait for it, and gains nothing. */
+const LEAST_GROUPS_AHEAD = 8
 /** After the disk was too full for zeros, groups grow the file themselves for a while. */
 const PAUSE_MS = 5000
 
@@ -39,7 +41,7 @@ export class ZerosAhead {
     if (left >= runSize * LEFT_SHARE || chunk.filledSize >= chunk.header.chunkSize) return
     if (this.#clock.monotonic() < this.#pausedUntilMs) return
     // No longer than what is left, which the groups take meanwhile: they would wait for its end. In a new chunk runs double.
-    const size = Math.min(runSize - Math.max(0, left), Math.max(ZERO_RUN_MIN_SIZE, left))
+    const size = Math.min(runSize - Math.max(0, left), Math.max(ZERO_RUN_MIN_SIZE, groupSize * LEAST_GROUPS_AHEAD, left))
     this.#running = chunk
       .extendZeros(size)
       .then(hasRoom => {

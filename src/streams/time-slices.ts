@@ -1,13 +1,18 @@
 import { setImmediate } from 'node:timers'
 import type { Clock } from '../core/clock.ts'
 
-/** Long work hands the event loop back after this time. */
-const SLICE_MS = 4
+/** Long work hands the event loop back after this time, at least: an ack that has come meanwhile waits for the end of the slice. */
+const MIN_SLICE_MS = 1
+/** And at most. */
+const MAX_SLICE_MS = 4
+/** A slice is this share of what everybody else took before it: where turns are long anyway, the work must get on, too. */
+const SHARE = 1 / 2
 
 /** Cuts long work into slices, so that everything else goes on: ask `isOver` every few microseconds of work. */
 export class TimeSlices {
   readonly #clock: Clock
   #beganMs: number
+  #sliceMs = MIN_SLICE_MS
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -16,12 +21,14 @@ export class TimeSlices {
 
   /** Whether it is time to `pause`. */
   get isOver(): boolean {
-    return this.#clock.monotonic() - this.#beganMs >= SLICE_MS
+    return this.#clock.monotonic() - this.#beganMs >= this.#sliceMs
   }
 
   /** Lets everything else run that waits; then the next slice begins. */
   async pause(): Promise<void> {
+    const pausedMs = this.#clock.monotonic()
     await new Promise<void>(resolve => setImmediate(resolve))
     this.#beganMs = this.#clock.monotonic()
+    this.#sliceMs = Math.min(MAX_SLICE_MS, Math.max(MIN_SLICE_MS, (this.#beganMs - pausedMs) * SHARE))
   }
 }

@@ -45,11 +45,11 @@ describe('zeros ahead of the tail', () => {
     const store = await openStore(disk, { clock: new ManualClock() })
     let used = 128
     const runs: { readonly size: number; readonly left: number }[] = []
-    for (let number = 0; number < 80; number++) {
+    for (let number = 0; number < 200; number++) {
       const filled = sizeOf(disk)
-      await store.append('s', sized(50_000))
+      await store.append('s', sized(20_000))
       await settle()
-      used += 46 + 1 + 5 + 50_000
+      used += 46 + 1 + 5 + 20_000
       if (sizeOf(disk) > filled) runs.push({ size: sizeOf(disk) - filled, left: filled - used })
     }
     for (const { size, left } of runs) expect(size).toBe(Math.max(FIRST_RUN, left))
