@@ -7,7 +7,7 @@ import type { EncodableEvent } from '../format/record-encoding.ts'
 import type { AppendPart, AppendTerms } from '../writer/append-terms.ts'
 import { AppendMessage } from '../writer/messages.ts'
 import type { StreamHead } from '../writer/stream-head.ts'
-import type { DeferredVerdict, DuplicateVerdict, FinalVerdict, RevisionRange } from '../writer/verdict.ts'
+import type { DeferredVerdict, DuplicateVerdict, FinalVerdict, RevisionRange, Verdict } from '../writer/verdict.ts'
 
 /** Answers that are looked for at once: each may read far back, and holds what it has just read. */
 const MAX_ANSWERERS = 16
@@ -201,7 +201,7 @@ export class PendingAppends {
       if (append.isTaken && append.settlesAt <= position) continue
       if (!hasFailed(append)) {
         const error = isWritten ? writerFailed(cause, 'unknown') : this.refusalOf(append, cause)
-        append.verdict = { kind: 'rejected', error }
+        append.verdict = unlessFound(append.verdict, { kind: 'rejected', error })
       }
       append.settlesAt = position
     }
@@ -221,6 +221,16 @@ function idsOf(append: PendingAppend): string[] {
   return parts.flatMap(part =>
     part.events.flatMap(({ suppliedId }) => (suppliedId === undefined ? [] : [`${suppliedId.join()} ${part.head.name}`])),
   )
+}
+
+/** A retry of what was published before the failure is answered as ever: of events that stand nobody may be told that they never will. */
+function unlessFound(verdict: Verdict | null, refusal: FinalVerdict): Verdict {
+  if (verdict?.kind !== 'deferred') return refusal
+  const answer = async (): Promise<FinalVerdict> => {
+    const found = await verdict.answer()
+    return found.kind === 'duplicate' ? found : refusal
+  }
+  return { kind: 'deferred', answer }
 }
 
 function hasFailed({ verdict }: PendingAppend): boolean {

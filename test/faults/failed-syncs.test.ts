@@ -114,6 +114,31 @@ describe('a retry of an append that may be lost is told so, too', () => {
   })
 })
 
+describe('a retry of an append that was acked before the writer failed gets its answer', () => {
+  const known = { ...event('known'), id: '00000000-0000-4000-8000-000000000002' }
+
+  test.each([
+    ['any'],
+    ['no_stream'],
+    [0],
+  ] as const)('when it was decided behind the flush that fails, with %s', async expectedRevision => {
+    const { disk, store } = await simulated()
+    const stream = expectedRevision === 0 ? 'orders' : 'payments'
+    const { position } = await store.append(stream, known)
+    const flush = disk.hold('writeDurably')
+    const lost = rejectionOf(store.append('orders', event('lost')))
+    await flush.reached
+    const retry = store.append(stream, known, { expectedRevision })
+    const refused = rejectionOf(store.append('orders', event('other'), { expectedRevision: 0 }))
+    await settle()
+    flush.fail('EIO')
+    expect(await lost).toMatchObject({ outcome: 'unknown' })
+    expect(await retry).toMatchObject({ duplicate: true, position })
+    expect(await refused).toMatchObject({ outcome: 'rejected', code: 'WRITER_FAILED' })
+    await store.close()
+  })
+})
+
 describe('after a sync that failed, the page cache shows what is not on the disk', () => {
   /** A store whose flush failed, closed and opened again on the same machine. */
   async function reopened() {
