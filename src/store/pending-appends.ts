@@ -191,7 +191,8 @@ export class PendingAppends {
 
   /**
    * The writer is finished, or the chaser. What was taken and stands behind `position` may or may not be found at the next open,
-   * and so may what is a retry of it, now or later; all else never will. Who was told his fate by the one keeps it when the other fails, too.
+   * and so may what is a retry of it, now or later; all else will not be written. Who was told his fate by the one keeps it when the
+   * other fails, too.
    */
   fail(position: LogPosition, cause: unknown): void {
     for (let append = this.#first; append !== null; append = append.next) {
@@ -223,7 +224,7 @@ function idsOf(append: PendingAppend): string[] {
   )
 }
 
-/** A retry of what was published before the failure is answered as ever: of events that stand nobody may be told that they never will. */
+/** A retry of what is published is answered as ever: of events that stand in the log nobody may be told that they never will. */
 function unlessFound(verdict: Verdict | null, refusal: FinalVerdict): Verdict {
   if (verdict?.kind !== 'deferred') return refusal
   const answer = async (): Promise<FinalVerdict> => {

@@ -1,11 +1,11 @@
 import { setImmediate } from 'node:timers'
 import type { Clock } from '../core/clock.ts'
 
-/** Long work hands the event loop back after this time, at least: an ack that has come meanwhile waits for the end of the slice. */
+/** The shortest slice, where turns are short: an ack that comes meanwhile waits for its end. */
 const MIN_SLICE_MS = 1
-/** And at most. */
+/** The longest, whatever the others take. */
 const MAX_SLICE_MS = 4
-/** A slice is this share of what everybody else took before it: where turns are long anyway, the work must get on, too. */
+/** In between a slice is this share of what everybody else took before it: where turns are long anyway, the work must get on, too. */
 const SHARE = 1 / 2
 
 /** Cuts long work into slices, so that everything else goes on: ask `isOver` every few microseconds of work. */

@@ -218,6 +218,23 @@ describe('zeros ahead', () => {
     expect(await typesIn(store)).toEqual(types)
     for (const found of await typesAfterCrashes(disk)) expect(found).toEqual(types)
   })
+
+  test('end where the room ends, amid a run: appends go on, and where the next run begins stands no record', async () => {
+    const clock = new ManualClock()
+    const { disk, store } = await simulated({ clock })
+    const fault = disk.failNext({ op: 'write', path: '.chunk', nth: 2, error: 'ENOSPC' })
+    const types = ['acked']
+    for (let index = 0; index < 40; index++) {
+      types.push(String(index))
+      await store.append('orders', event(String(index), 30_000))
+      await settle()
+      // It is tried again after a while.
+      if (index === 20) clock.advance(6000)
+    }
+    expect(fault.fired).toBe(1)
+    expect(await typesIn(store)).toEqual(types)
+    for (const found of await typesAfterCrashes(disk)) expect(found).toEqual(types)
+  })
 })
 
 describe('a new store on a full disk', () => {

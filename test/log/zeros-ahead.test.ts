@@ -40,21 +40,39 @@ describe('zeros ahead of the tail', () => {
     await store.close()
   })
 
-  test('come in runs no longer than what is left in front of them: a new chunk gets more and more', async () => {
+  test.each([
+    ['come in runs no longer than what is left in front of them: a new chunk gets more and more', 20_000, 200, FIRST_RUN],
+    ['hold eight groups at least, for a group larger than a run would only wait for it', 60_000, 60, 8 * 60_052],
+  ])('%s', async (_, size, count, least) => {
     const disk = new SimulatedDisk()
     const store = await openStore(disk, { clock: new ManualClock() })
     let used = 128
     const runs: { readonly size: number; readonly left: number }[] = []
-    for (let number = 0; number < 200; number++) {
+    for (let number = 0; number < count; number++) {
       const filled = sizeOf(disk)
-      await store.append('s', sized(20_000))
-      await settle()
-      used += 46 + 1 + 5 + 20_000
+      await store.append('s', sized(size))
+      await settle(40)
+      used += 46 + 1 + 5 + size
       if (sizeOf(disk) > filled) runs.push({ size: sizeOf(disk) - filled, left: filled - used })
     }
-    for (const { size, left } of runs) expect(size).toBe(Math.max(FIRST_RUN, left))
+    for (const { size, left } of runs) expect(size).toBe(Math.max(least, left))
     expect(runs.length).toBeGreaterThan(4)
     await store.close()
+  })
+
+  test('are handed over in pieces of 128 KiB: groups go to the file between two of them', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { clock: new ManualClock() })
+    for (const _ of upTo(60)) {
+      await store.append('s', sized(60_000))
+      await settle(40)
+    }
+    await store.close()
+    // Groups are written durably, and the footer is not due yet.
+    const sizes = operationsOnChunks(disk.log).flatMap(entry => (entry.kind === 'write' ? [entry.bytes.length] : []))
+    expect(sizes.shift(), 'the new chunk').toBe(FIRST_RUN)
+    expect(Math.max(...sizes)).toBe(128 * KIB)
+    expect(sizes.length).toBeGreaterThan(20)
   })
 
   test('are written, never left as a hole: the file is never extended by a truncation', async () => {
