@@ -162,6 +162,10 @@ const COMMITTED_RULES: Readonly<Record<string, Rule>> = {
     findings(sources, path => path !== 'test/tidy.test.ts', MACHINE, 'a path or host of one machine', false),
   'package-lock.json says no registry': sources =>
     findings(sources, path => path.endsWith('package-lock.json'), /"resolved"/g, 'npm would go where this machine went', false),
+  'what a run writes is not committed': sources =>
+    [...sources.keys()]
+      .filter(path => /\.(log|cpuprofile|heapprofile|heapsnapshot)$/.test(path))
+      .map(path => `${path}:1: of a run`),
 }
 
 function findings(sources: Sources, isMeant: (path: string) => boolean, pattern: RegExp, why: string, codeOnly = true): string[] {
@@ -349,6 +353,12 @@ const EXAMPLES: readonly [
     { 'package-lock.json': '{\n"resolved": "https://x"}' },
     'package-lock.json:2: "resolved": npm would go where this machine went',
     { 'package-lock.json': '{ "integrity": "sha512-x" }', 'docs/a.md': '"resolved"' },
+  ],
+  [
+    'what a run writes is not committed',
+    { 'isolate-0x1-2-v8.log': 'v8-version,11,3\n' },
+    'isolate-0x1-2-v8.log:1: of a run',
+    { 'src/log/chunk-log.ts': '', 'docs/log.md': '' },
   ],
 ]
 
