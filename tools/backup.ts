@@ -1,4 +1,5 @@
 import { systemClock } from '#engine/core/clock.ts'
+import { systemFailure } from '#engine/core/system-failure.ts'
 import { NodeDisk } from '#engine/disk/node-disk.ts'
 import { type BackupResult, backupLog } from '#engine/log/backup.ts'
 import { type Command, checkCount, ExitStatus, parseArguments } from './arguments.ts'
@@ -71,6 +72,8 @@ async function copySnapshot(
       onProgress: ({ bytesCopied, bytesTotal }) =>
         progress.update(bytesCopied, () => `of ${bytesText(bytesTotal)} copied to ${target}`),
     })
+  } catch (error) {
+    throw systemFailure(error, target, 'copied to')
   } finally {
     progress.clear()
   }

@@ -72,7 +72,7 @@ function asksForHelp(argv: readonly string[]): boolean {
 
 const DAMAGES = [CorruptLogError, WriterFailedError, DiskFullError, DamagedJournalError]
 
-/** A full disk has no error of its own where the command itself writes a copy. */
+/** A full disk has no error of its own where the command itself writes: to its output. */
 function statusOf(error: unknown): number {
   return isDiskFull(error) || DAMAGES.some(damage => error instanceof damage) ? ExitStatus.damage : ExitStatus.usage
 }

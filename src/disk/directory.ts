@@ -1,5 +1,5 @@
-import { isAbsolute, relative } from 'node:path'
-import { InvalidArgumentError } from '../core/errors.ts'
+import { dirname, isAbsolute, relative } from 'node:path'
+import { InvalidArgumentError, systemErrorCode } from '../core/errors.ts'
 import type { Disk } from './disk.ts'
 
 /**
@@ -19,4 +19,17 @@ export function absoluteDirectory(directory: unknown): string {
 export async function leadsInto(disk: Disk, directory: string, path: string): Promise<boolean> {
   const way = relative(await disk.realPath(directory), await disk.realPath(path))
   return way !== '..' && !way.startsWith('../')
+}
+
+/**
+ * Syncs the name of a directory that was there: who made it may have been killed before that. Who may not open its parent takes it as
+ * it is.
+ */
+export async function syncName(disk: Disk, directory: string): Promise<void> {
+  try {
+    await disk.syncDirectory(dirname(directory))
+  } catch (error) {
+    const code = systemErrorCode(error)
+    if (code !== 'EACCES' && code !== 'EPERM') throw error
+  }
 }

@@ -3,7 +3,7 @@ import { shown } from '../core/json-text.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import { systemFailure } from '../core/system-failure.ts'
 import { checkWorkOptions } from '../core/work-options.ts'
-import { absoluteDirectory } from '../disk/directory.ts'
+import { absoluteDirectory, syncName } from '../disk/directory.ts'
 import { type Disk, type DiskLock, joinPath } from '../disk/disk.ts'
 import { NodeDisk } from '../disk/node-disk.ts'
 import type { EventStore, RecordedEvent } from '../index.ts'
@@ -154,7 +154,8 @@ export class Journals {
   /**
    * Writes what the log has now. The signal ends it early, after a batch.
    * @throws (rejects with) InvalidArgumentError when the journals are closed or being written, DamagedJournalError, what a read of the
-   *   store rejects with, the system's error; after one that came while a batch was written, the journals must be opened again
+   *   store rejects with, DiskFullError, ReadFailedError; after one that came while a batch was written, the journals must be opened
+   *   again
    */
   async catchUp(options: WriteOptions = {}): Promise<void> {
     checkWorkOptions(options)
@@ -196,6 +197,8 @@ export class Journals {
     await this.#writing?.catch(() => {})
     try {
       if (this.#failure === null && !this.#isSettled) await this.#putCheckpoint(new Map())
+    } catch (error) {
+      throw systemFailure(error, this.#directory, 'written to')
     } finally {
       await this.#files.abandon()
       await this.#lock.release()
@@ -206,12 +209,16 @@ export class Journals {
   async #alone(signal: AbortSignal | undefined, work: (ending: AbortSignal) => Promise<void>): Promise<void> {
     if (this.#closing !== null) throw new InvalidArgumentError('the journals are closed')
     if (this.#writing !== null) throw new InvalidArgumentError('the journals are already being written')
-    if (this.#failure !== null) throw this.#failure
     const own = this.#ending.signal
-    this.#writing = work(signal === undefined ? own : AbortSignal.any([signal, own])).finally(() => {
-      this.#writing = null
-    })
-    await this.#writing
+    try {
+      if (this.#failure !== null) throw this.#failure
+      this.#writing = work(signal === undefined ? own : AbortSignal.any([signal, own])).finally(() => {
+        this.#writing = null
+      })
+      await this.#writing
+    } catch (error) {
+      throw systemFailure(error, this.#directory, 'written to')
+    }
   }
 
   async #catchUp(ending: AbortSignal, onProgress: WriteOptions['onProgress']): Promise<void> {
@@ -286,6 +293,7 @@ export class Journals {
 /** The first checkpoint of a directory. */
 async function begin(disk: Disk, directory: string, { includeSystem = false }: JournalOptions): Promise<JournalCheckpoint> {
   const checkpoint = { event: null, includeSystem, files: new Map<string, number>() }
+  await syncName(disk, directory)
   await writeCheckpoint(disk, directory, checkpoint)
   return checkpoint
 }

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers'
 import { CorruptLogError, InvalidArgumentError } from '../core/errors.ts'
 import { BLOCK_SIZE, MIB } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
+import { syncName } from '../disk/directory.ts'
 import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
 import { listIfThere } from '../disk/if-there.ts'
 import { encodeChunkFooter } from '../format/chunk-footer.ts'
@@ -85,6 +86,7 @@ async function makeEmpty(disk: Disk, target: string): Promise<void> {
   const names = await listIfThere(disk, target)
   if (names.length > 0) throw new InvalidArgumentError(`${target} is not empty; a backup needs a new directory`)
   await disk.makeDirectory(target)
+  await syncName(disk, target)
 }
 
 class Backup {

@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { dirname } from 'node:path'
 import type { Clock } from '../core/clock.ts'
-import { systemErrorCode } from '../core/errors.ts'
 import { MIB } from '../core/limits.ts'
 import { ChunkNumber, LogPosition } from '../core/positions.ts'
+import { syncName } from '../disk/directory.ts'
 import { type Disk, joinPath } from '../disk/disk.ts'
 import { ByteWindow } from '../format/byte-window.ts'
 import { encodeChunkFooter } from '../format/chunk-footer.ts'
@@ -122,19 +121,6 @@ async function sumBlocks(chunk: ChunkFile, end: LogPosition, checked: CheckedSta
     at = LogPosition.plus(at, piece.length)
   }
   return blockChecksums
-}
-
-/**
- * Syncs the name of a directory that was there: who made it may have been killed before that. Who may not open its parent takes it as
- * it is.
- */
-async function syncName(disk: Disk, directory: string): Promise<void> {
-  try {
-    await disk.syncDirectory(dirname(directory))
-  } catch (error) {
-    const code = systemErrorCode(error)
-    if (code !== 'EACCES' && code !== 'EPERM') throw error
-  }
 }
 
 /** Chunks whose creation was interrupted never bore a record. */

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Disk } from '../../src/disk/disk.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
@@ -21,6 +22,17 @@ async function writeInTurns(disk: Disk, store: EventStore, turns: number): Promi
   }
   await journals.close()
 }
+
+test('journals that begin in a directory that was there sync its name first: who made it may have been killed before that', async () => {
+  await withStore({}, async store => {
+    const disk = new SimulatedDisk()
+    await disk.makeDirectory(JOURNALS)
+    const before = disk.log.length
+    await exportTo(disk, store)
+    const names = disk.log.slice(before).filter(({ kind }) => kind === 'syncDirectory' || kind === 'rename')
+    expect(names[0]).toMatchObject({ kind: 'syncDirectory', directory: dirname(JOURNALS) })
+  })
+})
 
 describe('after a crash', () => {
   test('at any moment, with any of the writes in flight lost, torn or kept, the next run gives what a fresh export does', async () => {
@@ -98,8 +110,9 @@ describe('when the disk', () => {
       await journals.catchUp()
       await store.append('s', [order(2), order(3)])
       disk.failNext({ op, error: 'EIO', partialBytes: 20 })
-      expect(await rejectionOf(journals.catchUp())).toMatchObject({ code: 'EIO' })
-      expect(await rejectionOf(journals.catchUp())).toMatchObject({ code: 'EIO' })
+      const failure = { code: 'READ_FAILED', message: expect.stringMatching(/^\/journals cannot be written to: .*EIO/) }
+      expect(await rejectionOf(journals.catchUp())).toMatchObject(failure)
+      expect(await rejectionOf(journals.catchUp())).toMatchObject(failure)
       await journals.close()
       await exportTo(disk, store)
       expect(filesOn(disk.snapshot())).toEqual(await freshExport(store))

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { CorruptLogError, InvalidArgumentError } from '../../src/core/errors.ts'
 import { MIB } from '../../src/core/limits.ts'
@@ -75,6 +76,16 @@ describe('a backup', () => {
     expect(await copy.head('s')).toBe(99)
     await copy.close()
     await store.close()
+  })
+
+  test('into an empty directory syncs its name before it copies: who made it may have been killed before that', async () => {
+    const disk = new SimulatedDisk({ seed: SEED })
+    const log = await filled(disk)
+    await disk.makeDirectory(COPY)
+    const before = disk.log.length
+    await backupLog(disk, log.chunks, log.end, COPY)
+    const [first] = disk.log.slice(before).filter(({ kind }) => kind === 'create' || kind === 'syncDirectory')
+    expect(first).toMatchObject({ kind: 'syncDirectory', directory: dirname(COPY) })
   })
 
   test('of an empty store is an empty store', async () => {

@@ -140,6 +140,16 @@ describe('backup', () => {
     expect(readdirSync(directory)).not.toContain('copy')
   })
 
+  test.each([
+    ['backup'],
+    ['repair', '--accept-loss'],
+  ])('says in one line what to do about a path that will not do: %s', async (...command) => {
+    const path = join(temporaryDirectory(), 'a'.repeat(300))
+    const { status, stdout, stderr } = await run([...command, await storeWith(3), path])
+    expect([status, stdout]).toEqual([2, ''])
+    expect(stderr).toMatch(/^tailrace \w+: \S+ cannot be copied to: .*ENAMETOOLONG.*; name a shorter path\n$/)
+  })
+
   test('of no store makes nothing', async () => {
     const parent = temporaryDirectory()
     mkdirSync(join(parent, 'empty'))
