@@ -248,7 +248,10 @@ export class StorageWriter {
 
   async #drainWrites(): Promise<void> {
     while (this.#flushing !== null) await this.#flushing
-    return this.#log.write()
+    if (this.#failure !== null) return
+    // As a flush like any other: in the turn that holds the loop one may be due, and the bytes go to the file once.
+    this.#startFlush('delay')
+    await this.#flushing
   }
 
   /** Only for a writer that has failed: nothing begins any more. In others a flush may begin before whoever awaits this goes on. */

@@ -4,6 +4,7 @@ import { type OpenRooms, rooms } from '../log/scenes.ts'
 import { openStore, order, rejectionOf, sized } from '../store/words.ts'
 import { ManualClock, settle } from '../support/manual-clock.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
+import { SyncsInFlight } from './syncs-in-flight.ts'
 
 function complete(store: OpenRooms): Promise<unknown> {
   return new Promise(done => {
@@ -132,6 +133,25 @@ test("durability 'memory': behind more than 32 MiB that are not written the writ
   await Promise.all(appends)
   expect(store.stats().writer.appends).toBe(36)
   await store.close()
+})
+
+/** A millisecond goes by with each slice that the writer takes. */
+class SlicesClock extends ManualClock {
+  override now(): number {
+    this.advance(1)
+    return super.now()
+  }
+}
+
+test("durability 'memory': a flush that falls due in the turn in which the writer begins to wait writes nothing twice", async () => {
+  // In slices of 1 MiB the bound is met in the 34th turn; around it, a flush is due for the first time.
+  for (let flushDelayMs = 31; flushDelayMs <= 35; flushDelayMs++) {
+    const disk = new SyncsInFlight()
+    const store = await openStore(disk, { durability: 'memory', clock: new SlicesClock(), flushDelayMs })
+    await Promise.all(Array.from({ length: 40 }, () => store.append('s', sized(MIB))))
+    await store.close()
+    expect(disk.overlaps, `due after ${flushDelayMs} ms`).toBe(0)
+  }
 })
 
 test("durability 'os': the hint of the active chunk is not written for what no sync has made durable", async () => {
