@@ -58,6 +58,13 @@ export class StorageChaser {
     this.#wake()
   }
 
+  /** Behind a failure that need not last: goes on where it stood, as `start` does. */
+  resume(): Promise<void> {
+    this.#isStopped = false
+    this.#isRunning = false
+    return this.start()
+  }
+
   /** How far behind the flushed position, in bytes. */
   get lag(): number {
     return this.#flushed.position - this.published.position

@@ -61,7 +61,7 @@ export async function findLog(disk: Disk, directory: string, mode: 'read' | 'wri
   }
 }
 
-/** @returns 'rolled over' when another process completed the active chunk while it was being read. */
+/** @returns 'rolled over' when another process completed the active chunk while it was being read, or its files were others then. */
 async function lookForLog(disk: Disk, directory: string, mode: 'read' | 'write'): Promise<FoundLog | 'rolled over' | null> {
   // The hint comes first: whatever it covers by then is in the list, though another process goes on rolling over.
   const hint = await readFlushedHint(disk, directory)
@@ -84,6 +84,8 @@ async function lookForLog(disk: Disk, directory: string, mode: 'read' | 'write')
     return found
   } catch (error) {
     await closeAll(opened).catch(() => {})
+    // Of a reader: the writer has made or removed one of them since they were listed.
+    if (mode === 'read' && `${await listIfThere(disk, directory)}` !== `${names}`) return 'rolled over'
     throw error
   }
 }

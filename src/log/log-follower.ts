@@ -85,9 +85,8 @@ export class LogFollower {
     const { chunks } = this.#log
     while (known >= chunks.active.end) {
       await chunks.active.refresh()
-      const number = ChunkNumber.next(chunks.active.header.number)
-      const next = await this.#openChunk(number)
-      if (next === null || !chunks.active.isComplete) {
+      const next = chunks.active.isComplete ? await this.#openBehind(chunks.active) : null
+      if (next === null) {
         // The roll-over is under way: what is proven so far ends with the chunk that is being completed.
         return Math.min(known, chunks.active.dataEnd ?? this.flushed.position) as LogPosition
       }
@@ -96,10 +95,15 @@ export class LogFollower {
     return known
   }
 
-  async #openChunk(number: ChunkNumber): Promise<ChunkFile | null> {
+  /** @returns null as long as it is not there, or when another store was made in the place of this one. */
+  async #openBehind(active: ChunkFile): Promise<ChunkFile | null> {
     try {
-      const chunk = await ChunkFile.open(this.#disk, this.#directory, number, 'read')
-      return typeof chunk === 'string' ? null : chunk
+      const chunk = await ChunkFile.open(this.#disk, this.#directory, ChunkNumber.next(active.header.number), 'read')
+      if (typeof chunk === 'string') return null
+      const { storeId, start } = chunk.header
+      if (start === active.end && Buffer.compare(storeId, this.#log.storeId) === 0) return chunk
+      await chunk.close()
+      return null
     } catch (error) {
       if (systemErrorCode(error) === 'ENOENT') return null
       throw error

@@ -1,5 +1,5 @@
 import { StorageChaser } from '../chaser/storage-chaser.ts'
-import { CorruptLogError, InvalidArgumentError, ReadOnlyStoreError } from '../core/errors.ts'
+import { CorruptLogError, InvalidArgumentError, ReadFailedError, ReadOnlyStoreError } from '../core/errors.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { systemFailure } from '../core/system-failure.ts'
 import type { Disk } from '../disk/disk.ts'
@@ -55,13 +55,21 @@ async function wire(
   const reader = new LogReader(disk, chunks, new RecentBytes(), cache, checksumSeed(storeId))
   const files = await openIndexFiles({ disk, directory, storeId, chunks, reader, logEnd: found.end }, 'read', options)
   const index = new StreamIndex(chunks, files, files.end)
-  /** What the log behind the published position is damaged by: to go on as if it ended there would hide events. */
+  /** Why what stands behind the published position can't be read: to go on as if the log ended there would hide events. */
   let failure: { readonly error: unknown } | null = null
   const published = new Checkpoint(files.end)
   const chaser = new StorageChaser(reader, follower.flushed, published, [index], error => {
     failure = { error }
     options.logger?.error({ err: error }, 'the store can no longer be followed')
   })
+  /** What the system could not read it may read now. */
+  const goOn = async (): Promise<void> => {
+    failure = null
+    await chaser.resume().catch((error: unknown) => {
+      chaser.stop()
+      failure = { error }
+    })
+  }
   const loader = new HeadLoader(index, reader, published)
   try {
     await chaser.start()
@@ -90,6 +98,7 @@ async function wire(
     admitCommit: (_streams, _options, _resolve, reject) => reject(new ReadOnlyStoreError('the store is open for reading')),
     async beforeRead() {
       await follower.refresh()
+      if (failure?.error instanceof ReadFailedError) await goOn()
       await chaser.settled()
       if (failure !== null) throw failure.error
     },

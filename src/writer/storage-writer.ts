@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers'
 import type { Clock } from '../core/clock.ts'
 import { DiskFullError, isDiskFull, type TailraceError } from '../core/errors.ts'
-import { MAX_UNWRITTEN_SIZE, OS_SYNC_DELAY_MS, PROOF_DELAY_MS, SLICE_SIZE, WRITE_AHEAD_SIZE } from '../core/limits.ts'
+import { MAX_UNWRITTEN_SIZE, PROOF_DELAY_MS, SLICE_SIZE, WRITE_AHEAD_SIZE } from '../core/limits.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { unreachable } from '../core/unreachable.ts'
 import { Checkpoint } from '../log/checkpoint.ts'
@@ -14,6 +14,7 @@ import { FlushPolicy, type FlushTrigger } from './flush-policy.ts'
 import { FlushStatistics } from './flush-statistics.ts'
 import type { AppendMessage, WorkMessage, WriterMessage } from './messages.ts'
 import { nextChunkRefusal } from './next-chunk-refusal.ts'
+import { ProofTimer } from './proof-timer.ts'
 import type { Verdict } from './verdict.ts'
 import type { WriterListener } from './writer-listener.ts'
 
@@ -41,7 +42,9 @@ export class StorageWriter {
   /** The flush under way; null when there is none. */
   #flushing: Promise<void> | null = null
   #failure: { readonly cause: unknown } | null = null
-  #cancelProof: (() => void) | null = null
+  readonly #proofTimer: ProofTimer
+  /** In 'os': a second has gone by since the last sync, and the next flush is one. */
+  #isSyncDue = false
   #lastFlushMs = 0
   /** Time of the newest event: it never goes back, whatever the clock does. */
   #lastCreatedMs = 0
@@ -64,6 +67,7 @@ export class StorageWriter {
     this.#flushedEventCount = log.eventCount
     this.flushed = new Checkpoint(log.end)
     this.policy = new FlushPolicy(clock, flushDelayMs)
+    this.#proofTimer = new ProofTimer(clock, durability, () => this.#proofDue())
     this.queue = new StageQueue(() => this.#schedule())
   }
 
@@ -177,7 +181,8 @@ export class StorageWriter {
     this.policy.began(trigger)
     const startedMs = this.#clock.monotonic()
     const { end, eventCount } = this.#log
-    const done = this.#durability === 'fsync' ? this.#log.flush() : this.#log.write()
+    const done = this.#durability === 'fsync' || this.#isSyncDue ? this.#log.flush() : this.#log.write()
+    this.#isSyncDue = false
     this.#flushing = done.then(
       () => this.#flushCameBack(end, eventCount, startedMs),
       (error: unknown) => this.#flushFailed(error),
@@ -195,7 +200,7 @@ export class StorageWriter {
     if (trigger !== null) this.#startFlush(trigger)
     if (end > this.flushed.position) this.flushed.advance(end)
     this.#log.keepAhead(end, eventCount)
-    this.#armProof()
+    this.#proofTimer.start()
   }
 
   async #flushFailed(error: unknown): Promise<void> {
@@ -220,7 +225,6 @@ export class StorageWriter {
     this.#listener.undone(position, new DiskFullError(`the disk is full, nothing was appended: ${String(cause)}`, cause))
   }
 
-  /** Holds the loop until `work` is done. */
   async #hold(work: () => Promise<void>): Promise<void> {
     this.#holdCount++
     try {
@@ -298,24 +302,19 @@ export class StorageWriter {
     else this.#decide(append, { kind: 'rejected', error })
   }
 
-  /** Once the writer is idle it proves what it wrote last. At most one timer runs, however many flushes there are. */
-  #armProof(): void {
-    if (this.#cancelProof !== null || this.#durability === 'memory') return
-    const delayMs = this.#durability === 'os' ? OS_SYNC_DELAY_MS : PROOF_DELAY_MS
-    this.#cancelProof = this.#clock.after(delayMs, () => {
-      this.#cancelProof = null
-      if (this.#failure !== null || this.#holdCount > 0) return
-      const isIdle = this.#flushing === null && this.queue.length === 0
-      const isQuiet = this.#clock.monotonic() - this.#lastFlushMs >= PROOF_DELAY_MS / 2
-      if (isIdle && (isQuiet || this.#durability === 'os')) void this.#hold(() => this.#proveIdle(isQuiet))
-      else this.#armProof()
-    })
+  /** Once the writer is idle it proves what it wrote last. */
+  #proofDue(): void {
+    const isIdle = this.#holdCount === 0 && this.#flushing === null && this.queue.length === 0
+    const isQuiet = this.#clock.monotonic() - this.#lastFlushMs >= PROOF_DELAY_MS / 2
+    if (isIdle && (isQuiet || this.#durability === 'os')) return void this.#hold(() => this.#proveIdle(isQuiet))
+    this.#isSyncDue = this.#durability === 'os'
+    this.#proofTimer.start()
   }
 
   async #proveIdle(isQuiet: boolean): Promise<void> {
     await this.#prove()
-    const isProven = this.#failure === null && this.#log.proven === this.#log.end
-    if (isQuiet && isProven && this.queue.length === 0) this.#listener.rested()
+    if (!isQuiet || this.#failure !== null || this.queue.length > 0) return
+    if (this.#log.proven === this.#log.end) this.#listener.rested()
   }
 
   async #prove(): Promise<void> {
@@ -332,7 +331,7 @@ export class StorageWriter {
   }
 
   async #stop(stopped: () => void): Promise<void> {
-    this.#cancelProof?.()
+    this.#proofTimer.end()
     await this.#prove()
     stopped()
   }
@@ -341,7 +340,7 @@ export class StorageWriter {
   fail(cause: unknown): void {
     if (this.#failure !== null) return
     this.#failure = { cause }
-    this.#cancelProof?.()
+    this.#proofTimer.end()
     this.#listener.failed(this.flushed.position, cause)
     for (let message = this.queue.shift(); message !== undefined; message = this.queue.shift()) {
       if (message.kind === 'stop') void this.#landed().then(message.stopped)

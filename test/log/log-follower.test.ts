@@ -79,6 +79,35 @@ describe('who follows a log through a roll-over', () => {
     await follower.close()
   })
 
+  test('stays where it is when a store was made anew in the place of the one it follows', async () => {
+    const disk = new MemoryDisk(before)
+    const { follower, start } = await followerOf(disk)
+    const another = new MemoryDisk()
+    const writer = await rooms(another, { chunkSizeBytes: 4096, clock: stillClock })
+    for (let turn = 0; turn < 6; turn++) await writer.append('another', sized(900))
+    await writer.close()
+    await put(disk, FIRST, after.get(FIRST)!)
+    await put(disk, SECOND, another.snapshot().get(SECOND)!)
+    await follower.refresh()
+    expect(follower.flushed.position).toBeGreaterThan(start)
+    expect(follower.flushed.position).toBeLessThan(end)
+    await follower.close()
+  })
+
+  test('keeps no file of a next chunk open that it does not go to', async () => {
+    const disk = new SimulatedDisk({ content: before })
+    const { follower } = await followerOf(disk)
+    const damaged = Buffer.from(after.get(FIRST)!)
+    damaged[damaged.length - 1]! ^= 1
+    await put(disk, FIRST, damaged)
+    await put(disk, SECOND, after.get(SECOND)!)
+    const { length } = disk.openPaths
+    for (const _ of upTo(3)) await follower.refresh()
+    expect(disk.openPaths.length).toBe(length)
+    await follower.close()
+    expect(disk.openPaths).toEqual([])
+  })
+
   test('is told when the next chunk is of a version to come', async () => {
     const disk = new MemoryDisk(before)
     const { follower } = await followerOf(disk)

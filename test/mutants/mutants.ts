@@ -30,7 +30,7 @@ export const MUTANTS: readonly Mutant[] = [
     'ack before the sync',
     'promises',
     'writer/storage-writer.ts',
-    "this.#durability === 'fsync' ? this.#log.flush() : this.#log.write()",
+    "this.#durability === 'fsync' || this.#isSyncDue ? this.#log.flush() : this.#log.write()",
     'this.#log.write()',
   ),
   one(

@@ -173,6 +173,20 @@ describe('close', () => {
     expect(clock.timerCount).toBe(0)
   })
 
+  test('leaves no timer behind when its first flush is under way', async () => {
+    const clock = new ManualClock()
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { clock })
+    const flush = disk.hold('writeDurably', { path: '.chunk' })
+    const append = store.append('s', order(0))
+    await flush.reached
+    const closed = store.close()
+    await settle()
+    flush.release()
+    await Promise.all([append, closed])
+    expect(clock.timerCount).toBe(0)
+  })
+
   test('of the in-memory store: nothing of it is found by the next', async () => {
     const first = await EventStore.inMemory()
     await first.append('s', order(0))

@@ -68,6 +68,26 @@ describe("durability 'os'", () => {
     await store.close()
   })
 
+  test('syncs once a second while appends keep coming, and tells readers so', async () => {
+    const clock = new ManualClock()
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { durability: 'os', clock })
+    await store.append('s', order(0))
+    const reader = await openStore(disk, { readOnly: true, clock })
+    for (const second of upTo(5)) {
+      const append = store.append('s', order(second + 1))
+      // It waits in the queue when the second is over.
+      clock.advance(1000)
+      await append
+      await store.append('s', order(-1))
+      clock.advance(10)
+      await settle()
+      expect(await reader.head('s')).toBeGreaterThan(2 * second)
+    }
+    await reader.close()
+    await store.close()
+  })
+
   test('moves the proven position only after a real sync', async () => {
     const clock = new ManualClock()
     const disk = new SimulatedDisk()

@@ -396,6 +396,36 @@ describe('a store that is open for reading', () => {
     await end()
   })
 
+  test('that can not read what it comes by says so, and goes on when it is asked again', async () => {
+    const { disk, writer, reader, hinted, end } = await writerAndReader()
+    for (const turn of upTo(3)) {
+      await writer.append('s', order(turn))
+      await hinted()
+      const fault = disk.failNext({ op: 'read', path: '.chunk', error: 'EIO' })
+      expect(await rejectionOf(reader.head('s'))).toMatchObject({ code: 'READ_FAILED', retryable: true })
+      expect(fault.fired).toBe(1)
+      expect(await numbers(reader.readStream('s'))).toEqual([...upTo(turn + 1)])
+    }
+    await end()
+  })
+
+  test('opens while a writer removes the next chunk, which it makes in another size', async () => {
+    const disk = new SimulatedDisk()
+    const before = await openStore(disk, SMALL_CHUNKS)
+    await before.append('s', sized(3200))
+    await settle()
+    await before.close()
+    const listed = disk.hold('open', { path: '000001.chunk' })
+    const opening = openStore(disk, { readOnly: true })
+    await listed.reached
+    const writer = await openStore(disk, { chunkSizeBytes: 8192 })
+    listed.release()
+    const reader = await opening
+    expect(await reader.head('s')).toBe(0)
+    await reader.close()
+    await writer.close()
+  })
+
   test('is refused where there is no store', async () => {
     const disk = new MemoryDisk()
     expect(await rejectionOf(openStore(disk, { readOnly: true }))).toMatchObject({ code: 'INVALID_ARGUMENT' })

@@ -104,6 +104,25 @@ describe('the proof of an idle writer', () => {
     await store.close()
   })
 
+  test('is made later when its time comes while the loop is held', async () => {
+    const disk = new SimulatedDisk()
+    const clock = new ManualClock()
+    const store = await openStore(disk, { clock })
+    await store.append('s', order(0))
+    disk.failNext({ op: 'writeDurably', path: '.chunk', error: 'ENOSPC' })
+    const undo = disk.hold('truncate')
+    const refused = rejectionOf(store.append('s', order(1)))
+    await undo.reached
+    clock.advance(PROOF_DELAY_MS)
+    undo.release()
+    expect(await refused).toMatchObject({ code: 'DISK_FULL' })
+    const writes = disk.callCount('writeDurably')
+    clock.advance(PROOF_DELAY_MS)
+    await settle()
+    expect(disk.callCount('writeDurably')).toBe(writes + 1)
+    await store.close()
+  })
+
   test('that finds the disk full is left out, and appends go on where they were', async () => {
     const disk = new SimulatedDisk()
     const clock = new ManualClock()
