@@ -181,6 +181,11 @@ export class ChunkFile {
     return this.#footer
   }
 
+  /** What was taken for it is part of a record. */
+  dropFooter(): void {
+    this.#footer = null
+  }
+
   get start(): LogPosition {
     return this.header.start
   }
@@ -297,12 +302,16 @@ export class ChunkFile {
     return this.file.keepOpen()
   }
 
-  /** Takes note of a footer that another process has written meanwhile. */
-  async refresh(): Promise<void> {
+  /**
+   * Takes note of a footer that another process has written meanwhile.
+   * @param dataEnd where the records are known to end: a footer that says otherwise is part of one.
+   */
+  async refresh(dataEnd?: LogPosition): Promise<void> {
     if (this.#footer !== null) return
     const size = await this.file.size()
     this.#filledSize = size
-    this.#footer = await readFooter(this.file, size, this.header)
+    const footer = await readFooter(this.file, size, this.header)
+    if (dataEnd === undefined || footer?.dataSize === this.offsetOf(dataEnd)) this.#footer = footer
   }
 
   close(): Promise<void> {

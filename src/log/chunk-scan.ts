@@ -136,6 +136,10 @@ async function wholeRecord(
   if (typeof result === 'number') return { window, offset, position, size: result }
   const claimedSize = window.view.getUint32(offset, true)
   if (result !== 'cut off' || claimedSize > Math.min(MAX_APPEND_SIZE, to - position)) return null
+  // Payloads may be made of what claims to be large records: of most, the size behind them is none.
+  const behind = ByteWindow.allocate(4)
+  const count = await chunk.file.read(behind.bytes, chunk.offsetOf(position) + claimedSize - behind.size)
+  if (count < behind.size || behind.view.getUint32(0, true) !== claimedSize) return null
   const own = ByteWindow.allocate(claimedSize)
   const filled = await chunk.file.read(own.bytes, chunk.offsetOf(position))
   const again = checkRecord(own, 0, filled, position, seed)

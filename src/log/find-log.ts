@@ -165,6 +165,7 @@ async function findEnd(
   damagedHeader: string | null,
 ): Promise<Omit<FoundLog, 'unfinished'> | 'rolled over'> {
   const last = opened.at(-1)!
+  for (const chunk of opened.slice(-2)) await checkFooter(chunk, hinted)
   const mayBeAhead = damagedHeader === null && opened.length > 1 && !opened.at(-2)!.isComplete
   const next = mayBeAhead && (await isEmptyChunk(last)) ? last : null
   const files = next === null ? opened : opened.slice(0, -1)
@@ -177,6 +178,16 @@ async function findEnd(
   if (end === 'rolled over') return end
   const unusable = damagedHeader === null ? null : ChunkNumber.next(active.header.number)
   return { storeId: active.header.storeId, chunks: new ChunkSequence(files), next, unusable, hinted, ...end }
+}
+
+/**
+ * What an event holds may look like a footer, and the file of a writer that was killed may end with it. Of a chunk that the hint does not
+ * go beyond, no whole record may reach over the end that the footer speaks of.
+ */
+async function checkFooter(chunk: ChunkFile, hinted: LogPosition): Promise<void> {
+  if (!chunk.isComplete || chunk.isCompact || hinted > chunk.end) return
+  const { position } = await scanChunk(chunk, chunk.firstRecord, chunk.end, () => {})
+  if (position > chunk.dataEnd!) chunk.dropFooter()
 }
 
 /**

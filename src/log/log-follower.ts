@@ -113,7 +113,6 @@ export class LogFollower {
   /** What the records behind the known position, in the chunk where that stands, prove; a footer proves all before it. */
   async #provenByRecords(known: LogPosition): Promise<LogPosition> {
     const { active } = this.#log.chunks
-    await active.refresh()
     if (active.isComplete) return active.end
     let proven = Math.max(known, active.firstRecord) as LogPosition
     const from = Math.max(proven, this.#searchedTo) as LogPosition
@@ -122,7 +121,8 @@ export class LogFollower {
     })
     // What is no record may be one soon, or was one until it was taken back, with others before it.
     this.#searchedTo = isZeroToEnd ? position : LogPosition.start
-    return proven
+    if (!isZeroToEnd) await active.refresh(position)
+    return active.isComplete ? active.end : proven
   }
 
   async close(): Promise<void> {
