@@ -179,7 +179,8 @@ class FailedSyncs {
       if (code === 'DISK_FULL' && outcome !== 'rejected') this.#failures.push(`a full disk, and the append is ${outcome}`)
     }
     const complaint = lines.find(line => line.startsWith('fault ') || line.startsWith('unopened '))
-    if (complaint !== undefined && !complaint.includes('READ_FAILED')) this.#failures.push(`the load was told: ${complaint}`)
+    // The disk may be dry before the store is open.
+    if (complaint !== undefined && !/READ_FAILED|^unopened DISK_FULL/.test(complaint)) this.#failures.push(`the load was told: ${complaint}`)
   }
 
   /** While the failed writer is still there. */
