@@ -32,9 +32,6 @@ export interface ChangeAck {
   readonly position: LogPosition
 }
 
-/** After so many appends came between, a deletion no longer insists on being behind the last one. */
-const MAX_EXACT_ATTEMPTS = 8
-
 const BY_THE_HOUSE: HouseAppendOptions = { [fromHouse]: true }
 
 /**
@@ -73,18 +70,18 @@ export class StreamSettings {
     checkName(stream)
     checkOptionNames(options, OPTIONS)
     const { expectedRevision = 'any' } = options
-    // It stands in line behind every append that was called before: what they append is deleted, too.
+    // It stands in line behind every append that was called before: what they append is deleted, and nothing behind it.
     const { position } = await this.#commit([{ stream, events: [], expectedRevision }])
-    for (let attempt = 1; ; attempt++) {
+    const last = await this.#streams.lastRevisionUpTo(stream, position)
+    for (;;) {
       const noted = await this.#streams.lastRevision(metadataStreamOf(stream))
       const retention = await this.#retentionOf(stream)
-      const last = await this.#streams.lastRevision(stream)
       if (last === null || retention?.isEmptyAt(last)) return { stream, position }
-      const exact = typeof expectedRevision === 'number' ? expectedRevision : attempt < MAX_EXACT_ATTEMPTS ? last : 'any'
       const data: StreamMetadata = { ...retention?.metadata, truncateBefore: last + 1 }
       try {
         const answer = await this.#commit([
-          { stream, events: [], expectedRevision: exact },
+          // An exact revision says that nothing may have come behind, either.
+          { stream, events: [], expectedRevision: typeof expectedRevision === 'number' ? expectedRevision : 'any' },
           {
             stream: metadataStreamOf(stream),
             events: { type: METADATA_TYPE, data: data as JsonValue },
@@ -93,8 +90,7 @@ export class StreamSettings {
         ])
         return { stream, position: answer.position }
       } catch (error) {
-        if (!(error instanceof WrongExpectedRevisionError)) throw error
-        if (error.stream === stream && exact === expectedRevision) throw error
+        if (!(error instanceof WrongExpectedRevisionError) || error.stream === stream) throw error
       }
     }
   }

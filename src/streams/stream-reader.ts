@@ -72,6 +72,15 @@ export class StreamReader {
     return (await this.#index.lastRun(name, hashOf(name, 0, name.length)))?.lastRevision ?? null
   }
 
+  /** That of the last event at or before `position`, of those that stand in the log. */
+  async lastRevisionUpTo(stream: string, position: LogPosition): Promise<Revision | null> {
+    return (await this.#index.hold(this.#lastUpTo(encodeStreamName(stream), position))) ?? null
+  }
+
+  async #lastUpTo(name: Uint8Array, position: LogPosition): Promise<Revision | undefined> {
+    return new StreamEvents(await this.#index.runs(name, hashOf(name, 0, name.length))).lastUpTo(position)
+  }
+
   /** Whether the event stands in the log, shown to readers or not. @throws CorruptLogError, ReadFailedError */
   async holds(stream: string, revision: number): Promise<boolean> {
     const [place] = await this.#index.hold(this.#placeOf(encodeStreamName(stream), revision))

@@ -138,6 +138,18 @@ describe('behaviour 42: a soft deletion', () => {
     })
   })
 
+  test('covers no append that was called behind it: the stream begins anew with that', async () => {
+    await withEvents(1, async store => {
+      const before = store.append('s', event(1))
+      const deleting = store.delete('s')
+      const behind = upTo(5).map(n => store.append('s', event(n + 2)))
+      await Promise.all([before, deleting, ...behind])
+      expect(await read(store)).toEqual([2, 3, 4, 5, 6])
+      await store.scavenge()
+      expect(await read(store)).toEqual([2, 3, 4, 5, 6])
+    })
+  })
+
   test('of what is not there changes nothing', async () => {
     await withStore({}, async store => {
       await store.delete('s')
