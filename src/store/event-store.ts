@@ -232,8 +232,8 @@ export class EventStore {
   }
 
   /**
-   * Every stream with something to read, once, in no order that means anything; not those of the store's own (`$`). It shows the
-   * streams that are there when it is first asked, as they are when it comes by them.
+   * Every stream with something to read, once, in no order that means anything; not the store's own (`$`). It shows those that are
+   * there when it is first asked, as they are when it comes by them. `maxAge` is not regarded: a read may find less, or nothing.
    * @throws InvalidArgumentError; (while iterated) StoreClosedError, CorruptLogError, ReadFailedError
    */
   streams(options: StreamListOptions = {}): AsyncIterable<StreamSummary> {

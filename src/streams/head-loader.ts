@@ -147,16 +147,18 @@ export class HeadLoader {
     return ofDescribed?.isTombstoned ? ofDescribed : LAST_ONE
   }
 
-  /** Whether anything was ever said of any stream. */
-  knowsOfAny(): Promise<boolean> {
-    return this.#index.hold(this.#asksAll())
+  /** Asks each part whether anything was ever said of any stream: if not, that is known from here on without reading. */
+  askAll(): Promise<void> {
+    return this.#index.hold(this.#askParts())
   }
 
-  async #asksAll(): Promise<boolean> {
+  async #askParts(): Promise<void> {
+    const { active } = this.#index
     for (const part of this.#index.parts()) {
-      for (const type of RETENTION_TYPES) if ((await part.lastOfType(type)) !== null) return true
+      for (const type of RETENTION_TYPES) if ((await part.lastOfType(type)) !== null) return
+      // The active one may have got something meanwhile.
+      if (part !== active) this.#isSilent.set(part, true)
     }
-    return false
   }
 
   /** Most stores never say anything of any stream: then nobody has to look for what was said of this one. False: who knows. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import { InvalidArgumentError } from '../core/errors.ts'
 import { checkOptionNames } from '../core/option-names.ts'
-import type { Revision } from '../core/positions.ts'
+import { LogPosition, type Revision } from '../core/positions.ts'
 import { mendAmong } from './file-part.ts'
 import { compareHashedNames, type HashedName } from './hash-order.ts'
 import type { HeadLoader } from './head-loader.ts'
@@ -72,13 +72,14 @@ export class StreamList {
   ): AsyncGenerator<StreamSummary, void, undefined> {
     await ready()
     const slices = new TimeSlices(this.#clock)
-    const hasRetention = await this.#loader.knowsOfAny()
+    const began = LogPosition.plus(this.#index.lastPosition, 1)
+    await this.#loader.askAll()
     for await (const found of this.#found(slices)) {
       // Through many streams that are not listed, a step may take long: the close does not wait for all of it.
       if (slices.isOver) await whileOpen(() => slices.pause())
       if (!isListed(found, prefix)) continue
       const stream = Buffer.from(found.nameBytes).toString('utf8', found.nameOffset, found.nameOffset + found.nameSize)
-      const summary = await this.#summary(stream, found, hasRetention)
+      const summary = await this.#summary(stream, found, began)
       if (summary !== null) yield summary
     }
   }
@@ -105,8 +106,14 @@ export class StreamList {
     }
   }
 
-  async #summary(stream: string, { firstRevision, lastRevision }: Found, hasRetention: boolean): Promise<StreamSummary | null> {
-    const retention = hasRetention ? await this.#loader.retentionOf(stream) : null
+  /** @param began the parts know what is below. */
+  async #summary(stream: string, found: Found, began: LogPosition): Promise<StreamSummary | null> {
+    const { hash, nameBytes, firstRevision } = found
+    const said = this.#loader.retentionOf(stream)
+    const retention = said instanceof Promise ? await said : said
+    // Behind that: what is said of a stream may be said of events that came since the walk began.
+    const run = this.#index.mayGoOnFrom(began, nameBytes, hash) ? await this.#index.lastRun(nameBytes, hash) : null
+    const lastRevision = run?.lastRevision ?? found.lastRevision
     if (retention?.isEmptyAt(lastRevision)) return null
     const first = Math.max(firstRevision, retention?.firstRevision(lastRevision) ?? 0)
     return { stream, firstRevision: first as Revision, lastRevision: lastRevision as Revision }

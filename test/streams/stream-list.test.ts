@@ -98,6 +98,36 @@ describe('the list of streams', () => {
     await store.close()
   })
 
+  test('tells of each stream what is there when it comes by: a stream that went on and kept only that was never away', async () => {
+    const disk = new MemoryDisk()
+    await (await filled(disk)).close()
+    const store = await openStore(disk, { ...SMALL_CHUNKS, cacheBytes: 0 })
+    const walk = store.streams()[Symbol.asyncIterator]()
+    const { stream: first } = (await walk.next()).value
+    for (const name of [...NAMES, 'filler']) {
+      await store.append(name, order(4))
+      if (name !== 'a') await store.setMetadata(name, { truncateBefore: 4 })
+    }
+    const seen: unknown[] = []
+    for (let step = await walk.next(); !step.done; step = await walk.next()) seen.push(step.value)
+    const others = [...NAMES, 'filler'].filter(name => name !== first)
+    const expected = others.map(stream => ({ stream, firstRevision: stream === 'a' ? 0 : 4, lastRevision: 4 }))
+    expect(seen).toHaveLength(expected.length)
+    expect(seen).toEqual(expect.arrayContaining(expected))
+    await store.close()
+  })
+
+  test('leaves out what was deleted before it came by, also when nothing had been said of any stream until then', async () => {
+    const store = await filled(new MemoryDisk())
+    const seen: string[] = []
+    for await (const { stream } of store.streams()) {
+      seen.push(stream)
+      for (const name of [...NAMES, 'filler']) if (name !== stream) await store.delete(name)
+    }
+    expect(seen).toHaveLength(1)
+    await store.close()
+  })
+
   test('goes on behind the last name when an index file turns out to be damaged in the middle of the walk', async () => {
     const disk = new MemoryDisk()
     const first = await filled(disk, 8)
@@ -120,7 +150,8 @@ describe('the list of streams', () => {
   describe('when a walk stands still amid', () => {
     /** Files that it has are merged with later ones. */
     async function walkAmid(disk: MemoryDisk) {
-      const store = await filled(disk, 2)
+      await (await filled(disk, 2)).close()
+      const store = await openStore(disk, { ...SMALL_CHUNKS, cacheBytes: 0 })
       const walk = store.streams()[Symbol.asyncIterator]()
       await walk.next()
       const held = indexFiles(disk)
