@@ -1,10 +1,11 @@
 import { EVENT_ID_SIZE } from '../core/event-id.ts'
-import type { LogPosition, Revision } from '../core/positions.ts'
+import type { LogPosition } from '../core/positions.ts'
 import type { ByteWindow } from '../format/byte-window.ts'
 import {
   createdMsOf,
   flagsOf,
   PrepareFlag,
+  positionOf,
   RecordType,
   revisionOf,
   streamOffsetOf,
@@ -15,6 +16,7 @@ import {
 import { stubHeadAt } from '../format/stub.ts'
 import type { RecordBatch } from '../log/record-batch.ts'
 import type { HeadLoader } from '../streams/head-loader.ts'
+import type { DroppedId } from '../streams/id-window.ts'
 import { ERASED_STREAM, type Retention, streamDescribedBy } from '../streams/retention.ts'
 import { hashOf } from '../streams/stream-hash.ts'
 import type { StreamIndex } from '../streams/stream-index.ts'
@@ -34,13 +36,6 @@ interface Fate {
   /** Events that were created earlier go; milliseconds since 1970. */
   readonly oldestMs: number
   readonly erased: ReadonlySet<number> | undefined
-}
-
-/** An event with a supplied id that goes: once it is gone, the id is free again. */
-export interface DroppedId {
-  readonly id: Uint8Array
-  readonly streamHash: number
-  readonly revision: Revision
 }
 
 /** Revisions to be erased, by stream. */
@@ -96,7 +91,8 @@ export class RetentionJudge {
     const { bytes, view } = window
     const start = streamOffsetOf(view, offset)
     const size = streamSizeOf(view, offset)
-    const fate = await this.#fateOf(bytes.toString('utf8', start, start + size))
+    const stream = bytes.toString('utf8', start, start + size)
+    const fate = await this.#fateOf(stream)
     const revision = revisionOf(view, offset)
     const stays =
       revision >= fate.firstRevision && createdMsOf(view, offset) >= fate.oldestMs && !(fate.erased?.has(revision) ?? false)
@@ -104,7 +100,7 @@ export class RetentionJudge {
     if (flagsOf(view, offset) & PrepareFlag.suppliedId) {
       const at = suppliedIdOffsetOf(offset)
       const id = new Uint8Array(bytes.subarray(at, at + EVENT_ID_SIZE))
-      this.#droppedIds.push({ id, streamHash: hashOf(bytes, start, size), revision })
+      this.#droppedIds.push({ id, stream, streamHash: hashOf(bytes, start, size), revision, position: positionOf(view, offset) })
     }
     return revision === fate.last ? Verdict.dropHead : Verdict.drop
   }

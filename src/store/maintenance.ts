@@ -121,7 +121,7 @@ export class Maintenance {
         onProgress,
         onReplaced: chunk => {
           this.#unindexed.add(chunk.header.number)
-          for (const { id, streamHash, revision } of judge.takeDroppedIds()) ids.drop(id, streamHash, revision)
+          for (const dropped of judge.takeDroppedIds()) ids.drop(dropped)
         },
       })
     } finally {

@@ -1,5 +1,15 @@
 import { EVENT_ID_SIZE } from '../core/event-id.ts'
+import type { LogPosition, Revision } from '../core/positions.ts'
 import { KEPT_ID_COUNT } from './index-part.ts'
+
+/** An event with a supplied id that goes: once it is gone, the id is free again. */
+export interface DroppedId {
+  readonly id: Uint8Array
+  readonly stream: string
+  readonly streamHash: number
+  readonly revision: Revision
+  readonly position: LogPosition
+}
 
 const NONE = -1
 const FIRST_CAPACITY = 1024
@@ -84,11 +94,14 @@ export class IdWindow {
     return positions
   }
 
-  /** The event was scavenged: its id is free again. */
-  drop(id: Uint8Array, streamHash: number, revision: number): void {
+  /** Another stream whose name has the same hash keeps its own. */
+  drop({ id, stream, streamHash, revision, position }: DroppedId): void {
     for (let event = this.#newest(id, streamHash); event !== NONE; event = this.#before(event, id, streamHash)) {
       const slot = event % this.#capacity
-      if (this.#revisions[slot] === revision) this.#streams[slot] = ''
+      const known = this.#streams[slot]
+      const isGone =
+        known === undefined ? this.#positions[slot] === position : known === stream && this.#revisions[slot] === revision
+      if (isGone) this.#streams[slot] = ''
     }
   }
 

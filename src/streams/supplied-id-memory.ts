@@ -4,7 +4,7 @@ import type { EncodableEvent } from '../format/record-encoding.ts'
 import type { Checkpoint } from '../log/checkpoint.ts'
 import type { LogReader } from '../log/log-reader.ts'
 import type { CachedHead } from './cached-head.ts'
-import { IdWindow } from './id-window.ts'
+import { type DroppedId, IdWindow } from './id-window.ts'
 import { KEPT_ID_COUNT, type SuppliedIdList } from './index-part.ts'
 import { streamNameAt } from './stored-event.ts'
 import { prepareAt } from './stream-events.ts'
@@ -79,8 +79,8 @@ export class SuppliedIdMemory {
   }
 
   /** The event was scavenged: whoever supplies its id again appends. */
-  drop(id: Uint8Array, streamHash: number, revision: Revision): void {
-    this.#window?.drop(id, streamHash, revision)
+  drop(dropped: DroppedId): void {
+    this.#window?.drop(dropped)
   }
 
   /** The newest ids that the index has, as many as a window holds. @returns null when they were in memory. */

@@ -205,7 +205,10 @@ describe('behaviour 56: two streams whose names have the same hash', () => {
     test.each(['memory', 'files'])(`${what} (%s)`, async place => {
       const disk = new MemoryDisk()
       const first = await openStore(disk, SMALL_CHUNKS)
-      for (const n of upTo(20)) await Promise.all([first.append(one, order(n)), first.append(other, order(100 + n))])
+      for (const n of upTo(20)) {
+        const { id } = event(n)
+        await Promise.all([first.append(one, { ...order(n), id }), first.append(other, { ...order(100 + n), id })])
+      }
       if (place === 'memory') {
         await play(first)
         return first.close()
@@ -233,6 +236,15 @@ describe('behaviour 56: two streams whose names have the same hash', () => {
     expect(await store.append(other, event(1), { expectedRevision: 19 })).toMatchObject({ firstRevision: 20, duplicate: false })
     expect(await store.append(one, event(1))).toMatchObject({ firstRevision: 20, duplicate: true })
     expect(await rejectionOf(store.append(one, event(2), { expectedRevision: 19 }))).toMatchObject({ actual: 20 })
+  })
+
+  scene('lose each its own ids to a scavenge', async store => {
+    // Ids that the index knows by the hash of their stream are in memory from here on.
+    await store.append('s', event(99))
+    await store.delete(one)
+    await store.scavenge()
+    expect(await store.append(other, event(19))).toMatchObject({ firstRevision: 19, duplicate: true })
+    expect(await store.append(one, event(19))).toMatchObject({ firstRevision: 20, duplicate: false })
   })
 
   scene('are deleted, described and scavenged each for itself', async store => {

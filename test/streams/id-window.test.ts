@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { LogPosition, type Revision } from '../../src/core/positions.ts'
 import { IdWindow } from '../../src/streams/id-window.ts'
 import { upTo } from '../store/words.ts'
 import { Random } from '../support/random.ts'
@@ -75,9 +76,10 @@ describe('the window of supplied ids', () => {
 
   test('frees the id of an event that was scavenged, and only that', () => {
     const window = filled(3)
-    window.drop(id(1), hashOfName('s'), 2)
+    const dropped = { id: id(1), stream: 's', streamHash: hashOfName('s'), position: LogPosition.start }
+    window.drop({ ...dropped, revision: 2 as Revision })
     expect(find(window, [1])).toBe(1)
-    window.drop(id(1), hashOfName('s'), 1)
+    window.drop({ ...dropped, revision: 1 as Revision })
     expect([find(window, [0]), find(window, [1]), find(window, [0, 1])]).toEqual([0, null, 'mixed'])
   })
 
