@@ -44,9 +44,11 @@ export class CompletedChunks {
     return this.#all.at(-1)?.end ?? LogPosition.start
   }
 
-  /** The unfinished chunk is completed, and ends at `end`. */
-  add(end: LogPosition): void {
-    this.#all.push({ number: this.#unfinished, start: this.end, end })
+  /** The unfinished chunk is completed, and ends at `end`. @returns of its file, as long as nobody rewrites it */
+  add(end: LogPosition): IndexCoverage {
+    const number = this.#unfinished
+    this.#all.push({ number, start: this.end, end })
+    return this.coverageOf(number, number)
   }
 
   /** Of the file of these chunks. */

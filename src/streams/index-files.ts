@@ -1,5 +1,6 @@
 import type { LogPosition } from '../core/positions.ts'
 import { type Disk, joinPath } from '../disk/disk.ts'
+import type { IndexCoverage } from '../format/index-layout.ts'
 import { closeAll } from '../log/close-all.ts'
 import type { ActiveIndex } from './active-index.ts'
 import { nextMerge, SHARE_AT_REST, SHARE_UNDER_LOAD } from './chunk-ranges.ts'
@@ -29,6 +30,8 @@ export class IndexFiles {
   /** The parts that a merge began with last: if it failed, it is tried again when they are others. */
   #unmergeable: readonly IndexPart[] | null = null
   readonly #work = new IndexWork()
+  /** What the parts that completed a chunk cover of it, as it was then: it may be rewritten before a file of it is written. */
+  readonly #completed = new WeakMap<IndexPart, IndexCoverage>()
   /** Files that are being closed, because nobody asks them any more. */
   readonly #leaving = new Set<Promise<void>>()
   #isClosing = false
@@ -131,7 +134,7 @@ export class IndexFiles {
     active.coverTo(end)
     if (kind === 'partial' && active.isEmpty) return this.settled()
     this.#parts = [...this.#parts, active]
-    if (kind === 'complete') this.#chunks.add(end)
+    if (kind === 'complete') this.#completed.set(active, this.#chunks.add(end))
     const write = async (): Promise<void> => {
       try {
         await this.#writeActive()
@@ -227,9 +230,7 @@ export class IndexFiles {
       const { start, end } = chunk ?? { start: this.#chunks.end, end: Number.POSITIVE_INFINITY }
       const sources = this.#parts.filter(part => part.start >= start && part.start < end)
       const coverage =
-        chunk === undefined
-          ? this.#chunks.partialCoverage(sources.at(-1)!.end)
-          : this.#chunks.coverageOf(chunk.number, chunk.number)
+        chunk === undefined ? this.#chunks.partialCoverage(sources.at(-1)!.end) : this.#completed.get(sources.at(-1)!)!
       this.#replace(sources, await this.#maker.write(coverage, sources))
     }
   }

@@ -102,6 +102,26 @@ describe('the index file of a chunk that was rewritten', () => {
     expect(indexFiles(disk)).toEqual(['000000-000000.index'])
     await files.close()
   })
+
+  test('is made anew by the next open, too, when the old one was written only behind that', async () => {
+    const disk = new SimulatedDisk()
+    await disk.makeDirectory(DIRECTORY)
+    const made = stage()
+    const files = await made.open(disk)
+    const fault = disk.failNext({ op: 'write', path: '.index', error: 'ENOSPC', times: 'forever' })
+    made.growChunk(new Random('full'), 100, NAMES)
+    await made.addChunks(files).catch(() => {})
+    fault.clear()
+    made.rewriteChunk(0)
+    await grow(made, files)
+    expect(indexFiles(disk).sort()).toEqual(['000000-000000.index', '000001-000001.index'])
+    await files.close()
+    const again = await made.open(disk)
+    expect(again.missing.map(({ number }) => number)).toEqual([0])
+    await again.rebuild()
+    await expectAnswers(again.parts, made.model.events, NAMES)
+    await again.close()
+  })
 })
 
 test('is made anew though somebody meets damage in the old one meanwhile', async () => {
