@@ -248,7 +248,8 @@ function wrongRevision(head: CachedHead, expected: ExpectedRevision): TailraceEr
 /** @param hasIds that the stream has ids of the append is why, and not where it stands. */
 function refusal(head: CachedHead, expected: ExpectedRevision, hasIds = false): TailraceError {
   const { revision } = head
-  if (expected === 'stream_exists' && revision >= 0 && head.retention?.isEmptyAt(revision)) return deletedError(head.name)
+  const isDeleted = revision >= 0 && head.retention?.isEmptyAt(revision) === true
+  if (expected === 'stream_exists' && isDeleted && !hasIds) return deletedError(head.name)
   const actual = revision === Revision.none ? null : revision
   return withoutStack(() => new WrongExpectedRevisionError(head.name, expected, actual, hasIds))
 }

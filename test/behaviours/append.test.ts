@@ -157,6 +157,21 @@ describe('behaviour 36: ids of which only some are known', () => {
     })
   })
 
+  test.each([
+    'any',
+    'no_stream',
+    'stream_exists',
+  ] as const)('of a deleted stream are refused with %s, because of the ids', async expected => {
+    await withStore({}, async store => {
+      await withEvents(store, 3)
+      await store.delete('s')
+      expect(await rejectionOf(append(store, [event(1), event(9)], expected))).toMatchObject({
+        ...WRONG,
+        message: expect.stringContaining("stream 's' has ids of this append already"),
+      })
+    })
+  })
+
   test('with any are refused when others stand between: KurrentDB takes them for a retry, but no append ever wrote them so', async () => {
     await withStore({}, async store => {
       await withEvents(store, 3)

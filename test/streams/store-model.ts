@@ -230,7 +230,7 @@ export class StoreModel {
     if (standings.every(standing => standing === 'new')) return null
     if (standings.includes('mixed') || standings.includes('new')) {
       const stale = standings.indexOf('stale')
-      return this.#refusal(parts[stale >= 0 ? stale : standings.findIndex(standing => standing !== 'new')]!)
+      return this.#wrong(parts[stale >= 0 ? stale : standings.findIndex(standing => standing !== 'new')]!)
     }
     const ranges: [number, number][] = []
     const last: StoredModelEvent[] = []
@@ -275,10 +275,15 @@ export class StoreModel {
     return this.headOf(stream) === expected
   }
 
-  #refusal({ stream, expected }: Part): Refusal {
-    const head = this.headOf(stream)
-    if (expected === 'stream_exists' && head >= 0 && this.isEmpty(stream))
+  #refusal(part: Part): Refusal {
+    const { stream, expected } = part
+    if (expected === 'stream_exists' && this.headOf(stream) >= 0 && this.isEmpty(stream))
       return { kind: 'refused', code: 'STREAM_DELETED', stream }
+    return this.#wrong(part)
+  }
+
+  #wrong({ stream, expected }: Part): Refusal {
+    const head = this.headOf(stream)
     return { kind: 'refused', code: 'WRONG_EXPECTED_REVISION', stream, expected, actual: head < 0 ? null : head }
   }
 
