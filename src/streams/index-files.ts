@@ -148,10 +148,10 @@ export class IndexFiles {
 
   /**
    * Makes the files anew that cover one of these completed chunks, which were rewritten. Until then the old ones answer, with
-   * places where nothing is any more.
+   * places where nothing is any more. Resolves when these are gone, but for those that somebody holds.
    * @throws CorruptLogError, ReadFailedError
    */
-  refresh(chunkNumbers: readonly number[]): Promise<void> {
+  async refresh(chunkNumbers: readonly number[]): Promise<void> {
     const refreshed = this.#work.alone(async () => {
       for (const part of this.#fileParts) {
         const { firstChunk, lastChunk, isPartial } = part.header
@@ -166,7 +166,8 @@ export class IndexFiles {
       }
     })
     this.tidy(SHARE_UNDER_LOAD)
-    return refreshed
+    await refreshed
+    await Promise.all(this.#leaving)
   }
 
   /** Resolves when there is nothing left to write or merge, or it failed, and what nobody asks any more is gone. */

@@ -146,6 +146,29 @@ test('is made anew though somebody meets damage in the old one meanwhile', async
   await files.close()
 })
 
+test('is gone when the new one is there, though it was merged meanwhile', async () => {
+  const disk = new SimulatedDisk()
+  await disk.makeDirectory(DIRECTORY)
+  const made = stage()
+  const files = await made.open(disk)
+  await grow(made, files)
+  const held = disk.hold('close', { path: '000000-000000' })
+  made.growChunk(new Random('another'), 100, NAMES)
+  await made.addChunks(files)
+  await held.reached
+  made.rewriteChunk(0)
+  let isRefreshed = false
+  const refreshed = files.refresh([0]).then(() => {
+    isRefreshed = true
+  })
+  await settle()
+  expect(isRefreshed).toBe(false)
+  held.release()
+  await refreshed
+  expect(indexFiles(disk)).toEqual(['000000-000001.index'])
+  await files.close()
+})
+
 test('a close waits for the files of which others are just letting go', async () => {
   const disk = new SimulatedDisk()
   await disk.makeDirectory(DIRECTORY)
