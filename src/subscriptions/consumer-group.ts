@@ -147,7 +147,7 @@ export class OpenGroup implements ConsumerGroup {
         this.#handingOut.addAgain({ event, place: revision, isReplay: true, retryCount: 0 })
         count++
       }
-      await this.#handingOut.room(() => this.#bufferSize)
+      await this.#room()
     }
     return count
   }
@@ -205,11 +205,17 @@ export class OpenGroup implements ConsumerGroup {
     this.#subscription = new CursorSubscription(cursor, tail, { atEnd })
   }
 
+  /** What is being parked is in memory, too, and may wait for room among the appends. */
+  async #room(): Promise<void> {
+    await this.#handingOut.room(() => this.#bufferSize)
+    while (this.#parks.size >= this.#bufferSize) await Promise.race(this.#parks)
+  }
+
   /** Reads on while there is room. */
   async #follow(): Promise<void> {
     const subscription = this.#subscription!
     while (!this.#isClosed) {
-      await this.#handingOut.room(() => this.#bufferSize)
+      await this.#room()
       const { value: event } = await subscription.next()
       if (event === undefined) break
       const place = this.#logCursor === null ? event.revision : event.position
@@ -255,11 +261,14 @@ export class OpenGroup implements ConsumerGroup {
 
   /** It is settled when it stands in the stream of parked messages. */
   #park(charge: Charge, reason: string): void {
-    const parking = this.#parking
-      .park(charge.event, charge.retryCount, reason)
+    const parking = withRoom(this.#desk.client, () => this.#parking.park(charge.event, charge.retryCount, reason))
       .then(
         () => this.#settle(charge, 'parked'),
-        () => this.#handingOut.addAgain(charge),
+        (error: unknown) => {
+          // A full disk: given out again at once, it would go round and round.
+          if (isPassing(error)) this.#handingOut.addLater(charge, this.#options.checkPointAfterMs)
+          else this.#fail(error)
+        },
       )
       .finally(() => this.#parks.delete(parking))
     this.#parks.add(parking)
@@ -281,7 +290,7 @@ export class OpenGroup implements ConsumerGroup {
   /** @returns whether the group goes on. */
   #checkpointFailed(error: unknown): boolean {
     // A full queue or disk: the next checkpoint says the same and more.
-    if (error instanceof TailraceError && error.retryable) return true
+    if (isPassing(error)) return true
     this.#fail(error)
     return false
   }
@@ -311,4 +320,8 @@ export class OpenGroup implements ConsumerGroup {
       this.#leaveDesk()
     }
   }
+}
+
+function isPassing(error: unknown): boolean {
+  return error instanceof TailraceError && error.retryable
 }

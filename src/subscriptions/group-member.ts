@@ -12,9 +12,10 @@ export type NackAction = 'retry' | 'park' | 'skip' | 'stop'
 const NACK_ACTIONS: readonly NackAction[] = ['retry', 'park', 'skip', 'stop']
 
 /** @throws InvalidArgumentError */
-export function checkNackAction(action: NackAction): void {
+export function checkNack(action: NackAction, reason: string): void {
   if (!NACK_ACTIONS.includes(action))
     throw new InvalidArgumentError(`nack takes '${NACK_ACTIONS.join("', '")}', got ${shown(action)}`)
+  if (typeof reason !== 'string') throw new InvalidArgumentError(`the reason of a nack must be a text, got ${shown(reason)}`)
 }
 
 /**
@@ -29,7 +30,10 @@ export interface GroupMessage<Event extends AnyEvent = AnyEvent> {
   readonly isReplay: boolean
   /** It is done with. */
   ack(): void
-  /** @throws InvalidArgumentError for another action; it is not settled then. */
+  /**
+   * @param reason stands beside a parked message; one that no record has room for is cut.
+   * @throws InvalidArgumentError for another action, or a reason that is no text; it is not settled then.
+   */
   nack(action: NackAction, reason?: string): void
 }
 

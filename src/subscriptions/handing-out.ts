@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import type { RecordedEvent } from '../core/events.ts'
 import { type Dispatch, dispatchBy } from './dispatch.ts'
-import { checkNackAction, type GroupMessage, type Member, type MemberDesk, type NackAction } from './group-member.ts'
+import { checkNack, type GroupMessage, type Member, type MemberDesk, type NackAction } from './group-member.ts'
 import type { CheckedGroupOptions } from './group-options.ts'
 
 /** An event in a group's care, from when it was read until it is settled. */
@@ -32,6 +32,8 @@ export class HandingOut implements MemberDesk {
   /** Those that were given out before come first, as they stand in the log. */
   readonly #again: Charge[] = []
   readonly #fresh: Charge[] = []
+  /** For each charge that is to be given out only later, what cancels that. */
+  readonly #later = new Set<() => void>()
   /** In the order in which they were given out. */
   readonly #outstanding = new Map<GroupMessage, Delivery>()
   /** Of what handlers have in hand, and of what comes next at each member; soonest first. */
@@ -48,7 +50,7 @@ export class HandingOut implements MemberDesk {
   }
 
   get waitingCount(): number {
-    return this.#again.length + this.#fresh.length
+    return this.#again.length + this.#fresh.length + this.#later.size
   }
 
   get outstandingCount(): number {
@@ -88,6 +90,16 @@ export class HandingOut implements MemberDesk {
     this.#giveOut()
   }
 
+  /** The same, after a time. */
+  addLater(charge: Charge, delayMs: number): void {
+    if (this.#isClosed) return
+    const cancel = this.#clock.after(delayMs, () => {
+      this.#later.delete(cancel)
+      this.addAgain(charge)
+    })
+    this.#later.add(cancel)
+  }
+
   /** Resolves when fewer than `count` wait, or when all is over. */
   async room(count: () => number): Promise<void> {
     while (this.waitingCount >= count() && !this.#isClosed) {
@@ -101,6 +113,7 @@ export class HandingOut implements MemberDesk {
   close(): void {
     this.#isClosed = true
     this.#cancelTimer?.()
+    for (const cancel of this.#later) cancel()
     this.#wake()
   }
 
@@ -137,7 +150,7 @@ export class HandingOut implements MemberDesk {
       isReplay,
       ack: () => this.#answered(message, 'ack', ''),
       nack: (action, reason = '') => {
-        checkNackAction(action)
+        checkNack(action, reason)
         if (action === 'stop') this.#stopped(message)
         else this.#answered(message, action, reason)
       },

@@ -1,4 +1,4 @@
-import { StreamDeletedError, StreamNotFoundError } from '../core/errors.ts'
+import { RecordTooLargeError, StreamDeletedError, StreamNotFoundError } from '../core/errors.ts'
 import type { RecordedEvent } from '../core/events.ts'
 import type { LogClient } from './log-client.ts'
 
@@ -21,9 +21,16 @@ export class Parking {
     this.#stream = stream
   }
 
-  async park({ stream, revision, position }: RecordedEvent, retryCount: number, reason: string): Promise<void> {
+  /** Of a reason that no record has room for, what has room is kept. */
+  async park(event: RecordedEvent, retryCount: number, reason: string): Promise<void> {
+    const { stream, revision, position } = event
     const note: ParkedNote = { stream, revision, position, retryCount, reason }
-    await this.#client.append(this.#stream, { type: '$group-parked', data: { ...note } })
+    try {
+      await this.#client.append(this.#stream, { type: '$group-parked', data: { ...note } })
+    } catch (error) {
+      if (!(error instanceof RecordTooLargeError) || reason === '') throw error
+      await this.park(event, retryCount, reason.slice(0, reason.length / 2))
+    }
   }
 
   /** How many were ever parked. */

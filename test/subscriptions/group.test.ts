@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { appendEach, openStore, order, orders, rejectionOf, upTo } from '../store/words.ts'
-import { settle } from '../support/manual-clock.ts'
+import { ManualClock, settle } from '../support/manual-clock.ts'
 import { stateOf } from '../support/promises.ts'
+import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { groupScene, isQuiet, numbersOf, parkedIn, receive } from './group-words.ts'
 import { numberOf } from './words.ts'
 
@@ -219,6 +220,89 @@ describe('a message', () => {
     await store.close()
   })
 
+  test('that is parked while the store takes no appends is parked as soon as it does', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { maxPendingAppends: 1 })
+    const group = store.group('workers')
+    const member = group.join()
+    await store.append('s', order(0))
+    const [message] = await receive(member, 1)
+    const held = disk.hold('writeDurably')
+    const appending = store.append('s', order(1))
+    await held.reached
+    message!.nack('park', 'poison')
+    expect(await isQuiet(member)).toBe(true)
+    held.release()
+    await appending
+    expect(await group.parkedCount()).toBe(1)
+    expect(group.stats()).toMatchObject({ parked: 1, retried: 0, waiting: 0 })
+    await store.close()
+  })
+
+  test('that waits to be parked counts in the buffers: the group does not read on', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { maxPendingAppends: 1 })
+    await store.append('s', orders(40))
+    const held = disk.hold('writeDurably')
+    const appending = store.append('s', order(40))
+    await held.reached
+    const group = store.group('workers', { historyBufferSize: 5, liveBufferSize: 5 })
+    const member = group.join({ bufferSize: 1 })
+    let count = 0
+    for (let next = member.next(); (await stateOf(next)) === 'resolved'; next = member.next()) {
+      ;(await next).value!.nack('park')
+      count++
+    }
+    expect(count).toBeLessThanOrEqual(11)
+    held.release()
+    await appending
+    await store.close()
+  })
+
+  test('that cannot be parked on a full disk is given out again after checkPointAfterMs', async () => {
+    const disk = new SimulatedDisk()
+    const clock = new ManualClock()
+    const store = await openStore(disk, { clock })
+    const group = store.group('workers', { checkPointAfterMs: 1000 })
+    const member = group.join()
+    await store.append('s', order(0))
+    const [message] = await receive(member, 1)
+    disk.failNext({ op: 'writeDurably', error: 'ENOSPC' })
+    message!.nack('park', 'poison')
+    const again = member.next()
+    await settle()
+    clock.advance(999)
+    expect(await stateOf(again)).toBe('pending')
+    expect(group.stats()).toMatchObject({ parked: 0, waiting: 1 })
+    clock.advance(1)
+    expect((await again).value!.event).toEqual(message!.event)
+    await store.close()
+  })
+
+  test('that cannot be parked because the writer failed ends the group', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk)
+    const member = store.group('workers').join()
+    await store.append('s', order(0))
+    const [message] = await receive(member, 1)
+    disk.failNext({ op: 'writeDurably', error: 'EIO' })
+    await rejectionOf(store.append('s', order(1)))
+    message!.nack('park', 'poison')
+    expect(await rejectionOf(member.next())).toMatchObject({ code: 'WRITER_FAILED' })
+    await store.close()
+  })
+
+  test('is parked with so much of its reason as a record has room for', async () => {
+    const { store, group } = await groupScene()
+    const member = group.join()
+    await store.append('s', order(0))
+    const [message] = await receive(member, 1)
+    message!.nack('park', 'poison '.repeat(1000))
+    expect(await group.parkedCount()).toBe(1)
+    expect(await parkedIn(store)).toMatchObject([{ stream: 's', reason: expect.stringMatching(/^(poison ){200}/) }])
+    await store.close()
+  })
+
   test('answered with stop ends its member; others get what it had', async () => {
     const { store, group } = await groupScene()
     const [one, other] = [group.join(), group.join({ bufferSize: 100 })]
@@ -236,8 +320,9 @@ describe('a message', () => {
     const member = group.join()
     await store.append('s', order(0))
     const [message] = await receive(member, 1)
-    for (const action of ['Retry', '', undefined, 'toString'] as never[]) {
-      expect(() => message!.nack(action)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+    const noAnswers = [['Retry'], [''], [undefined], ['toString'], ['park', new Error('poison')], ['retry', 1n], ['skip', null]]
+    for (const answer of noAnswers as [never, never][]) {
+      expect(() => message!.nack(...answer)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
       expect(group.stats()).toMatchObject({ outstanding: 1, waiting: 0, retried: 0 })
     }
     message!.ack()
