@@ -148,7 +148,8 @@ export class Admission {
     const encoded = checkCommits(commits, isFromHouse(options)).map(({ stream, events, expectedRevision = 'any' }) => ({
       stream,
       expected: checkExpected(expectedRevision),
-      events: (Array.isArray(events) ? (events as readonly NewEvent[]) : [events as NewEvent]).map(event =>
+      // In a list with holes, a hole is an event that is none.
+      events: Array.from(Array.isArray(events) ? (events as readonly NewEvent[]) : [events as NewEvent], event =>
         this.#encoding.encode(event),
       ),
     }))
@@ -173,6 +174,9 @@ export class Admission {
 
   #letIn(append: PendingAppend, signal: AbortSignal | undefined): void {
     try {
+      // Of its events a getter or toJSON may have closed the store, or aborted.
+      if (this.#isClosed) throw new StoreClosedError()
+      if (signal?.aborted) throw settledByAbort(signal.reason, 'rejected')
       const failure = this.#failure(append)
       if (failure !== null) throw failure
       this.#checkSize(append.size)
@@ -279,20 +283,21 @@ function liveSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
   return signal
 }
 
+/** @returns copies: a getter may say something else when it is asked again. */
 function checkCommits(commits: unknown, isOurs: boolean): readonly StreamCommit[] {
-  if (!Array.isArray(commits) || commits.length === 0) throw new InvalidArgumentError('a commit is a list of at least one stream')
   const streams = new Set<string>()
-  for (const commit of commits as StreamCommit[]) {
-    if (typeof commit !== 'object' || commit === null || typeof commit.events !== 'object' || commit.events === null) {
+  const checked = Array.from(Array.isArray(commits) ? (commits as readonly StreamCommit[]) : [], commit => {
+    const { stream, events, expectedRevision } = commit ?? {}
+    if (typeof events !== 'object' || events === null)
       throw new InvalidArgumentError('each entry of a commit has a stream and events; no events ([]) check the stream')
-    }
     checkOptionNames(commit, COMMIT_FIELDS, 'field of a commit')
-    const { stream } = commit
     if (streams.has(stream)) throw new InvalidArgumentError(`stream ${shown(stream)} is named twice in one commit`)
     if (typeof stream === 'string' && !isOurs) refuseSystemStream(stream)
     streams.add(stream)
-  }
-  return commits as StreamCommit[]
+    return { stream, events, expectedRevision }
+  })
+  if (checked.length === 0) throw new InvalidArgumentError('a commit is a list of at least one stream')
+  return checked
 }
 
 function checkExpected(expected: unknown): ExpectedRevision {
@@ -321,9 +326,13 @@ function listen(append: PendingAppend, signal: AbortSignal): void {
  * outcome stays.
  */
 function settledByAbort(reason: unknown, outcome: 'rejected' | 'unknown'): unknown {
-  if (typeof reason === 'object' && reason !== null && Object.isExtensible(reason) && !isUnknown(reason)) {
-    Object.defineProperty(reason, 'outcome', { value: outcome, configurable: true })
-    Object.defineProperty(reason, 'retryable', { value: true, configurable: true })
+  try {
+    if (typeof reason === 'object' && reason !== null && Object.isExtensible(reason) && !isUnknown(reason)) {
+      Object.defineProperty(reason, 'outcome', { value: outcome, configurable: true })
+      Object.defineProperty(reason, 'retryable', { value: true, configurable: true })
+    }
+  } catch {
+    // It can't take them: a proxy, a getter that throws, a field that is fixed.
   }
   return reason
 }

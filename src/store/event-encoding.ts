@@ -59,8 +59,10 @@ export function encodeId(event: NewEvent): Uint8Array | undefined {
 
 /** @returns bytes as they are, anything else as JSON. @throws InvalidArgumentError */
 export function encodePayload(payload: unknown, what: string): Uint8Array | string {
-  if (payload instanceof Uint8Array) return payload
-  // Of another realm, such as a test runner's.
+  // Of any realm: a test runner has its own.
   if (ArrayBuffer.isView(payload) && isUint8Array(payload)) return payload
+  // Such as a proxy of bytes: it has none to be copied, and JSON would store an object of numbers.
+  if (payload instanceof Uint8Array)
+    throw new InvalidArgumentError(`${what} must be a Uint8Array or a JSON value, got what only has the prototype of one`)
   return jsonTextOf(payload, what)
 }

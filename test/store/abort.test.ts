@@ -58,6 +58,26 @@ describe('an append that is aborted before the writer took it', () => {
     })
   })
 
+  test.each<[string, object]>([
+    ['a field of its own', Object.defineProperty(new Error('mine'), 'outcome', { value: 'mine' })],
+    [
+      'a getter that throws',
+      {
+        get outcome(): never {
+          throw new Error('mine')
+        },
+      },
+    ],
+    ['a proxy that refuses', new Proxy({}, { defineProperty: () => false })],
+  ])('is rejected with a reason that cannot take the outcome (%s) all the same', async (_, reason) => {
+    await withStore({}, async store => {
+      const controller = new AbortController()
+      const appending = rejectionOf(store.append('order-42', order(0), { signal: controller.signal }))
+      controller.abort(reason)
+      expect((await appending) === reason).toBe(true)
+    })
+  })
+
   test('does not count as pending for ever, though nothing comes behind it', async () => {
     await withStore({ maxPendingAppends: 2 }, async store => {
       for (let turn = 0; turn < 3; turn++) {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { WriterFailedError } from '../../src/core/errors.ts'
-import type { NewEvent } from '../../src/core/events.ts'
+import type { NewEvent, StreamCommit } from '../../src/core/events.ts'
 import { LogPosition, Revision } from '../../src/core/positions.ts'
 import { StageQueue } from '../../src/queue/stage-queue.ts'
 import { Admission, type AdmissionBounds, type AppendOptions, fromHouse } from '../../src/store/admission.ts'
@@ -14,6 +14,8 @@ import { stateOf } from '../support/promises.ts'
 import { order, orders, rejectionOf, sized, upTo } from './words.ts'
 
 const EMPTY_SIZE = 200
+/** A list without its second event. */
+const HOLED: NewEvent[] = Object.assign([order(0)], { 2: order(2) })
 
 /** Counts who holds which stream; look-ups wait as long as the test wants. */
 class Check implements AppendCheck {
@@ -74,10 +76,11 @@ class Scene {
     })
   }
 
-  commit(streams: readonly string[], options?: AppendOptions): Promise<unknown> {
+  /** @param streams one event each, unless they are told. */
+  commit(streams: readonly (string | StreamCommit)[], options?: AppendOptions): Promise<unknown> {
     return new Promise((resolve, reject) => {
       try {
-        const commits = streams.map(stream => ({ stream, events: order(0) }))
+        const commits = streams.map(entry => (typeof entry === 'string' ? { stream: entry, events: order(0) } : entry))
         this.admission.admitCommit(commits, options, resolve, reject)
       } catch (error) {
         reject(error)
@@ -190,6 +193,9 @@ describe('a call that is refused', () => {
     ['for a name among others', scene => scene.commit(['a', 'b', 'c\nd'])],
     ['for its expected revision', scene => scene.append('s', order(0), { expectedRevision: -1 })],
     ['for an event', scene => scene.append('s', [order(0), { type: '', data: 1 }])],
+    ['for a hole among its events', scene => scene.append('s', HOLED)],
+    ['for a hole among the events of a stream', scene => scene.commit([{ stream: 's', events: HOLED }])],
+    ['for what only looks like bytes', scene => scene.append('s', { type: 'Sized', data: new Proxy(new Uint8Array(9), {}) })],
     ['for an id', scene => scene.append('s', { ...order(0), id: 'mine' })],
     ['for its condition', scene => scene.append('s', order(0), { condition: { failIf: {}, after: 0 } })],
     ['for its size', scene => scene.append('s', sized(2 << 20))],
@@ -201,12 +207,48 @@ describe('a call that is refused', () => {
     expect([scene.check.heldCount, scene.queue.length, scene.pending.count]).toEqual([0, 0, 0])
   })
 
+  test.each<[string, (scene: Scene, aborting: AbortController) => void, { readonly code?: string; readonly name?: string }]>([
+    ['closes the desk', scene => void scene.admission.close(), { code: 'STORE_CLOSED' }],
+    ['aborts its signal', (_, aborting) => aborting.abort(), { name: 'AbortError' }],
+  ])('because a toJSON of its own %s holds no stream either', async (_, act, refusal) => {
+    const scene = new Scene()
+    const aborting = new AbortController()
+    const data = { toJSON: () => act(scene, aborting) ?? 1 } as never
+    const error = rejectionOf(scene.append('s', { type: 'Sly', data }, { signal: aborting.signal }))
+    expect([scene.check.heldCount, scene.queue.length, scene.pending.count]).toEqual([0, 0, 0])
+    expect(await error).toMatchObject({ ...refusal, outcome: 'rejected' })
+  })
+
   test("is not one of the store's own, which may go to its own streams", async () => {
     const scene = new Scene()
     const house = { [fromHouse]: true } as AppendOptions
     void scene.append('$mine', order(0), house)
     void scene.commit(['$$a', 'a'], house)
     expect(scene.queued).toEqual(['$mine', '$$a'])
+  })
+})
+
+describe('a commit', () => {
+  test('is taken at its first word, whatever its getters and lists say when they are asked again', () => {
+    class OwnList extends Array<NewEvent> {
+      override map(): never[] {
+        return []
+      }
+    }
+    const scene = new Scene()
+    let asked = 0
+    const sly = {
+      get stream() {
+        return asked++ === 0 ? 'b' : 'a'
+      },
+      events: order(0),
+    }
+    void scene.commit([{ stream: 'a', events: OwnList.from(orders(2)) }, sly])
+    const append = scene.queue.shift() as PendingAppend
+    expect(append.parts!.map(({ head, events }) => [head.name, events.length])).toEqual([
+      ['a', 2],
+      ['b', 1],
+    ])
   })
 })
 
