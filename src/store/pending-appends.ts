@@ -71,7 +71,7 @@ export class PendingAppends {
   /** Of events that may be found at the next open, whoever was told what of them; see `idsOf`. Empty until the writer fails. */
   readonly #idsInDoubt = new Set<string>()
 
-  /** @param onSettled called once for each append that leaves. */
+  /** @param onSettled called once for each append, when it has its outcome. */
   constructor(onSettled: (append: PendingAppend) => void) {
     this.#onSettled = onSettled
   }
@@ -113,8 +113,6 @@ export class PendingAppends {
       if (this.#uncommitted === append) this.#uncommitted = append.next
       // A dead append that has grown old would carry everything behind it over into the old generation.
       append.next = null
-      this.#count--
-      this.#bytes -= append.size
       this.#leave(append)
     }
     if (this.#count < before) this.roomMade()
@@ -140,9 +138,16 @@ export class PendingAppends {
       this.#unanswered.push({ append, verdict })
       if (this.#answererCount < MAX_ANSWERERS) void this.#answerAll()
     } else {
-      this.#onSettled(append)
+      this.#letGo(append)
       if (!append.isSettled) tell(append, verdict)
     }
+  }
+
+  /** Up to here it counts and holds its streams: while its answer is looked for, too. */
+  #letGo(append: PendingAppend): void {
+    this.#count--
+    this.#bytes -= append.size
+    this.#onSettled(append)
   }
 
   async #answerAll(): Promise<void> {
@@ -162,7 +167,8 @@ export class PendingAppends {
     } catch (error) {
       append.reject(error)
     } finally {
-      this.#onSettled(append)
+      this.#letGo(append)
+      this.roomMade()
     }
   }
 

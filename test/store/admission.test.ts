@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { WriterFailedError } from '../../src/core/errors.ts'
+import { WriterFailedError, WrongExpectedRevisionError } from '../../src/core/errors.ts'
 import type { NewEvent, StreamCommit } from '../../src/core/events.ts'
 import { LogPosition, Revision } from '../../src/core/positions.ts'
 import { StageQueue } from '../../src/queue/stage-queue.ts'
@@ -9,6 +9,7 @@ import type { AppendCheck } from '../../src/writer/append-check.ts'
 import { type Lookup, lookupOf } from '../../src/writer/lookup.ts'
 import type { AppendMessage, WriterMessage } from '../../src/writer/messages.ts'
 import type { StreamHead } from '../../src/writer/stream-head.ts'
+import type { FinalVerdict } from '../../src/writer/verdict.ts'
 import { settle } from '../support/manual-clock.ts'
 import { stateOf } from '../support/promises.ts'
 import { order, orders, rejectionOf, sized, upTo } from './words.ts'
@@ -129,6 +130,25 @@ describe('the bound', () => {
     for (const _ of upTo(2)) void scene.append('s', order(0))
     expect(scene.admission.waiting.count).toBe(2)
     expect(await rejectionOf(scene.append('t', order(0)))).toMatchObject({ code: 'QUEUE_FULL' })
+  })
+
+  test('counts those that have left the line and whose answer is looked for', async () => {
+    const scene = new Scene({ maxPendingAppends: 1 })
+    const append = scene.append('s', order(0))
+    let found = (_: FinalVerdict) => {}
+    const answer = () => new Promise<FinalVerdict>(resolve => (found = resolve))
+    const message = scene.queue.shift() as PendingAppend
+    message.verdict = { kind: 'deferred', answer }
+    message.settlesAt = LogPosition.of(1)
+    scene.pending.settle(LogPosition.of(1))
+    expect(await rejectionOf(scene.append('s', order(0)))).toMatchObject({ code: 'QUEUE_FULL' })
+    const room = scene.admission.room()
+    expect(await stateOf(room)).toBe('pending')
+    const error = new WrongExpectedRevisionError('s', 0, 1)
+    found({ kind: 'rejected', error })
+    expect(await rejectionOf(append)).toBe(error)
+    await room
+    expect([scene.check.heldCount, scene.pending.count, scene.pending.bytes]).toEqual([0, 0, 0])
   })
 
   test('counts bytes, those of this append included', async () => {
