@@ -46,7 +46,7 @@ function textOf(bytes: Uint8Array): string {
 /** @param text the line without its end. @param number from 1. @throws Error that says what is wrong with the line. */
 export function parseEventLine(text: string, number: number): LineEvent {
   const value: unknown = JSON.parse(text)
-  if (MAYBE_BEYOND_NUMBERS.test(text)) refuseInfinity(value)
+  refuseInfinity(text, value)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('not a JSON object')
   const fields = value as Record<string, unknown>
   for (const name of Object.keys(fields)) if (!KNOWN.has(name)) throw new Error(`unknown field '${name}'`)
@@ -60,10 +60,15 @@ export function parseEventLine(text: string, number: number): LineEvent {
   return { stream, event: { type, data, metadata, id: id ?? lineId(text, number) } }
 }
 
-/** It would be stored as null. */
-function refuseInfinity(value: unknown): void {
+/** @param values what the line says. @throws Error when there is an infinite number in them: it would be stored as null. */
+export function refuseInfinity(text: string, values: unknown): void {
+  if (MAYBE_BEYOND_NUMBERS.test(text)) refuseInfinityIn(values)
+}
+
+function refuseInfinityIn(value: unknown): void {
   if (typeof value === 'number' && !Number.isFinite(value)) throw new Error('a number that is too large for JavaScript')
-  if (typeof value === 'object' && value !== null) for (const part of Object.values(value)) refuseInfinity(part)
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return
+  for (const part of Object.values(value)) refuseInfinityIn(part)
 }
 
 function payload(fields: Record<string, unknown>, json: string, binary: string): Uint8Array | JsonValue | undefined {

@@ -1,4 +1,5 @@
-import { createReadStream, fstatSync } from 'node:fs'
+import { fstatSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { EventStore } from 'tailrace'
 import { systemClock } from '#engine/core/clock.ts'
@@ -56,12 +57,16 @@ Examples:
     const fromLine = wholeNumber(values['from-line'], 'from-line', 1, 1)
     // Before the store is made: a wrong name must not leave an empty store behind.
     const { input, size } = file === '-' ? openStdin(terminal.stdin) : await openFile(file)
-    const store = await EventStore.open(directory, { logger: verboseLogger(values.verbose, terminal) })
     let result: ImportResult
     try {
-      result = await new LineImport(store, terminal, new Progress(terminal.stderr, size)).run(input, fromLine)
+      const store = await EventStore.open(directory, { logger: verboseLogger(values.verbose, terminal) })
+      try {
+        result = await new LineImport(store, terminal, new Progress(terminal.stderr, size)).run(input, fromLine)
+      } finally {
+        await store.close()
+      }
     } finally {
-      await store.close()
+      input.destroy()
     }
     if (result.error !== null) {
       await complain(terminal, `tailrace import: line ${result.error.line}: ${result.error.message}`)
@@ -100,7 +105,9 @@ function openStdin(stdin: Readable & { readonly fd?: number }): Input {
 async function openFile(file: string): Promise<Input> {
   const stats = await statsOf(file)
   if (stats.isDirectory()) throw new UsageError(`${file} is a directory`)
-  return { input: createReadStream(file, { highWaterMark: 1 << 20 }), size: stats.size }
+  // A stream that opens the file by itself would tell later that it can't be read.
+  const handle = await open(file)
+  return { input: handle.createReadStream({ highWaterMark: 1 << 20 }), size: stats.size }
 }
 
 /** One import. */
@@ -139,7 +146,6 @@ class LineImport {
       }
     } finally {
       signal.removeEventListener('abort', stop)
-      input.destroy()
       await this.#appends.settled()
       this.#progress.clear()
     }

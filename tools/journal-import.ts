@@ -88,7 +88,7 @@ async function importRows(
     const error = await badRowOf(cursor.next())
     if (error !== null) return { ...result, error }
   }
-  clock.ms = Math.min(...firstTimes(cursors))
+  clock.ms = firstTime(cursors)
   // Acks need not wait for the disk one by one: an import that a crash ended begins anew. Closing syncs.
   const options = { clock, durability: 'memory', logger: verboseLogger(isVerbose, terminal) } as const
   const store = await EventStore.open(directory, options)
@@ -102,7 +102,8 @@ async function importRows(
     let passedSize = 0
     let skipped = 0
     for (const cursor of cursors) {
-      skipped += await skipKnown(store, cursor)
+      const error = await badRowOf(skipKnown(store, cursor, () => skipped++))
+      if (error !== null) return { ...result, skipped, error }
       merge.add(cursor)
     }
     const appending = new RowAppending(store, clock, terminal.signal)
@@ -119,27 +120,28 @@ async function importRows(
   }
 }
 
-function* firstTimes(cursors: readonly RowCursor[]): Iterable<number> {
-  for (const { row } of cursors) if (row !== null) yield row.createdMs
+/** In a loop: there may be more files than a call can have arguments. */
+function firstTime(cursors: readonly RowCursor[]): number {
+  let ms = Number.POSITIVE_INFINITY
+  for (const { row } of cursors) if (row !== null) ms = Math.min(ms, row.createdMs)
+  return ms
 }
 
 /**
  * Passes over the rows whose events the store has already, from an import that did not come to its end.
- * @returns how many. @throws UsageError when the stream has others, since nobody knows which come first.
+ * @param onSkipped called for each. @throws UsageError when the stream has others, since nobody knows which come first; BadRowError
  */
-async function skipKnown(store: EventStore, cursor: RowCursor): Promise<number> {
+async function skipKnown(store: EventStore, cursor: RowCursor, onSkipped: () => void): Promise<void> {
   const { stream, file } = cursor
-  if (!(await store.exists(stream))) return 0
-  let skipped = 0
+  if (!(await store.exists(stream))) return
   for await (const { id, type } of store.readStream(stream)) {
     const event = cursor.row?.event
     if (event?.id === undefined || event.id.toLowerCase() !== id || event.type !== type) {
       throw new UsageError(`the store has a stream '${stream}' already, with other events than ${file}`)
     }
-    skipped++
+    onSkipped()
     await cursor.next()
   }
-  return skipped
 }
 
 /** No event of the import can get an earlier time than the newest in the store. */

@@ -6,6 +6,8 @@ export const MAX_LINE_SIZE = 24 * 1024 * 1024
 
 const NEWLINE = 10
 const CARRIAGE_RETURN = 13
+/** Some editors begin a file with it. */
+const BYTE_ORDER_MARK = Buffer.from('\ufeff')
 
 export interface Line {
   /** From 1. */
@@ -59,19 +61,15 @@ export async function* readLines(input: Readable): AsyncIterable<readonly Line[]
 
 function pushLine(lines: Line[], bytes: Buffer, number: number, end: number): void {
   const size = bytes.at(-1) === CARRIAGE_RETURN ? bytes.length - 1 : bytes.length
-  const line = bytes.subarray(0, size)
+  const start = number === 1 && bytes.indexOf(BYTE_ORDER_MARK) === 0 ? BYTE_ORDER_MARK.length : 0
+  const line = bytes.subarray(start, size)
   if (isBlank(line)) return
   if (line.length > MAX_LINE_SIZE) lines.push({ number, text: null, problem: `longer than ${MAX_LINE_SIZE} bytes`, end })
   else if (!isUtf8(line)) lines.push({ number, text: null, problem: 'not UTF-8', end })
-  else lines.push({ number, text: withoutMark(line.toString('utf8'), number), problem: '', end })
+  else lines.push({ number, text: line.toString('utf8'), problem: '', end })
 }
 
 function isBlank(line: Buffer): boolean {
   for (const byte of line) if (byte !== 32 && byte !== 9) return false
   return true
-}
-
-/** Some editors begin a file with a byte order mark. */
-function withoutMark(text: string, number: number): string {
-  return number === 1 && text.startsWith('\ufeff') ? text.slice(1) : text
 }

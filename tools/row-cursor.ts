@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { type FileHandle, open } from 'node:fs/promises'
 import { type JournalRow, parseRow } from '#engine/journals/journal-row.ts'
+import { refuseInfinity } from './event-line.ts'
 import { lineId } from './line-id.ts'
 
 /** The largest event, 16 MiB, and the longest escape: six bytes for two. */
@@ -80,6 +81,7 @@ export class RowCursor {
   /** A line without an id gets one that tells another import of it, from its text and its place. */
   #rowOf(line: string): JournalRow {
     const { createdMs, event } = parseRow(line)
+    refuseInfinity(line, [event.data, event.metadata])
     return { createdMs, event: { ...event, id: event.id ?? lineId(`${this.file}\n${line}`, this.#line) } }
   }
 

@@ -1,7 +1,9 @@
+import { once } from 'node:events'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { EventStore } from 'tailrace'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { chunkPath, event, eventsOf, flipBit, run, runJson, storeWith, tearTail, temporaryDirectory } from './scenes.ts'
 
 interface ImportResult {
@@ -147,6 +149,11 @@ describe('import', () => {
     expect((await eventsOf(directory)).map(({ data }) => data)).toEqual(['ä', 2, 3])
   })
 
+  test('passes over a first line of nothing but a byte order mark', async () => {
+    const result = await importInto(newDirectory(), `\ufeff\r\n${line({})}\n`)
+    expect(result).toMatchObject({ status: 0, imported: 1, nextLine: 3, error: null })
+  })
+
   test('gives a line without an id one that another import repeats', async () => {
     const input = `${line({})}\n${line({})}\n`
     const first = newDirectory()
@@ -280,6 +287,14 @@ describe('import', () => {
     expect(await run(['import', directory, folder])).toMatchObject({
       status: 2,
       stderr: expect.stringContaining('is a directory'),
+    })
+    const socket = join(folder, 'socket')
+    const server = createServer().listen(socket)
+    onTestFinished(() => void server.close())
+    await once(server, 'listening')
+    expect(await run(['import', directory, socket])).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/^tailrace import: .*socket'\n$/),
     })
     expect(await run(['import', directory, '-', '--from-line', '0'])).toMatchObject({ status: 2 })
     expect(() => readFileSync(join(directory, 'lock'))).toThrow()

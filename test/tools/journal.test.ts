@@ -252,6 +252,29 @@ describe('journal --import', () => {
     expect((await eventsOf(fresh)).map(event => event['id']).sort()).toEqual(ids.sort())
   })
 
+  test('names a bad line, too, among those whose events the store has', async () => {
+    const journals = join(temporaryDirectory(), 'journals')
+    mkdirSync(journals)
+    const lines = Array.from({ length: 4 }, (_, i) => `2019-01-01T00:00:00.00${i} T ${i}\n`)
+    writeFileSync(join(journals, 's.log'), lines.join(''))
+    const copy = join(temporaryDirectory(), 'copy')
+    await run(['journal', '--import', journals, copy])
+    writeFileSync(join(journals, 's.log'), lines.map((line, i) => (i === 2 ? 'bad\n' : line)).join(''))
+    const { status, stdout, stderr } = await run(['journal', '--import', journals, copy])
+    expect([status, stdout]).toEqual([1, expect.stringContaining('the same command goes on')])
+    expect(stderr).toBe("tailrace journal: s.log:3: not 'time type data'\n")
+  })
+
+  test('refuses a number that is too large for JavaScript, and makes no store', async () => {
+    const journals = join(temporaryDirectory(), 'journals')
+    mkdirSync(journals)
+    writeFileSync(join(journals, 's.log'), '2019-01-01T00:00:00.000 T {"n":[1e999]}\n')
+    const copy = join(temporaryDirectory(), 'copy')
+    const outcome = await run(['journal', '--import', journals, copy])
+    expect(outcome).toMatchObject({ status: 1, stderr: expect.stringContaining('s.log:1: a number that is too large') })
+    expect(() => readdirSync(copy)).toThrow()
+  })
+
   test('refuses a stream that has other events in the store', async () => {
     const journals = join(temporaryDirectory(), 'journals')
     await run(['journal', await storeWith(3), journals])
