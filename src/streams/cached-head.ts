@@ -1,6 +1,5 @@
 import { LogPosition, Revision } from '../core/positions.ts'
 import type { StreamHead } from '../writer/stream-head.ts'
-import type { ActiveIndex } from './active-index.ts'
 import type { HeadLookup } from './head-lookup.ts'
 import type { Retention } from './retention.ts'
 import { hashOf } from './stream-hash.ts'
@@ -25,9 +24,9 @@ export class CachedHead implements StreamHead {
   isKnown = false
   /** The asking. */
   loading: HeadLookup | null = null
-  /** The stream's slot in `slotOwner`. */
+  /** The stream's slot in the active part of the number `slotOwner`: the part itself would be kept as long as a head that rests. */
   slot = 0
-  slotOwner: ActiveIndex | null = null
+  slotOwner = 0
   line: object | null = null
   /** Used since the cache last came by. */
   isUsed = false

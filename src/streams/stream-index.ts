@@ -45,6 +45,8 @@ export class StreamIndex implements CommitListener {
   readonly #chunks: ChunkBounds
   readonly #keeper: PartKeeper
   #active: ActiveIndex
+  /** Counts them: a head knows by it whether its slot is one of the active part. */
+  #activeNumber = 1
   /** Where the active chunk ends. */
   #cutAt: LogPosition
   /** Half of the active chunk. */
@@ -244,9 +246,9 @@ export class StreamIndex implements CommitListener {
   #add(head: CachedHead, revision: Revision, event: EncodableEvent, window: ByteWindow, at: number, position: number): number {
     const { eventType, suppliedId } = event
     const active = this.#active
-    if (head.slotOwner !== active) {
+    if (head.slotOwner !== this.#activeNumber) {
       head.slot = active.slotOf(head.nameBytes, 0, head.nameBytes.length, head.hash)
-      head.slotOwner = active
+      head.slotOwner = this.#activeNumber
     }
     if (revision !== head.committedRevision + 1) this.#refuse(head, revision, position)
     active.add(head.slot, revision, position)
@@ -280,10 +282,15 @@ export class StreamIndex implements CommitListener {
     if (position < this.#halfAt || position >= this.#cutAt) return
     const done = this.#active
     if (done.start >= this.#halfAt || done.eventCount < MIN_SAVED_EVENT_COUNT) return
-    this.#active = new ActiveIndex(position)
+    this.#goOnFrom(position)
     // A failure costs an open after a kill some time, and nothing else: the part stays in memory.
     this.#keeper.add(done, position, 'partial').catch(() => {})
     this.#kept = null
+  }
+
+  #goOnFrom(start: LogPosition): void {
+    this.#active = new ActiveIndex(start)
+    this.#activeNumber++
   }
 
   /** The chunk of the active part is complete: the next event is at `position`, in a later one. A chunk may hold no event. */
@@ -291,7 +298,7 @@ export class StreamIndex implements CommitListener {
     while (position >= this.#cutAt) {
       const done = this.#active
       const end = this.#cutAt
-      this.#active = new ActiveIndex(end)
+      this.#goOnFrom(end)
       const chunk = this.#chunks.find(end)
       this.#cutAt = chunk.end
       this.#halfAt = halfOf(chunk)

@@ -1,9 +1,16 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import { InvalidArgumentError } from '../../src/core/errors.ts'
 import { LogPosition, Revision } from '../../src/core/positions.ts'
 import { HeadCache } from '../../src/streams/head-cache.ts'
 import { HeadLookup } from '../../src/streams/head-lookup.ts'
 import { Retention } from '../../src/streams/retention.ts'
+import { rooms } from '../log/scenes.ts'
+import { order, SMALL_CHUNKS, sized } from '../store/words.ts'
+
+setFlagsFromString('--expose_gc')
+const collectGarbage = runInNewContext('gc') as () => void
 
 /** What an append does: holds the head, learns it, lets it go. */
 function use(cache: HeadCache, stream: string): void {
@@ -69,6 +76,20 @@ describe('the cache of heads', () => {
     expect(again).toMatchObject({ isKnown: true, revision: 7, committedRevision: 7, committedPosition: 5_000_000_000 })
     expect(again.retention).toBe(head.retention)
     expect(again.committedRetention).toBe(head.retention)
+  })
+
+  test('keeps nothing of an index of a chunk that is complete, whatever streams rest since then', async () => {
+    const { index, append, close } = await rooms(undefined, SMALL_CHUNKS)
+    await append('resting', order(0))
+    const complete = new WeakRef(index.active)
+    await append('filler', sized(3800))
+    await append('filler', sized(3800))
+    const isKept = () => {
+      collectGarbage()
+      return index.parts().length > 0 && complete.deref() !== undefined
+    }
+    await expect.poll(isKept).toBe(false)
+    await close()
   })
 
   test('does not know what was never there', () => {
