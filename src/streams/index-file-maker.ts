@@ -26,7 +26,7 @@ export interface IndexFileMakerOptions {
   onFailure(error: unknown): void
 }
 
-/** How often a file is made again before its damage is an error. */
+/** How often files are made again before their damage is an error, for each that is merged. */
 const MAX_MENDS = 3
 
 /** What a piece is made for has its turn already. */
@@ -119,7 +119,7 @@ export class IndexFileMaker {
         if (file === null) throw new DamagedIndexError(joinPath(this.#directory, name), 0)
         return this.#partOf(disk, file, turn)
       } catch (error) {
-        if (mends === MAX_MENDS) throw error
+        if (mends === MAX_MENDS * sources.length) throw error
         await mendAmong(sources, error)
       }
     }

@@ -281,6 +281,35 @@ describe('index files', () => {
     }
   })
 
+  test('files that are all damaged are made again as they are merged', async () => {
+    const disk = await directoryOnDisk()
+    const stage = new IndexStage()
+    const files = await stage.open(disk)
+    for (let chunk = 0; chunk < 8; chunk++) stage.growChunk(new Random(SEED), 50, FEW)
+    const open = disk.open.bind(disk)
+    disk.open = async (path, mode) => {
+      if (!/(\d{6})-\1\.index/.test(path)) throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' })
+      return open(path, mode)
+    }
+    await stage.addChunks(files)
+    await files.settled()
+    await files.close()
+    stage.failures.length = 0
+    const content = disk.snapshot()
+    expect(content.size).toBe(8)
+    for (const bytes of content.values()) {
+      for (let page = 1; page < bytes.length / 4096; page++) bytes[page * 4096 + 100]! ^= 1
+    }
+    const damaged = new MemoryDisk(content)
+    const opened = await stage.open(damaged)
+    opened.tidy(SHARE_AT_REST)
+    await opened.settled()
+    await expectAnswers(opened.parts, stage.model.events, FEW)
+    await opened.close()
+    expect(await damaged.list(DIRECTORY)).toEqual(['000000-000007.index'])
+    expect(stage.failures).toEqual([])
+  })
+
   test('whoever goes through a file that is made again for somebody else begins anew, and it is not made once more', async () => {
     const disk = await directoryOnDisk()
     const stage = new IndexStage()
