@@ -59,8 +59,9 @@ export class StreamReader {
   /** @returns null when there is no event to be read, because there never was one or the stream was deleted. */
   async extent(stream: string): Promise<StreamExtent | null> {
     const name = encodeStreamName(stream)
-    const run = await this.#index.lastRun(name, hashOf(name, 0, name.length))
-    const retention = await this.#loader.retentionOf(stream)
+    // Asked at the same moment: what is said later of what is kept may be said of events that came later, too.
+    const asked = this.#index.lastRun(name, hashOf(name, 0, name.length))
+    const [run, retention] = await Promise.all([asked, this.#loader.retentionOf(stream)])
     if (run === null || retention?.isEmptyAt(run.lastRevision)) return null
     const { lastRevision, lastPosition: position } = run
     return { firstRevision: (retention?.firstRevision(lastRevision) ?? 0) as Revision, lastRevision, position }

@@ -3,7 +3,7 @@ import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { read, withEvents } from '../behaviours/words.ts'
 import { settle } from '../support/manual-clock.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
-import { all, openStore, order, orders, rejectionOf, revisions, SMALL_CHUNKS, upTo, withStore } from './words.ts'
+import { all, openStore, order, orders, rejectionOf, revisions, SMALL_CHUNKS, sized, upTo, withStore } from './words.ts'
 
 describe('an erasure', () => {
   test('stands in the stream $erased, and leaves the event until the next scavenge', async () => {
@@ -62,6 +62,26 @@ describe('a change', () => {
       await rejectionOf(store.setMetadata('s', { maxCount: 1 }, { expectedRevision: 5 }))
       expect(await all(store.readAll({ includeSystem: true }))).toHaveLength(3)
     })
+  })
+
+  test('that truncates behind what was just appended hides the stream from nobody who asked before', async () => {
+    const disk = new SimulatedDisk()
+    const first = await openStore(disk, SMALL_CHUNKS)
+    await first.append('s', orders(3))
+    await first.append('filler', sized(3580))
+    await first.setMetadata('s', { truncateBefore: 2 })
+    await first.close()
+    const store = await openStore(disk, { ...SMALL_CHUNKS, cacheBytes: 0 })
+    // Appends know from here on where the stream ends.
+    await rejectionOf(store.append('s', order(3), { expectedRevision: 0 }))
+    const lookUp = disk.hold('read', { path: '000000-000000.index' })
+    const head = store.head('s')
+    await lookUp.reached
+    await store.append('s', order(3))
+    await store.setMetadata('s', { truncateBefore: 3 })
+    lookUp.release()
+    expect(await head).toBe(2)
+    await store.close()
   })
 
   test('of a stream under the name of one of the house is a wrong call', async () => {
