@@ -39,6 +39,7 @@ export class ChunkFile {
   #filledSize: number
   readonly #cacheKey: number
   #holderCount = 1
+  #closing: Promise<void> | null = null
 
   private constructor(header: ChunkHeader, path: string, file: DiskFile, footer: ChunkFooter | null, filledSize: number) {
     this.header = header
@@ -314,7 +315,9 @@ export class ChunkFile {
     if (dataEnd === undefined || footer?.dataSize === this.offsetOf(dataEnd)) this.#footer = footer
   }
 
+  /** Once, however often it is called: an open that fails closes all that it found, also what it had no use for. */
   close(): Promise<void> {
-    return this.file.close()
+    this.#closing ??= this.file.close()
+    return this.#closing
   }
 }

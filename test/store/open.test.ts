@@ -234,6 +234,18 @@ describe('another chunk size', () => {
     expect(headers[0]).toBe(4096)
   })
 
+  test('of an open that fails behind the removal of the chunk that was made ahead: each file is closed once', async () => {
+    const intact = new MemoryDisk()
+    const first = await openStore(intact, SMALL_CHUNKS)
+    while (!intact.snapshot().has('/data/000001.chunk')) await first.append('s', order(0))
+    await first.close()
+    const disk = new SimulatedDisk({ content: intact.snapshot() })
+    disk.failNext({ op: 'open', path: '000000-partial.index', error: 'EIO' })
+    expect(await rejectionOf(openStore(disk, { chunkSizeBytes: 8192 }))).toMatchObject({ code: 'READ_FAILED' })
+    expect(await disk.list(DIRECTORY)).not.toContain('000001.chunk')
+    expect(disk.callCount('close')).toBe(disk.callCount('open') - 1)
+  })
+
   test('that is larger takes an append at once that the old chunk could not hold', async () => {
     const disk = new MemoryDisk()
     await (await openStore(disk, SMALL_CHUNKS)).close()
