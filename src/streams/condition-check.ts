@@ -6,11 +6,12 @@ import { ByteWindow } from '../format/byte-window.ts'
 import { eventTypeOffsetOf, eventTypeSizeOf, positionOf, RecordType, sizeOf, typeOf } from '../format/log-record.ts'
 import type { Checkpoint } from '../log/checkpoint.ts'
 import type { LogReader } from '../log/log-reader.ts'
+import type { RecordPlace } from '../log/record-batch.ts'
 import type { ConditionTerms } from '../writer/append-terms.ts'
 import type { FinalVerdict } from '../writer/verdict.ts'
 import type { IndexPart, StreamRun } from './index-part.ts'
 import { StoredEvent } from './stored-event.ts'
-import { prepareAt, StreamEvents } from './stream-events.ts'
+import { lookAtPrepare, StreamEvents } from './stream-events.ts'
 import { hashOf } from './stream-hash.ts'
 import type { StreamIndex } from './stream-index.ts'
 
@@ -135,9 +136,10 @@ export class ConditionCheck {
       const { positions, isWhole } = await this.#index.hold(this.#placesBehind(name, after, this.#published.position))
       // Where an event was scavenged nobody knows its type any more: it stands against every one.
       if (!isWhole) return true
+      const { types } = condition
       for (const position of positions) {
-        const place = await prepareAt(this.#log, position, this.#published.position)
-        if (place === null || isAmong(place.window, place.offset, condition.types)) return true
+        const isAgainst = (place: RecordPlace | null) => place === null || isAmong(place.window, place.offset, types)
+        if (await lookAtPrepare(this.#log, position, this.#published.position, isAgainst)) return true
       }
     }
     return false
@@ -179,9 +181,13 @@ export class ConditionCheck {
       let found = 0
       const { positions } = await this.#index.hold(this.#placesBehind(encodeStreamName(stream), after, limit))
       for (const position of positions) {
-        const place = await prepareAt(this.#log, position, limit)
-        if (place === null || (types !== null && !isAmong(place.window, place.offset, types))) continue
-        events.push(this.#copied(place.window, place.offset))
+        const conflict = await lookAtPrepare(this.#log, position, limit, place =>
+          place === null || (types !== null && !isAmong(place.window, place.offset, types))
+            ? null
+            : this.#copied(place.window, place.offset),
+        )
+        if (conflict === null) continue
+        events.push(conflict)
         if (++found > MAX_CONFLICTS) break
       }
     }

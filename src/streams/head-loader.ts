@@ -6,13 +6,14 @@ import { Revision } from '../core/positions.ts'
 import { dataEndOf, dataOffsetOf, eventTypeOffsetOf, eventTypeSizeOf } from '../format/log-record.ts'
 import type { Checkpoint } from '../log/checkpoint.ts'
 import type { LogReader } from '../log/log-reader.ts'
+import type { RecordPlace } from '../log/record-batch.ts'
 import type { Lookup } from '../writer/lookup.ts'
 import type { CachedHead } from './cached-head.ts'
 import { HeadLookup } from './head-lookup.ts'
 import { HeadSearch } from './head-search.ts'
 import type { IndexPart, StreamRun } from './index-part.ts'
 import { METADATA_TYPE, metadataStreamOf, Retention, streamDescribedBy, TOMBSTONE_TYPE } from './retention.ts'
-import { prepareAt } from './stream-events.ts'
+import { lookAtPrepare } from './stream-events.ts'
 import { hashOf } from './stream-hash.ts'
 import type { StreamIndex } from './stream-index.ts'
 
@@ -178,24 +179,33 @@ export class HeadLoader {
   }
 
   async #setFor(stream: string): Promise<Retention | null> {
-    const run = await this.#metadataRun(stream)
-    return run === null ? null : this.#retentionIn(run)
+    for (let gone: LogPosition | null = null; ; ) {
+      const run = await this.#metadataRun(stream)
+      if (run === null || run.lastPosition === gone) return null
+      const retention = await this.#retentionIn(run)
+      if (retention !== null) return retention
+      // The last one stays: something else has been said since.
+      gone = run.lastPosition
+    }
   }
 
   /** What the last event of the run says; null when it has been scavenged since. */
-  async #retentionIn(run: StreamRun): Promise<Retention | null> {
-    const place = await prepareAt(this.#log, run.lastPosition, this.#published.position)
-    if (place === null) return null
-    const { view, bytes } = place.window
-    const typeOffset = eventTypeOffsetOf(view, place.offset)
-    const type = bytes.toString('utf8', typeOffset, typeOffset + eventTypeSizeOf(view, place.offset))
-    return Retention.of(type, bytes.toString('utf8', dataOffsetOf(view, place.offset), dataEndOf(view, place.offset)))
+  #retentionIn(run: StreamRun): Promise<Retention | null> {
+    const { position } = this.#published
+    return lookAtPrepare(this.#log, run.lastPosition, position, place => (place === null ? null : retentionAt(place)))
   }
 
   #metadataRun(stream: string): MaybeRun {
     const name = encodeStreamName(metadataStreamOf(stream))
     return this.#index.lastRun(name, hashOf(name, 0, name.length))
   }
+}
+
+function retentionAt({ window, offset }: RecordPlace): Retention {
+  const { view, bytes } = window
+  const typeOffset = eventTypeOffsetOf(view, offset)
+  const type = bytes.toString('utf8', typeOffset, typeOffset + eventTypeSizeOf(view, offset))
+  return Retention.of(type, bytes.toString('utf8', dataOffsetOf(view, offset), dataEndOf(view, offset)))
 }
 
 /** Null: a file would have to be read. */

@@ -6,9 +6,10 @@ import { flagsOf, PrepareFlag, suppliedIdOffsetOf } from '../format/log-record.t
 import type { EncodableEvent } from '../format/record-encoding.ts'
 import type { Checkpoint } from '../log/checkpoint.ts'
 import type { LogReader } from '../log/log-reader.ts'
+import type { RecordPlace } from '../log/record-batch.ts'
 import type { FinalVerdict, RevisionRange } from '../writer/verdict.ts'
 import type { CachedHead } from './cached-head.ts'
-import { type EventPlace, prepareAt, StreamEvents } from './stream-events.ts'
+import { type EventPlace, lookAtPrepare, StreamEvents } from './stream-events.ts'
 import type { StreamIndex } from './stream-index.ts'
 
 /** What an append claims to have written to a stream, and where that stream was when it said so. */
@@ -68,15 +69,18 @@ export class RetryCheck {
   async #are(places: readonly EventPlace[], events: readonly EncodableEvent[]): Promise<boolean> {
     for (let i = 0; i < places.length; i++) {
       const { suppliedId } = events[i]!
-      const place = await prepareAt(this.#log, places[i]!.position, this.#published.position)
-      if (place === null || suppliedId === undefined) return false
-      const { window, offset } = place
-      if (!(flagsOf(window.view, offset) & PrepareFlag.suppliedId)) return false
-      const start = suppliedIdOffsetOf(offset)
-      if (window.bytes.compare(suppliedId, 0, EVENT_ID_SIZE, start, start + EVENT_ID_SIZE) !== 0) return false
+      if (suppliedId === undefined) return false
+      const isIt = (place: RecordPlace | null) => place !== null && hasId(place, suppliedId)
+      if (!(await lookAtPrepare(this.#log, places[i]!.position, this.#published.position, isIt))) return false
     }
     return true
   }
+}
+
+function hasId({ window, offset }: RecordPlace, suppliedId: Uint8Array): boolean {
+  if (!(flagsOf(window.view, offset) & PrepareFlag.suppliedId)) return false
+  const start = suppliedIdOffsetOf(offset)
+  return window.bytes.compare(suppliedId, 0, EVENT_ID_SIZE, start, start + EVENT_ID_SIZE) === 0
 }
 
 function refusal({ head, expected, standing, actual }: RetryClaim): FinalVerdict {

@@ -147,10 +147,16 @@ function placesOf(run: StreamRun, from: number, { positions, revisions }: EventL
 }
 
 /**
- * The prepare at `position`, which the index named; null when it has been scavenged since.
+ * What `look` says of the prepare at `position`, which the index named; it is given null when that has been scavenged since. It
+ * looks at once: the memory may be that of others, and be used again as soon as anything is awaited.
  * @throws CorruptLogError, ReadFailedError
  */
-export async function prepareAt(log: LogReader, position: LogPosition, limit: LogPosition): Promise<RecordPlace | null> {
+export async function lookAtPrepare<T>(
+  log: LogReader,
+  position: LogPosition,
+  limit: LogPosition,
+  look: (place: RecordPlace | null) => T,
+): Promise<T> {
   const place = log.recordInMemory(position) ?? (await log.loadRecord(position, limit))
-  return place !== null && typeOf(place.window.view, place.offset) === RecordType.prepare ? place : null
+  return look(place !== null && typeOf(place.window.view, place.offset) === RecordType.prepare ? place : null)
 }

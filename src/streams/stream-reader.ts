@@ -17,7 +17,7 @@ import type { IndexPart } from './index-part.ts'
 import { courseOf, type ReadStreamOptions } from './read-options.ts'
 import { metadataStreamOf, streamDescribedBy } from './retention.ts'
 import { StoredEvent } from './stored-event.ts'
-import { type EventPlace, prepareAt, StreamEvents } from './stream-events.ts'
+import { type EventPlace, lookAtPrepare, StreamEvents } from './stream-events.ts'
 import { hashOf } from './stream-hash.ts'
 import type { StreamIndex } from './stream-index.ts'
 
@@ -86,7 +86,7 @@ export class StreamReader {
   async holds(stream: string, revision: number): Promise<boolean> {
     const [place] = await this.#index.hold(this.#placeOf(encodeStreamName(stream), revision))
     if (place?.revision !== revision) return false
-    return (await prepareAt(this.#log, place.position, this.#published.position)) !== null
+    return lookAtPrepare(this.#log, place.position, this.#published.position, found => found !== null)
   }
 
   async #placeOf(name: Uint8Array, revision: number): Promise<EventPlace[]> {

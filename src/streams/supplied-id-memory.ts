@@ -7,7 +7,7 @@ import type { CachedHead } from './cached-head.ts'
 import { type DroppedId, IdWindow } from './id-window.ts'
 import { KEPT_ID_COUNT, type SuppliedIdList } from './index-part.ts'
 import { streamNameAt } from './stored-event.ts'
-import { prepareAt } from './stream-events.ts'
+import { lookAtPrepare } from './stream-events.ts'
 import type { StreamIndex } from './stream-index.ts'
 
 /** The window of supplied ids: read from the index when somebody first supplies one, kept up by the writer from then on. */
@@ -53,8 +53,10 @@ export class SuppliedIdMemory {
     for (const id of ids) {
       if (id === undefined) continue
       for (const position of window.unnamed(id, head.hash)) {
-        const place = await prepareAt(this.#log, position as LogPosition, this.#published.position)
-        window.name(id, head.hash, position, place === null ? '' : streamNameAt(place.window, place.offset))
+        const name = await lookAtPrepare(this.#log, position as LogPosition, this.#published.position, place =>
+          place === null ? '' : streamNameAt(place.window, place.offset),
+        )
+        window.name(id, head.hash, position, name)
       }
     }
   }

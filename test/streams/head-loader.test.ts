@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
+import { ByteWindow } from '../../src/format/byte-window.ts'
+import { StreamSettings } from '../../src/store/stream-settings.ts'
 import { CachedHead } from '../../src/streams/cached-head.ts'
 import type { HeadLoader } from '../../src/streams/head-loader.ts'
 import { promiseOf } from '../../src/writer/lookup.ts'
@@ -149,6 +151,36 @@ describe('the loader of heads', () => {
       expect((await loader.retentionOf('$$nobody'))?.metadata).toEqual({ maxCount: 1 })
       expect((await loader.retentionOf('$$gone'))?.isTombstoned).toBe(true)
       expect(await loader.retentionOf('nobody')).toBeNull()
+    })
+  })
+
+  test('asks again when what was said last has been scavenged before it was read', async () => {
+    await withRooms(await disk(), async open => {
+      const { loader, reader, streams, writing } = open
+      const loadRecord = reader.loadRecord.bind(reader)
+      reader.loadRecord = async (position, limit) => {
+        reader.loadRecord = loadRecord
+        await new StreamSettings(open, streams).setMetadata('s', { maxCount: 1 }, {})
+        await writing!.maintenance.scavenge({})
+        return loadRecord(position, limit)
+      }
+      expect((await loader.retentionOf('s'))?.metadata).toEqual({ maxCount: 1 })
+    })
+  })
+
+  test('has read what is in memory before anybody else can write there', async () => {
+    await withRooms(new MemoryDisk(), async open => {
+      const { loader, reader, streams } = open
+      await new StreamSettings(open, streams).setMetadata('s', { maxCount: 1 }, {})
+      const recordInMemory = reader.recordInMemory.bind(reader)
+      reader.recordInMemory = position => {
+        const { window, offset } = recordInMemory(position)!
+        const shared = ByteWindow.allocate(window.size)
+        window.bytes.copy(shared.bytes)
+        queueMicrotask(() => shared.bytes.fill(0))
+        return { window: shared, offset, isOwn: false }
+      }
+      expect((await loader.retentionOf('s'))?.metadata).toEqual({ maxCount: 1 })
     })
   })
 
