@@ -146,8 +146,13 @@ export class FilePart implements IndexPart {
     if (!(found instanceof Promise)) return found === null ? null : new PartRun(this, file, found)
     return found.then(
       run => (run === null ? null : new PartRun(this, file, run)),
-      (error: unknown) => this.#askAgain<StreamRun | null>(file, error, () => this.find(name, hash)),
+      (error: unknown) => this.#askAgain(file, error, again => this.#findIn(again, name, hash)),
     )
+  }
+
+  async #findIn(file: IndexFile, name: Uint8Array, hash: number): Promise<StreamRun | null> {
+    const run = await file.find(name, hash)
+    return run === null ? null : new PartRun(this, file, run)
   }
 
   searchHead(search: HeadSearch): SearchAnswer {
@@ -201,6 +206,7 @@ export class FilePart implements IndexPart {
     return answer instanceof Promise ? answer.catch((error: unknown) => this.#askAgain(file, error, question)) : answer
   }
 
+  /** Once: a new file that is damaged, too, is an error. */
   async #askAgain<T>(damaged: IndexFile, error: unknown, question: (file: IndexFile) => T | Promise<T>): Promise<T> {
     if (!(error instanceof DamagedIndexError)) throw error
     if (this.#file === damaged) await this.mend()

@@ -4,15 +4,17 @@ import type { ByteWindow } from '../format/byte-window.ts'
 import { INDEX_PAGE_SIZE, isWholePage } from '../format/index-pages.ts'
 import { FilePages, type IndexPage, type IndexPageCache } from './index-page-cache.ts'
 
-/** A page of an index file is not what was written: the file is to be made again from the log. */
-export class DamagedIndexError extends Error {
+/**
+ * A page of an index file is not what was written: the file is to be made again from the log. Users meet it when that does not help:
+ * the disk gives back something else than it took.
+ */
+export class DamagedIndexError extends ReadFailedError {
   readonly path: string
   /** That was done already, for somebody else who met the damage: whoever goes through the file begins anew with the other one. */
   readonly isMended: boolean
 
   constructor(path: string, pageNumber: number, isMended = false) {
-    super(`${path}: page ${pageNumber} is damaged`)
-    this.name = 'DamagedIndexError'
+    super(`${path}: page ${pageNumber} is damaged`, undefined)
     this.path = path
     this.isMended = isMended
   }

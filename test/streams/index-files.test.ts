@@ -281,6 +281,29 @@ describe('index files', () => {
     }
   })
 
+  test('a file of which the disk gives back something else, however often it is made again, fails the read', async () => {
+    const disk = await directoryOnDisk()
+    const stage = new IndexStage()
+    stage.growChunk(new Random(SEED), 50, FEW)
+    const files = await stage.open(disk, { chunkCount: 0 })
+    await stage.addChunks(files)
+    await files.close()
+    const open = disk.open.bind(disk)
+    disk.open = async (path, mode) => {
+      const file = await open(path, mode)
+      const read = file.read.bind(file)
+      file.read = async (target, offset) => {
+        const size = await read(target, offset)
+        if (offset > 0) target[100]! ^= 1
+        return size
+      }
+      return file
+    }
+    const [part] = (await stage.open(disk, { cacheBytes: 0 })).parts
+    await expect(part!.lastOfType(Buffer.from('no-type'))).rejects.toMatchObject({ code: 'READ_FAILED', retryable: true })
+    await expect(part!.find(Buffer.from('hot'), hashOfName('hot'))).rejects.toMatchObject({ code: 'READ_FAILED' })
+  })
+
   test('files that are all damaged are made again as they are merged', async () => {
     const disk = await directoryOnDisk()
     const stage = new IndexStage()
