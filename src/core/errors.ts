@@ -174,8 +174,8 @@ export class WriterFailedError extends TailraceError {
 }
 
 /**
- * The operating system could not read from a file of the store (EIO, EMFILE, ...), or does not let us; or it failed an open, a scavenge
- * or a backup, which can be tried again.
+ * The operating system could not read from a file of the store (EIO, EMFILE, ...), does not let us, or gives back an index file damaged
+ * that was just made again; or it failed an open, a scavenge or a backup, which can be tried again.
  */
 export class ReadFailedError extends TailraceError {
   readonly code = 'READ_FAILED'
