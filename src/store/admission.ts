@@ -1,12 +1,5 @@
 import { checkSignal, listenTo, stopListening } from '../core/abort-signal.ts'
-import {
-  InvalidArgumentError,
-  QueueFullError,
-  RecordTooLargeError,
-  StoreClosedError,
-  type TailraceError,
-  withoutStack,
-} from '../core/errors.ts'
+import { InvalidArgumentError, QueueFullError, StoreClosedError, type TailraceError, withoutStack } from '../core/errors.ts'
 import type { AppendCondition, ExpectedRevision, NewEvent, StreamCommit } from '../core/events.ts'
 import { shown } from '../core/json-text.ts'
 import { MAX_APPEND_SIZE } from '../core/limits.ts'
@@ -19,6 +12,7 @@ import type { AppendCheck } from '../writer/append-check.ts'
 import type { AppendPart, AppendTerms } from '../writer/append-terms.ts'
 import type { WriterMessage } from '../writer/messages.ts'
 import type { StreamHead } from '../writer/stream-head.ts'
+import { tooLarge } from '../writer/too-large.ts'
 import { encodeCondition } from './condition-encoding.ts'
 import { EventEncoding, encodeId, encodeMetadata, encodePayload } from './event-encoding.ts'
 import { PendingAppend, type PendingAppends, type Resolve } from './pending-appends.ts'
@@ -179,7 +173,7 @@ export class Admission {
       if (signal?.aborted) throw settledByAbort(signal.reason, 'rejected')
       const failure = this.#failure(append)
       if (failure !== null) throw failure
-      this.#checkSize(append.size)
+      this.#checkSize(append.size, mayBeRetry(append) ? MAX_APPEND_SIZE : this.#maxSize)
     } catch (error) {
       this.#check.release(append)
       throw error
@@ -237,9 +231,8 @@ export class Admission {
     return this.#one(stream, expected, first as NewEvent, rest, terms, resolve, reject)
   }
 
-  #checkSize(size: number): void {
-    if (size > this.#maxSize)
-      throw new RecordTooLargeError(`the append takes ${size} bytes in the log, the most is ${this.#maxSize}`)
+  #checkSize(size: number, maxSize: number): void {
+    if (size > maxSize) throw tooLarge(size, maxSize)
     const bytes = this.#pending.bytes + this.#waiting.bytes
     if (this.#pending.count + this.#waiting.count > 0 && bytes + size > this.#bounds.maxPendingBytes) this.#refuse()
   }
@@ -249,6 +242,11 @@ export class Admission {
     const bytes = this.#pending.bytes + this.#waiting.bytes
     throw withoutStack(() => new QueueFullError(`${count} appends with ${bytes} bytes are pending; wait for acks, then retry`))
   }
+}
+
+/** It may have been written when chunks were larger: the writer knows. */
+function mayBeRetry({ suppliedId, parts }: PendingAppend): boolean {
+  return suppliedId !== undefined || (parts?.some(({ events }) => events[0]?.suppliedId !== undefined) ?? false)
 }
 
 /** A check, or an append whose events stand in its parts. */

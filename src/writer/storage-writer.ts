@@ -15,6 +15,7 @@ import { FlushStatistics } from './flush-statistics.ts'
 import type { AppendMessage, WorkMessage, WriterMessage } from './messages.ts'
 import { nextChunkRefusal } from './next-chunk-refusal.ts'
 import { ProofTimer } from './proof-timer.ts'
+import { tooLarge } from './too-large.ts'
 import type { Verdict } from './verdict.ts'
 import type { WriterListener } from './writer-listener.ts'
 
@@ -95,10 +96,10 @@ export class StorageWriter {
   }
 
   /** The next tick comes when all promises settled by now have run: everyone who was just acked joins the same group. */
-  #schedule(): void {
+  #schedule(later: (run: () => void) => unknown = process.nextTick): void {
     if (this.#isScheduled || this.#holdCount > 0) return
     this.#isScheduled = true
-    process.nextTick(this.#run)
+    later(this.#run)
   }
 
   readonly #run = (): void => {
@@ -107,10 +108,7 @@ export class StorageWriter {
     this.#takeSlice()
     const trigger = this.policy.due(this.queue.flushableCount)
     if (trigger !== null) this.#commit(trigger)
-    if (this.queue.length > 0 && this.#holdCount === 0) {
-      this.#isScheduled = true
-      setImmediate(this.#run)
-    }
+    if (this.queue.length > 0) this.#schedule(setImmediate)
   }
 
   #takeSlice(): void {
@@ -142,6 +140,8 @@ export class StorageWriter {
   #take(append: AppendMessage): boolean {
     const verdict = this.#check.decide(append)
     if (verdict !== null) this.#decide(append, verdict)
+    else if (append.size > this.#log.capacity)
+      this.#decide(append, { kind: 'rejected', error: tooLarge(append.size, this.#log.capacity) })
     else if (!this.#log.fits(append.size)) {
       void this.#hold(() => this.#rollOver(error => this.#refuse(append, error)))
       return false

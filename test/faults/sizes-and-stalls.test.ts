@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { QueueFullError, RecordTooLargeError } from '../../src/core/errors.ts'
+import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { prepareSize } from '../../src/format/record-encoding.ts'
 import { chunkCapacity } from '../../src/log/chunk-file.ts'
 import { EventStore } from '../../src/store/event-store.ts'
@@ -45,6 +46,26 @@ describe('sizes', () => {
     const again = await openStore(disk.snapshot(), { chunkSizeBytes: chunkSize })
     expect((await eventsOf(again)).map(event => event.bytes[most - 1])).toEqual([1, 2, 3])
     expect(again.recovery.clean).toBe(true)
+  })
+
+  test('of what was written when chunks were larger, a retry is known, and nothing else is taken', async () => {
+    const disk = new MemoryDisk()
+    const [known, other] = ['1', '2'].map(last => ({
+      type: 't',
+      data: new Uint8Array(10_000),
+      id: `00000000-0000-4000-8000-00000000000${last}`,
+    }))
+    const before = await openStore(disk, { chunkSizeBytes: 65_536 })
+    const { position } = await before.append('s', known!, { expectedRevision: 'no_stream' })
+    await before.close()
+    const store = await openStore(disk, { chunkSizeBytes: 4096 })
+    for (const expectedRevision of ['no_stream', 'any'] as const)
+      expect(await store.append('s', known!, { expectedRevision })).toMatchObject({ duplicate: true, position })
+    expect(await store.commit([{ stream: 's', events: known! }])).toMatchObject({ duplicate: true, position })
+    for (const refused of [store.append('s', other!), store.commit([{ stream: 's', events: other! }])])
+      expect(await rejectionOf(refused)).toMatchObject({ code: 'RECORD_TOO_LARGE', outcome: 'rejected' })
+    expect(await store.head('s')).toBe(0)
+    await store.close()
   })
 
   test('several events that are too large together are refused together', async () => {

@@ -180,7 +180,8 @@ class FailedSyncs {
     }
     const complaint = lines.find(line => line.startsWith('fault ') || line.startsWith('unopened '))
     // The disk may be dry before the store is open.
-    if (complaint !== undefined && !/READ_FAILED|^unopened DISK_FULL/.test(complaint)) this.#failures.push(`the load was told: ${complaint}`)
+    if (complaint !== undefined && !/READ_FAILED|^unopened DISK_FULL/.test(complaint))
+      this.#failures.push(`the load was told: ${complaint}`)
   }
 
   /** While the failed writer is still there. */
