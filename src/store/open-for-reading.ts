@@ -62,8 +62,10 @@ async function wire(
     failure = { error }
     options.logger?.error({ err: error }, 'the store can no longer be followed')
   })
-  /** What the system could not read it may read now. */
+  let isClosed = false
+  /** What the system could not read it may read now. A look may still be under way when the store is closed. */
   const goOn = async (): Promise<void> => {
+    if (isClosed) return
     failure = null
     await chaser.resume().catch((error: unknown) => {
       chaser.stop()
@@ -103,6 +105,7 @@ async function wire(
       if (failure !== null) throw failure.error
     },
     async close() {
+      isClosed = true
       chaser.stop()
       index.endWalks()
       try {

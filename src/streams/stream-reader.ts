@@ -59,11 +59,11 @@ export class StreamReader {
   /** @returns null when there is no event to be read, because there never was one or the stream was deleted. */
   async extent(stream: string): Promise<StreamExtent | null> {
     const name = encodeStreamName(stream)
-    // Asked at the same moment: what is said later of what is kept may be said of events that came later, too.
-    const asked = this.#index.lastRun(name, hashOf(name, 0, name.length))
-    const [run, retention] = await Promise.all([asked, this.#loader.retentionOf(stream)])
-    if (run === null || retention?.isEmptyAt(run.lastRevision)) return null
+    const hash = hashOf(name, 0, name.length)
+    const [run, retention] = await Promise.all([this.#index.lastRun(name, hash), this.#loader.retentionOf(stream)])
+    if (run === null) return null
     const { lastRevision, lastPosition: position } = run
+    if (retention?.isEmptyAt(lastRevision)) return (await this.#goesOn(name, hash, lastRevision)) ? this.extent(stream) : null
     return { firstRevision: (retention?.firstRevision(lastRevision) ?? 0) as Revision, lastRevision, position }
   }
 
@@ -71,6 +71,12 @@ export class StreamReader {
   async lastRevision(stream: string): Promise<Revision | null> {
     const name = encodeStreamName(stream)
     return (await this.#index.lastRun(name, hashOf(name, 0, name.length)))?.lastRevision ?? null
+  }
+
+  /** Whether more was appended meanwhile: what was said of a stream by the time of the answer may be said of that. */
+  async #goesOn(name: Uint8Array, hash: number, lastRevision: Revision): Promise<boolean> {
+    const run = await this.#index.lastRun(name, hash)
+    return run !== null && run.lastRevision > lastRevision
   }
 
   /** That of the last event at or before `position`, of those that stand in the log. */
@@ -143,7 +149,11 @@ export class StreamReader {
     if (retention?.isTombstoned) throw new StreamDeletedError(stream)
     const events = new StreamEvents(runs)
     const last = upTo === null ? runs.at(-1)?.lastRevision : await events.lastUpTo(upTo)
-    if (last === undefined || retention?.isEmptyAt(last)) throw new StreamNotFoundError(stream)
+    if (last === undefined) throw new StreamNotFoundError(stream)
+    if (retention?.isEmptyAt(last)) {
+      if (upTo === null && (await this.#goesOn(name, hash, last))) return this.#begin(stream, options, upTo)
+      throw new StreamNotFoundError(stream)
+    }
     const first = retention?.firstRevision(last) ?? 0
     const { from, backwards, maxCount } = courseOf(options)
     let next: number

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers'
 import type { Clock } from '../core/clock.ts'
 import { DiskFullError, isDiskFull, type TailraceError } from '../core/errors.ts'
 import { MAX_UNWRITTEN_SIZE, PROOF_DELAY_MS, SLICE_SIZE, WRITE_AHEAD_SIZE } from '../core/limits.ts'
-import type { LogPosition } from '../core/positions.ts'
+import { LogPosition } from '../core/positions.ts'
 import { unreachable } from '../core/unreachable.ts'
 import { Checkpoint } from '../log/checkpoint.ts'
 import type { ChunkLog } from '../log/chunk-log.ts'
@@ -44,8 +44,8 @@ export class StorageWriter {
   #flushing: Promise<void> | null = null
   #failure: { readonly cause: unknown } | null = null
   readonly #proofTimer: ProofTimer
-  /** In 'os': a second has gone by since the last sync, and the next flush is one. */
-  #isSyncDue = false
+  /** In 'os': what was acked when a second was over. As long as it is not durable, the next flush is a sync. */
+  #syncDueBelow = LogPosition.start
   #lastFlushMs = 0
   /** Time of the newest event: it never goes back, whatever the clock does. */
   #lastCreatedMs = 0
@@ -181,8 +181,8 @@ export class StorageWriter {
     this.policy.began(trigger)
     const startedMs = this.#clock.monotonic()
     const { end, eventCount } = this.#log
-    const done = this.#durability === 'fsync' || this.#isSyncDue ? this.#log.flush() : this.#log.write()
-    this.#isSyncDue = false
+    const isSync = this.#durability === 'fsync' || this.#log.proven < this.#syncDueBelow
+    const done = isSync ? this.#log.flush() : this.#log.write()
     this.#flushing = done.then(
       () => this.#flushCameBack(end, eventCount, startedMs),
       (error: unknown) => this.#flushFailed(error),
@@ -307,7 +307,7 @@ export class StorageWriter {
     const isIdle = this.#holdCount === 0 && this.#flushing === null && this.queue.length === 0
     const isQuiet = this.#clock.monotonic() - this.#lastFlushMs >= PROOF_DELAY_MS / 2
     if (isIdle && (isQuiet || this.#durability === 'os')) return void this.#hold(() => this.#proveIdle(isQuiet))
-    this.#isSyncDue = this.#durability === 'os'
+    if (this.#durability === 'os') this.#syncDueBelow = this.flushed.position
     this.#proofTimer.start()
   }
 

@@ -30,8 +30,8 @@ export const MUTANTS: readonly Mutant[] = [
     'ack before the sync',
     'promises',
     'writer/storage-writer.ts',
-    "this.#durability === 'fsync' || this.#isSyncDue ? this.#log.flush() : this.#log.write()",
-    'this.#log.write()',
+    "const isSync = this.#durability === 'fsync' ||",
+    'const isSync =',
   ),
   one(
     'a large group is not synced',

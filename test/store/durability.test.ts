@@ -88,6 +88,26 @@ describe("durability 'os'", () => {
     await store.close()
   })
 
+  test('syncs for a second that was over amid a write, and not once more behind the proof of an idle writer', async () => {
+    const clock = new ManualClock()
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { durability: 'os', clock })
+    await store.append('s', order(0))
+    const write = disk.hold('write', { path: '.chunk' })
+    const append = store.append('s', order(1))
+    await write.reached
+    clock.advance(1000)
+    write.release()
+    await append
+    await settle()
+    clock.advance(1000)
+    await settle()
+    const syncs = disk.callCount('datasync') + disk.callCount('writeDurably')
+    await store.append('s', order(2))
+    expect(disk.callCount('datasync') + disk.callCount('writeDurably')).toBe(syncs)
+    await store.close()
+  })
+
   test('moves the proven position only after a real sync', async () => {
     const clock = new ManualClock()
     const disk = new SimulatedDisk()

@@ -409,6 +409,27 @@ describe('a store that is open for reading', () => {
     await end()
   })
 
+  test('reads nothing more when it is closed, though a look is under way behind a failed one', async () => {
+    const { disk, writer, reader, hinted } = await writerAndReader()
+    await writer.append('s', order(0))
+    await hinted()
+    const fault = disk.failNext({ op: 'read', path: '.chunk', error: 'EIO' })
+    await rejectionOf(reader.head('s'))
+    expect(fault.fired).toBe(1)
+    const look = disk.hold('read', { path: 'flushed' })
+    const waiting = reader.subscribe().next()
+    await look.reached
+    const closed = reader.close()
+    await settle()
+    const reads = disk.callCount('read')
+    look.release()
+    await closed
+    await waiting.catch(() => {})
+    await settle()
+    expect(disk.callCount('read')).toBe(reads)
+    await writer.close()
+  })
+
   test('opens while a writer removes the next chunk, which it makes in another size', async () => {
     const disk = new SimulatedDisk()
     const before = await openStore(disk, SMALL_CHUNKS)

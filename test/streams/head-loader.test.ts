@@ -4,6 +4,7 @@ import { ByteWindow } from '../../src/format/byte-window.ts'
 import { StreamSettings } from '../../src/store/stream-settings.ts'
 import { CachedHead } from '../../src/streams/cached-head.ts'
 import type { HeadLoader } from '../../src/streams/head-loader.ts'
+import type { StreamReader } from '../../src/streams/stream-reader.ts'
 import { promiseOf } from '../../src/writer/lookup.ts'
 import { type OpenRooms, rooms } from '../log/scenes.ts'
 import { openStore, order, orders, SMALL_CHUNKS, sized } from '../store/words.ts'
@@ -165,6 +166,24 @@ describe('the loader of heads', () => {
         return loadRecord(position, limit)
       }
       expect((await loader.retentionOf('s'))?.metadata).toEqual({ maxCount: 1 })
+    })
+  })
+
+  test.each<[string, (streams: StreamReader) => Promise<number[] | undefined>]>([
+    ['its extent', async streams => [(await streams.extent('s'))!.lastRevision]],
+    ['a read', async streams => (await streams.read('s', {}, () => null)())?.map(({ revision }) => revision)],
+  ])('nor does what was said of events that came meanwhile hide the stream from whoever asks for %s', async (_, ask) => {
+    await withRooms(await disk(), async open => {
+      const { reader, streams, writing, append } = open
+      const loadRecord = reader.loadRecord.bind(reader)
+      reader.loadRecord = async (position, limit) => {
+        reader.loadRecord = loadRecord
+        const { lastRevision } = await append('s', order(9))
+        await new StreamSettings(open, streams).setMetadata('s', { truncateBefore: lastRevision! }, {})
+        await writing!.maintenance.scavenge({})
+        return loadRecord(position, limit)
+      }
+      expect(await ask(streams)).toEqual([3])
     })
   })
 
