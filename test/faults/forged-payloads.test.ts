@@ -109,7 +109,7 @@ class CountingDisk extends MemoryDisk {
   }
 }
 
-test('a torn event made of heads of large records is searched in a time that its size bounds', async () => {
+test('heads of large records in a torn event, behind which their size does not stand, cost four bytes each', async () => {
   const disk = new MemoryDisk()
   const { store, next } = await begun(disk)
   const data = Buffer.alloc(1_500_000, 7)
