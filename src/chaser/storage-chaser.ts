@@ -58,7 +58,7 @@ export class StorageChaser {
     this.#wake()
   }
 
-  /** Behind a failure that need not last: goes on where it stood, as `start` does. */
+  /** Behind a failure that need not last: goes on where it stood. Resolves as `start` does. @throws what the failed read does again */
   resume(): Promise<void> {
     this.#isStopped = false
     this.#isRunning = false

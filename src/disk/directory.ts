@@ -24,6 +24,7 @@ export async function leadsInto(disk: Disk, directory: string, path: string): Pr
 /**
  * Syncs the name of a directory that was there: who made it may have been killed before that. Who may not open its parent takes it as
  * it is.
+ * @throws the system's error
  */
 export async function syncName(disk: Disk, directory: string): Promise<void> {
   try {

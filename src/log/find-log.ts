@@ -85,7 +85,7 @@ async function lookForLog(disk: Disk, directory: string, mode: 'read' | 'write')
   } catch (error) {
     await closeAll(opened).catch(() => {})
     // Of a reader: the writer has made or removed one of them since they were listed.
-    if (mode === 'read' && `${await listIfThere(disk, directory)}` !== `${names}`) return 'rolled over'
+    if (mode === 'read' && `${await listIfThere(disk, directory).catch(() => names)}` !== `${names}`) return 'rolled over'
     throw error
   }
 }

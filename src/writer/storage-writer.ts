@@ -96,10 +96,10 @@ export class StorageWriter {
   }
 
   /** The next tick comes when all promises settled by now have run: everyone who was just acked joins the same group. */
-  #schedule(later: (run: () => void) => unknown = process.nextTick): void {
+  #schedule(later?: (run: () => void) => unknown): void {
     if (this.#isScheduled || this.#holdCount > 0) return
     this.#isScheduled = true
-    later(this.#run)
+    ;(later ?? process.nextTick)(this.#run)
   }
 
   readonly #run = (): void => {

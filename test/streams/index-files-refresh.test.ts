@@ -35,6 +35,20 @@ async function damage(disk: SimulatedDisk, name: string): Promise<void> {
   await file.close()
 }
 
+/** A chunk whose index file could not be written, on a full disk, and which was then rewritten. Now there is room. */
+async function unwrittenAndRewritten() {
+  const disk = new SimulatedDisk()
+  await disk.makeDirectory(DIRECTORY)
+  const made = stage()
+  const files = await made.open(disk)
+  const fault = disk.failNext({ op: 'write', path: '.index', error: 'ENOSPC', times: 'forever' })
+  made.growChunk(new Random('full'), 100, NAMES)
+  await made.addChunks(files).catch(() => {})
+  fault.clear()
+  made.rewriteChunk(0)
+  return { disk, made, files }
+}
+
 describe('the index file of a chunk that was rewritten', () => {
   test('is made anew, also when it covers others, and fits at the next open', async () => {
     const disk = new MemoryDisk()
@@ -88,15 +102,7 @@ describe('the index file of a chunk that was rewritten', () => {
   })
 
   test('is made from the new chunk, too, when the old one could never be written', async () => {
-    const disk = new SimulatedDisk()
-    await disk.makeDirectory(DIRECTORY)
-    const made = stage()
-    const files = await made.open(disk)
-    const fault = disk.failNext({ op: 'write', path: '.index', error: 'ENOSPC', times: 'forever' })
-    made.growChunk(new Random('full'), 100, NAMES)
-    await made.addChunks(files).catch(() => {})
-    fault.clear()
-    made.rewriteChunk(0)
+    const { disk, made, files } = await unwrittenAndRewritten()
     await files.refresh([0])
     await expectAnswers(files.parts, made.model.events, NAMES)
     expect(indexFiles(disk)).toEqual(['000000-000000.index'])
@@ -104,15 +110,7 @@ describe('the index file of a chunk that was rewritten', () => {
   })
 
   test('is made anew by the next open, too, when the old one was written only behind that', async () => {
-    const disk = new SimulatedDisk()
-    await disk.makeDirectory(DIRECTORY)
-    const made = stage()
-    const files = await made.open(disk)
-    const fault = disk.failNext({ op: 'write', path: '.index', error: 'ENOSPC', times: 'forever' })
-    made.growChunk(new Random('full'), 100, NAMES)
-    await made.addChunks(files).catch(() => {})
-    fault.clear()
-    made.rewriteChunk(0)
+    const { disk, made, files } = await unwrittenAndRewritten()
     await grow(made, files)
     expect(indexFiles(disk).sort()).toEqual(['000000-000000.index', '000001-000001.index'])
     await files.close()
