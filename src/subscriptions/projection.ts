@@ -55,9 +55,9 @@ interface ProjectionNote {
   readonly state: JsonValue
 }
 
-interface Waiter {
+interface Waiter<State> {
   readonly position: number
-  resolve(): void
+  resolve(state: State): void
   reject(error: unknown): void
 }
 
@@ -79,7 +79,7 @@ export class OpenProjection<State> implements Projection<State> {
   #saving: Promise<void> = Promise.resolve()
   #isStopping = false
   #unsavedCount = 0
-  #waiters: Waiter[] = []
+  #waiters: Waiter<State>[] = []
   /** What was saved has been looked up, or there is nothing to go on with. */
   #begun: Promise<void> = Promise.resolve()
   #running: Promise<void>
@@ -109,8 +109,7 @@ export class OpenProjection<State> implements Projection<State> {
 
   async state(): Promise<State> {
     await this.#desk.tail.refresh()
-    await this.#reached(this.#desk.tail.position)
-    return this.#state
+    return this.#reached(this.#desk.tail.position)
   }
 
   async rebuild(): Promise<void> {
@@ -245,7 +244,8 @@ export class OpenProjection<State> implements Projection<State> {
     this.#tellWaiters()
   }
 
-  #reached(position: number): Promise<void> {
+  /** The state behind everything below: as it is then, for a moment later it may be made anew. */
+  #reached(position: number): Promise<State> {
     return new Promise((resolve, reject) => {
       this.#waiters.push({ position, resolve, reject })
       this.#tellWaiters()
@@ -256,7 +256,7 @@ export class OpenProjection<State> implements Projection<State> {
     const failure = this.#failure
     this.#waiters = this.#waiters.filter(({ position, resolve, reject }) => {
       if (failure !== null) reject(failure.error)
-      else if (position <= this.#position) resolve()
+      else if (position <= this.#position) resolve(this.#state)
       else return true
       return false
     })

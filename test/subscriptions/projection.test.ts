@@ -111,6 +111,20 @@ describe('a projection', () => {
     })
   })
 
+  test('that is asked while it is built anew gives no state with less in it, whenever it is asked', async () => {
+    await withStore({}, async store => {
+      await appendEach(store, 's', orders(5))
+      const projection = store.project(totals())
+      await projection.state()
+      for (const ticks of upTo(30)) {
+        const rebuilding = projection.rebuild()
+        for (const _ of upTo(ticks)) await null
+        expect(await projection.state()).toEqual(sumOf(5))
+        await rebuilding
+      }
+    })
+  })
+
   test('that is closed while it is built anew leaves its name to the next one', async () => {
     await withStore(SMALL_CHUNKS, async store => {
       await appendEach(store, 's', orders(500))
