@@ -232,7 +232,13 @@ export class OpenProjection<State> implements Projection<State> {
 
   #take(batch: readonly RecordedEvent[]): void {
     for (const event of batch) {
-      this.#state = this.#fold.next(this.#state, event)
+      try {
+        this.#state = this.#fold.next(this.#state, event)
+      } catch (error) {
+        // At once: the reducer may have changed half of it, and a checkpoint that is asked for just now must not save that.
+        this.#failure = { error }
+        throw error
+      }
       this.#position = event.position + 1
     }
     this.#unsavedCount += batch.length

@@ -217,6 +217,31 @@ describe('a projection', () => {
     })
   })
 
+  test('whose reducer throws when it has changed half of the state saves nothing of that, whenever it is asked to', async () => {
+    for (const ticks of upTo(20)) {
+      await withStore({}, async store => {
+        const projection = store.project({
+          name: 'totals',
+          initial: { begun: 0, done: 0 },
+          when: state => {
+            state.begun++
+            if (state.begun === 3) throw new Error('three is too many')
+            state.done++
+          },
+        })
+        await appendEach(store, 's', orders(2))
+        await projection.checkpoint()
+        await store.append('s', order(2))
+        for (const _ of upTo(ticks)) await null
+        await projection.checkpoint().catch(() => {})
+        for await (const { data } of store.readStream('$projection-totals')) {
+          const { state } = data as { state: { begun: number; done: number } }
+          expect(state.begun).toBe(state.done)
+        }
+      })
+    }
+  })
+
   test.each([
     ['a Map', new Map(), 'Map'],
     ['a BigInt', 0n, 'BigInt'],
