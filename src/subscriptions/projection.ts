@@ -134,6 +134,7 @@ export class OpenProjection<State> implements Projection<State> {
   }
 
   async checkpoint(): Promise<void> {
+    if (this.#closing !== null) throw new StoreClosedError()
     await this.#begun
     await this.#write()
   }
@@ -174,6 +175,8 @@ export class OpenProjection<State> implements Projection<State> {
   async #close(): Promise<void> {
     await this.#restarting
     await this.#stop()
+    // Whoever has the name next goes on from the last note.
+    await this.#saving
     try {
       if (this.#unsavedCount > 0 && this.#failure === null) await this.#save()
     } finally {

@@ -168,6 +168,23 @@ describe('a projection', () => {
     }
   })
 
+  test('that is closed while a checkpoint is on its way leaves its name to the next one when that is written', async () => {
+    await withStore({}, async store => {
+      await appendEach(store, 's', orders(5))
+      const projection = store.project(totals())
+      await projection.state()
+      const saving = projection.checkpoint()
+      const closing = projection.close()
+      expect(await rejectionOf(projection.checkpoint())).toMatchObject({ code: 'STORE_CLOSED' })
+      await closing
+      const next = store.project(totals())
+      await store.append('s', order(5))
+      expect(await next.state()).toEqual(sumOf(6))
+      await next.checkpoint()
+      await saving
+    })
+  })
+
   test('is built anew when its version is another one, once', async () => {
     const disk = new MemoryDisk()
     const lives: number[][] = []
