@@ -150,7 +150,10 @@ export class OpenProjection<State> implements Projection<State> {
     const writing = this.#saving.then(async () => {
       this.#revision = await writeNote(this.#desk.client, this.#notes, '$projection-checkpoint', { ...note }, this.#revision)
     })
-    this.#saving = writing.catch(() => {})
+    this.#saving = writing.catch(() => {
+      // The next checkpoint saves it, the one at close if no other.
+      this.#unsavedCount++
+    })
     await writing
   }
 

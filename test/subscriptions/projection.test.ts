@@ -185,6 +185,22 @@ describe('a projection', () => {
     })
   })
 
+  test('of which a checkpoint found no room is saved at close', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { maxPendingAppends: 1 })
+    const projection = store.project(totals())
+    for (const number of upTo(3)) await store.append('s', order(number))
+    await projection.state()
+    const stalled = disk.hold('writeDurably', { path: '.chunk' })
+    const waiting = store.append('other', order(0))
+    expect(await rejectionOf(projection.checkpoint())).toMatchObject({ code: 'QUEUE_FULL' })
+    stalled.release()
+    await waiting
+    await projection.close()
+    expect(await checkpoints(store)).toBe(0)
+    await store.close()
+  })
+
   test('is built anew when its version is another one, once', async () => {
     const disk = new MemoryDisk()
     const lives: number[][] = []
