@@ -6,7 +6,7 @@ import { wholeOption } from '../core/whole-numbers.ts'
 import { type EventFilter, EventSelection } from '../streams/event-filter.ts'
 import { Fold, type When } from './fold.ts'
 import { type FollowerDesk, notesStream } from './follower-desk.ts'
-import { lastNote, writeNote } from './log-client.ts'
+import { lastNote, withRoom, writeNote } from './log-client.ts'
 import type { LogCursor } from './log-cursor.ts'
 import { CursorSubscription } from './subscription.ts'
 
@@ -128,8 +128,9 @@ export class OpenProjection<State> implements Projection<State> {
       this.#beginAnew()
       await this.#saving
       // Where the notes are was perhaps never known: they could not be read.
-      this.#revision = (await this.#desk.client.extent(this.#notes))?.lastRevision ?? null
-      await this.#save()
+      const { client } = this.#desk
+      this.#revision = (await client.extent(this.#notes))?.lastRevision ?? null
+      await this.#save(() => withRoom(client, () => this.#write()))
     })
   }
 
@@ -158,9 +159,9 @@ export class OpenProjection<State> implements Projection<State> {
   }
 
   /** The next checkpoint says the same and more; and where nothing can be written, a projection serves as well. */
-  async #save(): Promise<void> {
+  async #save(write = () => this.#write()): Promise<void> {
     try {
-      await this.#write()
+      await write()
     } catch (error) {
       if (!(error instanceof ReadOnlyStoreError || (error instanceof TailraceError && error.retryable))) throw error
     }

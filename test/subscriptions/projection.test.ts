@@ -201,6 +201,33 @@ describe('a projection', () => {
     await store.close()
   })
 
+  test('that is built anew while there is no room does not go on from what was saved before, also after a crash', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { maxPendingAppends: 1 })
+    let factor = 1
+    const summed = {
+      name: 'totals',
+      initial: 0,
+      when: { OrderPlaced: (sum: number, event: RecordedEvent) => sum + factor * numberOf(event) },
+    }
+    for (const number of upTo(4)) await store.append('s', order(number))
+    const projection = store.project(summed)
+    expect(await projection.state()).toBe(6)
+    await projection.checkpoint()
+    factor = 10
+    const stalled = disk.hold('writeDurably', { path: '.chunk' })
+    const waiting = store.append('other', order(0))
+    const rebuilding = projection.rebuild()
+    await stalled.reached
+    await new Promise(resolve => setImmediate(resolve))
+    stalled.release()
+    await Promise.all([waiting, rebuilding])
+    const again = await openStore(new MemoryDisk(disk.snapshot()))
+    expect(await again.project(summed).state()).toBe(60)
+    await again.close()
+    await store.close()
+  })
+
   test('is built anew when its version is another one, once', async () => {
     const disk = new MemoryDisk()
     const lives: number[][] = []
