@@ -63,6 +63,8 @@ export class IdWindow {
 
   /** Takes the newest back. What it pushed out stays out: nobody minds a window that is too short by what was undone. */
   forgetNewest(): void {
+    // Of more than it holds, the first had to go for the last.
+    if (this.count === 0) return
     const slot = --this.#next % this.#capacity
     this.#buckets[this.#bucketOf(this.#ids, slot * EVENT_ID_SIZE, this.#hashes[slot]!)] = this.#previous[slot]!
     this.#streams[slot] = undefined

@@ -74,6 +74,17 @@ describe('the window of supplied ids', () => {
     expect(find(window, [4, 8])).toBe(4)
   })
 
+  test('from which more is taken back than it holds is empty, and knows what comes then', () => {
+    const window = filled(12, 5)
+    for (const _ of upTo(10)) window.forgetNewest()
+    expect([window.count, find(window, [1]), find(window, [11])]).toEqual([0, null, null])
+    for (const n of upTo(7)) {
+      add(window, 20 + n, 's', 2 + n)
+      expect(find(window, [20 + n])).toBe(2 + n)
+    }
+    expect([window.count, find(window, [21]), find(window, [22])]).toEqual([5, null, 4])
+  })
+
   test('frees the id of an event that was scavenged, and only that', () => {
     const window = filled(3)
     const dropped = { id: id(1), stream: 's', streamHash: hashOfName('s'), position: LogPosition.start }
