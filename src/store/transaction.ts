@@ -17,7 +17,8 @@ export interface TransactionOptions {
 
 /**
  * Decides again after a conflict. The transaction has been moved to the end of the log: `events()` and `readFrom()` show what was
- * committed meanwhile. Ids are kept: the event at each place of the list keeps the id that the first attempt gave to that place.
+ * committed meanwhile. Ids are kept: the event at each place of the list keeps the id that the first attempt gave to that place. An
+ * id of yours goes with its event.
  * @param conflicts what stood against the last attempt.
  * @returns what to commit instead; null to leave it at that.
  */
@@ -142,8 +143,11 @@ export class OpenTransaction<Event extends AnyEvent> implements Transaction<Even
   async #untilDecided(events: readonly NewEvent[], retry: DecideAgain): Promise<TransactionResult> {
     const ids: string[] = []
     for (let wanted = events; ; ) {
+      const own = new Set(wanted.map(event => event?.id))
       const identified = wanted.map((event, i) => {
         ids[i] ??= event?.id ?? randomUUID()
+        // An id of the caller's goes with its event, wherever that stands now.
+        if (event?.id === undefined && own.has(ids[i])) ids[i] = randomUUID()
         return withId(event, ids[i])
       })
       const result = await this.#attempt(identified)

@@ -200,6 +200,19 @@ describe('a commit that decides again', () => {
     expect(new Set(second).size).toBe(3)
   })
 
+  test('gives no event an id of the caller that another one has: it goes with its event to another place', async () => {
+    const desk = new Desk()
+    desk.conflictNext(2)
+    let attempt = 0
+    await desk.begin().commit([a('A', ID), a('B')], {
+      retry: () => (++attempt === 1 ? [a('C'), a('A', ID)] : [a('C'), a('B')]),
+    })
+    const [first, second, third] = desk.idsAsked()
+    expect(second).toEqual([expect.any(String), ID])
+    expect(second![0]).not.toBe(ID)
+    expect(third).toEqual([second![0], first![1]])
+  })
+
   test('takes events whose type is a field of their class, as a commit that does not decide again', async () => {
     class Placed {
       readonly data: { readonly total: number }
