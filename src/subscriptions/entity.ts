@@ -205,6 +205,6 @@ function isPlain(value: unknown): boolean {
   if (typeof value === 'number') return Number.isFinite(value)
   if (typeof value !== 'object') return typeof value !== 'function' && typeof value !== 'symbol'
   if (value === null || Array.isArray(value)) return true
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
+  // One without a prototype comes back with one: of a name such as 'constructor' it then has something that nobody put there.
+  return Object.getPrototypeOf(value) === Object.prototype
 }

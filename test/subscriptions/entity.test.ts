@@ -112,6 +112,11 @@ describe('an entity', () => {
     ['one with a date', { at: null }, (_state, { created }) => ({ at: created })],
     ['a BigInt', 0n, (sum: bigint, event) => sum + BigInt(numberOf(event))],
     ['an object of a class', () => new Balance(), (state: Balance) => state],
+    [
+      'an object without a prototype',
+      () => Object.create(null),
+      (counts: Record<string, number>) => Object.assign(counts, { constructor: (counts['constructor'] ?? 0) + 1 }),
+    ],
     ['endless', [Number.POSITIVE_INFINITY], (state: number[]) => state],
     ['a list with a hole', [undefined], (state: undefined[]) => state],
   ])('has the same state with snapshots as without when it is %s, which JSON would not give back', async (_name, initial, when) => {
