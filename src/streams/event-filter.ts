@@ -45,6 +45,8 @@ export class EventSelection {
   }
 }
 
+export const EVERY_EVENT = new EventSelection(undefined, true)
+
 /** Names by their bytes: some, and all that begin with a prefix. */
 class NameSet {
   readonly #prefix: Uint8Array | null

@@ -4,7 +4,6 @@ import type { AnyEvent } from '../core/events.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import { unreachable } from '../core/unreachable.ts'
 import { wholeOption } from '../core/whole-numbers.ts'
-import { EventSelection } from '../streams/event-filter.ts'
 import { type FollowerDesk, notesStream } from './follower-desk.ts'
 import { GroupCheckpoint, type GroupNote } from './group-checkpoint.ts'
 import { type GroupMember, JOIN_OPTIONS, type JoinOptions, Member } from './group-member.ts'
@@ -196,9 +195,9 @@ export class OpenGroup implements ConsumerGroup {
     const noteNow = () => this.#note()
     const goesOn = (error: unknown) => this.#checkpointFailed(error)
     this.#checkpoint = new GroupCheckpoint(client, clock, this.#notes, this.#options, revision, noteNow, goesOn)
-    const { stream, filter } = this.#options
-    if (stream === undefined) this.#logCursor = this.#desk.logCursor(new EventSelection(filter, false), this.#from!)
-    const cursor = this.#logCursor ?? this.#desk.streamCursor(stream!, filter, this.#from, this.#behind)
+    const { stream, selection } = this.#options
+    if (stream === undefined) this.#logCursor = this.#desk.logCursor(selection, this.#from!)
+    const cursor = this.#logCursor ?? this.#desk.streamCursor(stream!, selection, this.#from, this.#behind)
     const atEnd = (): void => {
       this.#hasCaughtUp = true
     }

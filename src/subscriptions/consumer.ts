@@ -58,19 +58,18 @@ export class NamedConsumer extends CursorSubscription implements Consumer {
   constructor(desk: FollowerDesk, name: string, options: ConsumerOptions) {
     const stream = notesStream('consumer', name)
     checkOptionNames(options, OPTIONS)
-    checkSignal(options.signal)
-    if (!COMMIT_WAYS.includes(options.commit))
-      throw new InvalidArgumentError(`commit must be 'batch' or 'explicit', got ${shown(options.commit)}`)
-    const selection = new EventSelection(options.filter, false)
-    const from = checkedFrom(options.from, desk.tail.position)
+    const { filter, from: wanted, commit: way, signal } = options
+    checkSignal(signal)
+    if (!COMMIT_WAYS.includes(way)) throw new InvalidArgumentError(`commit must be 'batch' or 'explicit', got ${shown(way)}`)
+    const selection = new EventSelection(filter, false)
+    const from = checkedFrom(wanted, desk.tail.position)
     const cursor = new LaterCursor(async () => {
       // Where the end was has to be known after a restart, too.
-      if (options.from === 'end' && (await this.#progress()).revision === null)
-        await withRoom(desk.client, () => this.#write(from))
+      if (wanted === 'end' && (await this.#progress()).revision === null) await withRoom(desk.client, () => this.#write(from))
       return desk.logCursor(selection, (await this.#progress()).position)
     })
-    const commit = options.commit === 'explicit' ? null : () => this.commit()
-    super(cursor, desk.tail, { signal: options.signal, beforeMore: commit })
+    const commit = way === 'explicit' ? null : () => this.commit()
+    super(cursor, desk.tail, { signal, beforeMore: commit })
     this.name = name
     this.#desk = desk
     this.#stream = stream

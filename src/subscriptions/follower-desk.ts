@@ -6,7 +6,7 @@ import { LogPosition } from '../core/positions.ts'
 import { checkFrom } from '../core/whole-numbers.ts'
 import type { Checkpoint } from '../log/checkpoint.ts'
 import type { LogReader } from '../log/log-reader.ts'
-import { type EventFilter, EventSelection } from '../streams/event-filter.ts'
+import type { EventSelection } from '../streams/event-filter.ts'
 import type { StreamReader } from '../streams/stream-reader.ts'
 import { LaterCursor } from './later-cursor.ts'
 import type { LogClient } from './log-client.ts'
@@ -58,8 +58,8 @@ export class FollowerDesk {
   }
 
   /** A place in one stream. @param from a revision, inclusive, or null for the first event at or behind the position `behind`. */
-  streamCursor(stream: string, filter: EventFilter | undefined, from: number | null, behind: number): StreamCursor {
-    return new StreamCursor(this.#streams, stream, new EventSelection(filter, true), from, LogPosition.of(behind))
+  streamCursor(stream: string, selection: EventSelection, from: number | null, behind: number): StreamCursor {
+    return new StreamCursor(this.#streams, stream, selection, from, LogPosition.of(behind))
   }
 
   /** A cursor that begins where the log ends now. In a store that follows another process, that has to be looked up. */

@@ -41,7 +41,7 @@ export interface GroupOptions {
 
 export interface CheckedGroupOptions {
   readonly stream: string | undefined
-  readonly filter: EventFilter | undefined
+  readonly selection: EventSelection
   readonly from: number | 'end'
   readonly strategy: GroupStrategy
   readonly messageTimeoutMs: number
@@ -66,15 +66,14 @@ export function checkGroupOptions(options: GroupOptions): CheckedGroupOptions {
   if (stream !== undefined) encodeStreamName(stream)
   if (strategy !== 'round-robin' && strategy !== 'single' && strategy !== 'pinned')
     throw new InvalidArgumentError(`strategy must be 'round-robin', 'single' or 'pinned', got ${shown(strategy)}`)
-  // Checked here, made where it is used.
-  new EventSelection(filter, true)
   const minCheckPointCount = wholeOption('minCheckPointCount', options.minCheckPointCount, 5, 1)
   const maxCheckPointCount = wholeOption('maxCheckPointCount', options.maxCheckPointCount, 1000, 1)
   if (minCheckPointCount > maxCheckPointCount)
     throw new InvalidArgumentError(`minCheckPointCount is ${minCheckPointCount}, above maxCheckPointCount, ${maxCheckPointCount}`)
   return {
     stream,
-    filter,
+    // Of one stream, its name leaves nothing out.
+    selection: new EventSelection(filter, stream !== undefined),
     from: from === 'end' ? 'end' : checkedFrom(from, 0),
     strategy,
     messageTimeoutMs: wholeOption('messageTimeoutMs', options.messageTimeoutMs, 30_000, 1),

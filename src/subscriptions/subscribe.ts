@@ -37,10 +37,12 @@ export function subscribe(desk: FollowerDesk, options: SubscribeOptions): Cursor
   const from = startOf(options)
   const { tail } = desk
   const selection = new EventSelection(filter, includeSystem)
+  // Of one stream, its name leaves nothing out.
+  const ofStream = new EventSelection(filter, true)
   if (stream !== undefined) encodeStreamName(stream)
   const place = from === 'end' ? null : checkedFrom(from, 0)
   const begin = (end: number) =>
-    stream === undefined ? desk.logCursor(selection, place ?? end) : desk.streamCursor(stream, filter, place, end)
+    stream === undefined ? desk.logCursor(selection, place ?? end) : desk.streamCursor(stream, ofStream, place, end)
   return new CursorSubscription(place === null ? desk.endCursor(begin) : begin(0), tail, { signal })
 }
 

@@ -3,6 +3,7 @@ import { InvalidArgumentError, StoreClosedError } from '../core/errors.ts'
 import type { RecordedEvent } from '../core/events.ts'
 import { shown } from '../core/json-text.ts'
 import { checkOptionNames } from '../core/option-names.ts'
+import { EVERY_EVENT } from '../streams/event-filter.ts'
 import { type FollowerDesk, notesStream } from './follower-desk.ts'
 import { lastNote, writeNote } from './log-client.ts'
 import type { LogTail } from './log-tail.ts'
@@ -129,7 +130,7 @@ export class GroupOfTopic implements TopicGroup {
     const { offsets } = await this.#progress()
     const cursors = partitions.map(partition => {
       const offset = done.get(partition) ?? offsets[partition] ?? 0
-      return this.#desk.streamCursor(this.#topic.streamOf(partition), undefined, offset, 0)
+      return this.#desk.streamCursor(this.#topic.streamOf(partition), EVERY_EVENT, offset, 0)
     })
     return new CursorSubscription(new MergedCursor(cursors), this.#desk.tail)
   }

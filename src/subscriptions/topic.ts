@@ -6,6 +6,7 @@ import { jsonTextOf, shown } from '../core/json-text.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { wholeOption } from '../core/whole-numbers.ts'
+import { EVERY_EVENT } from '../streams/event-filter.ts'
 import { type FollowerDesk, notesStream } from './follower-desk.ts'
 import { lastNote, writeNote } from './log-client.ts'
 import { stableHash } from './stable-hash.ts'
@@ -136,7 +137,7 @@ export class PartitionedTopic implements Topic {
     this.#checkPartition(partition)
     const revision = from === 'end' ? null : wholeOption('from', from === 'start' ? undefined : from, 0, 0)
     const { tail } = this.#desk
-    const begin = (end: number) => this.#desk.streamCursor(this.streamOf(partition), undefined, revision, end)
+    const begin = (end: number) => this.#desk.streamCursor(this.streamOf(partition), EVERY_EVENT, revision, end)
     const cursor = revision === null ? this.#desk.endCursor(begin) : begin(0)
     return recordsOf(new CursorSubscription(cursor, tail, { signal }), partition, () => this.check())
   }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MIB } from '../../src/core/limits.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
+import type { ConsumerOptions } from '../../src/subscriptions/consumer.ts'
 import {
   all,
   appendEach,
@@ -105,6 +106,19 @@ describe('a named consumer', () => {
       const consumer = store.consumer('late', { from: 'end' })
       await appendEach(store, 's', orders(2, 3))
       expect(await takeNumbers(consumer, 2)).toEqual([3, 4])
+    })
+  })
+
+  test('begins where the call said, though the caller changes his options behind it', async () => {
+    await withStore({}, async store => {
+      await appendEach(store, 's', orders(2))
+      const options: ConsumerOptions = { from: 'end' }
+      const next = store.consumer('late', options).next()
+      Object.assign(options, { from: 'start' })
+      await settle()
+      expect(await store.head('$consumer-late')).toBe(0)
+      await store.append('s', order(2))
+      expect((await next).value?.data).toEqual({ number: 2 })
     })
   })
 

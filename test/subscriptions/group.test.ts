@@ -125,6 +125,20 @@ describe('a group', () => {
     await store.close()
   })
 
+  test('has the filter of the call, though the caller changes his own behind it', async () => {
+    const { store } = await groupScene()
+    for (const turn of upTo(4)) await store.append(`s-${turn % 2}`, order(turn))
+    const streams = ['s-0']
+    const types = ['OrderPlaced']
+    const filtered = store.group('filtered', { filter: { streams } })
+    const ofStream = store.group('of stream', { stream: 's-0', filter: { types } })
+    streams[0] = 's-1'
+    types[0] = 'Other'
+    expect(numbersOf(await receive(filtered.join(), 2))).toEqual([0, 2])
+    expect(numbersOf(await receive(ofStream.join(), 2))).toEqual([0, 2])
+    await store.close()
+  })
+
   test('from the end begins there, and remembers where that was', async () => {
     for (const stream of [undefined, 's']) {
       const { disk, store, group } = await groupScene({ stream, from: 'end' })

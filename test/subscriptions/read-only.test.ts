@@ -71,6 +71,18 @@ describe('a subscription to a store that another process writes', () => {
     await end()
   })
 
+  test('that begins at the end has the filter of the call, though the caller changes his own behind it', async () => {
+    const { writer, reader, pass, end } = await writerAndReader()
+    const types = ['OrderPlaced']
+    const taking = takeNumbers(reader.subscribe({ from: 'end', stream: 's', filter: { types } }), 1)
+    types[0] = 'Other'
+    await settle()
+    await writer.append('s', order(0))
+    await pass()
+    expect(await stateOf(taking)).toBe('resolved')
+    await end()
+  })
+
   test('looks only while somebody waits', async () => {
     const { writer, reader, readerClock, pass, end } = await writerAndReader()
     await writer.append('s', orders(2))
