@@ -149,7 +149,8 @@ export class CursorSubscription implements Subscription {
   #more(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#asked = { resolve, reject }
-      this.#pull().catch((error: unknown) => this.#end(error, true))
+      // A store that is being closed answers no more reads, also while followers still write: that is no failure.
+      this.#pull().catch((error: unknown) => this.#end(error, !(error instanceof StoreClosedError)))
     })
   }
 
@@ -195,9 +196,8 @@ export class CursorSubscription implements Subscription {
       await this.#beforeMore?.()
       return true
     } catch (error) {
-      if (error instanceof StoreClosedError) this.#end(null, false)
-      else if (error instanceof TailraceError && error.retryable) this.#refuse(error)
-      else throw error
+      if (!(error instanceof TailraceError && error.retryable)) throw error
+      this.#refuse(error)
       return false
     }
   }

@@ -8,6 +8,7 @@ import type { LogPosition } from '../core/positions.ts'
 import { wholeOption } from '../core/whole-numbers.ts'
 import { EVERY_EVENT } from '../streams/event-filter.ts'
 import { type FollowerDesk, notesStream } from './follower-desk.ts'
+import { LaterCursor } from './later-cursor.ts'
 import { lastNote, writeNote } from './log-client.ts'
 import { stableHash } from './stable-hash.ts'
 import { CursorSubscription } from './subscription.ts'
@@ -139,7 +140,11 @@ export class PartitionedTopic implements Topic {
     const { tail } = this.#desk
     const begin = (end: number) => this.#desk.streamCursor(this.streamOf(partition), EVERY_EVENT, revision, end)
     const cursor = revision === null ? this.#desk.endCursor(begin) : begin(0)
-    return recordsOf(new CursorSubscription(cursor, tail, { signal }), partition, () => this.check())
+    const checked = new LaterCursor(async () => {
+      await this.check()
+      return cursor
+    })
+    return recordsOf(new CursorSubscription(checked, tail, { signal }), partition)
   }
 
   async ends(): Promise<number[]> {
@@ -197,16 +202,9 @@ export class PartitionedTopic implements Topic {
   }
 }
 
-function recordsOf(
-  subscription: CursorSubscription,
-  partition: number,
-  check: () => Promise<unknown>,
-): AsyncIterableIterator<TopicRecord> {
-  let checking: Promise<unknown> | null = null
+function recordsOf(subscription: CursorSubscription, partition: number): AsyncIterableIterator<TopicRecord> {
   return {
     async next() {
-      checking ??= check()
-      await checking
       const { value } = await subscription.next()
       return value === undefined ? { value: undefined, done: true } : { value: recordOf(value, partition), done: false }
     },

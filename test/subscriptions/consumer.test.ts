@@ -282,6 +282,18 @@ describe('a named consumer', () => {
     }
   })
 
+  test('that has not begun when its store is closed just ends, also while followers still write what they have to', async () => {
+    const store = await openStore()
+    await store.append('s', order(0))
+    store.group('workers')
+    const consumer = store.consumer('mailer')
+    const next = consumer.next()
+    const closing = store.close()
+    expect(await next).toEqual({ value: undefined, done: true })
+    expect(await rejectionOf(consumer.caughtUp)).toMatchObject({ name: 'AbortError' })
+    await closing
+  })
+
   test('whose commit is refused hands that to the next who asks, and ends', async () => {
     const disk = new MemoryDisk()
     const writer = await openStore(disk)

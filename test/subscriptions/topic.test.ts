@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { InvalidArgumentError, StoreClosedError } from '../../src/core/errors.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
@@ -114,6 +115,32 @@ describe('a topic', () => {
     const other = again.topic('orders', { partitions: 4 })
     const wrong = [other.produce({ key: 'a', value: 2 }), other.read(0).next(), other.group('g').join().next(), other.ends()]
     for (const promise of wrong) expect(await rejectionOf(promise)).toMatchObject({ code: 'INVALID_ARGUMENT' })
+    await again.close()
+  })
+
+  test('whose store is closed before anybody asks just ends what is read of it, also while followers still write', async () => {
+    for (const isWriting of [true, false]) {
+      const store = await openStore()
+      const topic = store.topic('orders')
+      await topic.produce({ value: 1 })
+      const records = topic.read(0)
+      if (isWriting) store.group('workers')
+      const closing = store.close()
+      expect(await records.next()).toEqual({ value: undefined, done: true })
+      await closing
+    }
+  })
+
+  test('that has another number of partitions holds on to no signal of who wanted to read it', async () => {
+    const disk = new MemoryDisk()
+    const store = await openStore(disk)
+    await store.topic('orders', { partitions: 3 }).produce({ value: 1 })
+    await store.close()
+    const again = await openStore(disk)
+    const { signal } = new AbortController()
+    const records = again.topic('orders').read(0, { signal })
+    expect(await rejectionOf(records.next())).toMatchObject({ code: 'INVALID_ARGUMENT' })
+    expect(getEventListeners(signal, 'abort')).toEqual([])
     await again.close()
   })
 
