@@ -29,7 +29,7 @@ export interface Consumer<Event extends AnyEvent = AnyEvent> extends Subscriptio
    *   QueueFullError, StoreClosedError, ReadOnlyStoreError, DiskFullError, WriterFailedError
    */
   commit(): Promise<void>
-  /** How far what is committed here is behind the end of the log, in bytes of log. @throws (rejects with) what a read does */
+  /** How far what is committed under this name is behind the end of the log, in bytes of log. @throws (rejects with) what a read does */
   lag(): Promise<number>
 }
 
@@ -92,14 +92,18 @@ export class NamedConsumer extends CursorSubscription implements Consumer {
   }
 
   async lag(): Promise<number> {
-    await this.#desk.tail.refresh()
-    return Math.max(0, this.#desk.tail.position - (await this.#progress()).position)
+    // Looked up: who commits under this name may be another one, here or in the process that writes.
+    const { position } = await this.#lookUp()
+    return Math.max(0, this.#desk.tail.position - position)
+  }
+
+  async #lookUp(): Promise<Committed> {
+    const note = await lastNote<Progress>(this.#desk.client, this.#stream)
+    return { position: note?.value.position ?? this.#from, revision: note?.revision ?? null }
   }
 
   async #progress(): Promise<Committed> {
-    this.#committed ??= lastNote<Progress>(this.#desk.client, this.#stream).then(note =>
-      note === null ? { position: this.#from, revision: null } : { position: note.value.position, revision: note.revision },
-    )
+    this.#committed ??= this.#lookUp()
     const looking = this.#committed
     try {
       return await looking

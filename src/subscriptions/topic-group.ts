@@ -75,7 +75,7 @@ export class GroupOfTopic implements TopicGroup {
   readonly #topic: Partitions
   readonly #notes: string
   readonly #members: PartitionReader[] = []
-  /** Null when it has to be looked up. */
+  /** What was written here last; null when it has to be looked up. */
   #committed: Committed | null = null
   /** The end of the line of those who ask what is committed, or commit. */
   #line: Promise<unknown> = Promise.resolve()
@@ -109,8 +109,8 @@ export class GroupOfTopic implements TopicGroup {
   }
 
   async lag(): Promise<PartitionLag[]> {
-    const ends = await this.#topic.ends()
     const { offsets } = await this.#progress()
+    const ends = await this.#topic.ends()
     return ends.map((end, partition) => {
       const committed = offsets[partition] ?? 0
       return { partition, committed, end, lag: Math.max(0, end - committed) }
@@ -161,12 +161,11 @@ export class GroupOfTopic implements TopicGroup {
     return result
   }
 
+  /** What was read is not kept: a store that is open for reading hears so of what is committed where it is written. */
   async #lookUp(): Promise<Committed> {
-    if (this.#committed === null) {
-      const note = await lastNote<OffsetsNote>(this.#desk.client, this.#notes)
-      this.#committed = { offsets: note?.value.offsets ?? [], revision: note?.revision ?? null }
-    }
-    return this.#committed
+    if (this.#committed !== null) return this.#committed
+    const note = await lastNote<OffsetsNote>(this.#desk.client, this.#notes)
+    return { offsets: note?.value.offsets ?? [], revision: note?.revision ?? null }
   }
 }
 

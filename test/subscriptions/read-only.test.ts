@@ -118,6 +118,29 @@ describe('a subscription to a store that another process writes', () => {
     await end()
   })
 
+  test('sees of a consumer and of a topic’s group how far they are behind by now, however often it asks', async () => {
+    const { writer, reader, pass, end } = await writerAndReader()
+    const [mailer, watched] = [writer.consumer('mailer'), reader.consumer('mailer')]
+    const [group, watchedGroup] = [writer.topic('t').group('g'), reader.topic('t').group('g')]
+    const member = group.join()
+    for (const value of upTo(3)) {
+      await writer.topic('t').produce({ value })
+      await writer.append('s', sized(500))
+      await pass()
+      expect(await watched.lag()).toBeGreaterThan(500)
+      expect(await watchedGroup.lag()).toEqual([{ partition: 0, committed: value, end: value + 1, lag: 1 }])
+      await mailer.next()
+      await mailer.next()
+      await mailer.commit()
+      await member.next()
+      await member.commit()
+      await pass()
+      expect(await watched.lag()).toBeLessThan(500)
+      expect(await watchedGroup.lag()).toEqual([{ partition: 0, committed: value + 1, end: value + 1, lag: 0 }])
+    }
+    await end()
+  })
+
   test('ends when its store is closed, while the writer goes on', async () => {
     const { writer, reader, end } = await writerAndReader()
     const next = reader.subscribe().next()
