@@ -72,16 +72,10 @@ export class StreamCursor implements Cursor {
     }
   }
 
-  /** Looks back from the end: what was appended since the cursor was made is little. */
+  /** Events that are not shown count, too: they may be shown again when something else is said of the stream. */
   async #revisionBehind(): Promise<number> {
-    const reading = this.#streams.read(this.#stream, { direction: 'backwards' }, nothing)
-    let revision = 0
-    for (let batch = await reading(); batch !== null; batch = await reading()) {
-      const before = batch.find(event => event.position < this.#behind)
-      if (before !== undefined) return before.revision + 1
-      revision = batch.at(-1)!.revision
-    }
-    return revision
+    const last = await this.#streams.lastRevisionUpTo(this.#stream, (this.#behind - 1) as LogPosition)
+    return (last ?? -1) + 1
   }
 }
 

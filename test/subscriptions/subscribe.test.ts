@@ -14,7 +14,7 @@ import {
   upTo,
   withStore,
 } from '../store/words.ts'
-import { settle } from '../support/manual-clock.ts'
+import { ManualClock, settle } from '../support/manual-clock.ts'
 import { stateOf } from '../support/promises.ts'
 import { numberOf, take, takeNumbers } from './words.ts'
 
@@ -257,6 +257,24 @@ describe('a subscription to one stream', () => {
         await store.append(stream, order(1))
         expect((await next).value).toMatchObject({ stream, revision: 0 })
       }
+    })
+  })
+
+  test('from the end gives nothing that was there before, also when it was hidden and is shown again', async () => {
+    const clock = new ManualClock()
+    await withStore({ clock }, async store => {
+      await appendEach(store, 's', orders(3))
+      await store.setMetadata('s', { maxAge: 1 })
+      clock.advance(2000)
+      const subscription = store.subscribe({ stream: 's', from: 'end' })
+      await appendEach(store, 's', orders(1, 3))
+      clock.advance(2000)
+      const taking = takeNumbers(subscription, 2)
+      await subscription.caughtUp
+      await store.setMetadata('s', {})
+      await appendEach(store, 's', orders(1, 4))
+      expect(await taking).toEqual([3, 4])
+      await subscription.return()
     })
   })
 
