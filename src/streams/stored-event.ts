@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import { deriveEventId, EVENT_ID_SIZE, formatEventId } from '../core/event-id.ts'
 import type { RecordedEvent } from '../core/events.ts'
 import type { LogPosition, Revision } from '../core/positions.ts'
-import type { ByteWindow } from '../format/byte-window.ts'
+import { ByteWindow } from '../format/byte-window.ts'
 import {
   createdMsOf,
   dataEndOf,
@@ -15,6 +15,7 @@ import {
   positionOf,
   RecordType,
   revisionOf,
+  sizeOf,
   streamOffsetOf,
   streamSizeOf,
   suppliedIdOffsetOf,
@@ -24,11 +25,13 @@ import type { RecordBatch } from '../log/record-batch.ts'
 import type { EventSelection } from './event-filter.ts'
 
 const NOT_DECODED = Symbol('not decoded')
+/** An event keeps no more than so many times the memory of those that were handed out with it. */
+const KEPT_FACTOR = 4
 
 /** An event as it stands in a batch: its fields are decoded when they are first asked for. */
 export class StoredEvent implements RecordedEvent {
-  readonly #window: ByteWindow
-  readonly #offset: number
+  #window: ByteWindow
+  #offset: number
   readonly #storeId: Uint8Array
   readonly #isShared: boolean
   #stream: string | undefined
@@ -112,6 +115,15 @@ export class StoredEvent implements RecordedEvent {
     return flagsOf(this.#window.view, this.#offset)
   }
 
+  /** Before it is handed out. @returns the offset behind its record, of which there is a copy now. */
+  moveTo(window: ByteWindow, offset: number): number {
+    const end =
+      offset + this.#window.bytes.copy(window.bytes, offset, this.#offset, this.#offset + sizeOf(this.#window.view, this.#offset))
+    this.#window = window
+    this.#offset = offset
+    return end
+  }
+
   isIn(selection: EventSelection): boolean {
     return selection.has(this.#window, this.#offset)
   }
@@ -139,7 +151,8 @@ export function streamNameAt(window: ByteWindow, offset: number): string {
 }
 
 /**
- * The events of a batch that are meant, in its order, at most `maxCount`.
+ * The events of a batch that are meant, in its order, at most `maxCount`. Few of many get memory of their own: whoever keeps one would
+ * keep all that was left out.
  * @param isShared other readers have the same batch.
  */
 export function eventsOf(
@@ -149,11 +162,18 @@ export function eventsOf(
   maxCount: number,
   isShared: boolean,
 ): RecordedEvent[] {
-  const events: RecordedEvent[] = []
+  const events: StoredEvent[] = []
+  let size = 0
   for (const offset of offsets) {
     if (typeOf(window.view, offset) !== RecordType.prepare || !selection.has(window, offset)) continue
     if (events.length === maxCount) break
     events.push(new StoredEvent(window, offset, storeId, undefined, isShared))
+    size += sizeOf(window.view, offset)
+  }
+  if (size > 0 && size <= window.size / KEPT_FACTOR) {
+    const own = ByteWindow.allocate(size)
+    let at = 0
+    for (const event of events) at = event.moveTo(own, at)
   }
   return events
 }
