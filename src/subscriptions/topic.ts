@@ -78,7 +78,7 @@ export function topicOf(
 ): PartitionedTopic {
   checkOptionNames(options, OPTIONS)
   const topic = known.get(name)
-  if (topic === undefined) {
+  if (topic === undefined || topic.isRefused) {
     const made = new PartitionedTopic(desk, name, options)
     known.set(name, made)
     return made
@@ -96,6 +96,7 @@ export class PartitionedTopic implements Topic {
   readonly #groups = new Map<string, GroupOfTopic>()
   #opening: Promise<void> | null = null
   #isOpen = false
+  #isRefused = false
   #nextPartition = 0
 
   /** @throws InvalidArgumentError */
@@ -106,6 +107,11 @@ export class PartitionedTopic implements Topic {
       throw new InvalidArgumentError(`the name of a topic must not begin with 'group-<number>-', got ${shown(name)}`)
     this.partitions = wholeOption('partitions', options.partitions, 1, 1)
     this.#desk = desk
+  }
+
+  /** The store has the topic with another number of partitions: this one serves nobody, and stands in nobody's way. */
+  get isRefused(): boolean {
+    return this.#isRefused
   }
 
   async produce(record: NewRecord): Promise<ProduceAck> {
@@ -179,8 +185,9 @@ export class PartitionedTopic implements Topic {
   /** @throws (rejects with) InvalidArgumentError when the topic has another number of partitions */
   async check(): Promise<boolean> {
     const note = await lastNote<TopicNote>(this.#desk.client, this.#notes)
-    if (note !== null && note.value.partitions !== this.partitions)
-      throw new InvalidArgumentError(`topic '${this.name}' has ${note.value.partitions} partitions, not ${this.partitions}`)
+    this.#isRefused = note !== null && note.value.partitions !== this.partitions
+    if (this.#isRefused)
+      throw new InvalidArgumentError(`topic '${this.name}' has ${note!.value.partitions} partitions, not ${this.partitions}`)
     return note !== null
   }
 

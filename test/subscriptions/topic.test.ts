@@ -118,6 +118,20 @@ describe('a topic', () => {
     await again.close()
   })
 
+  test('that was asked for with another number of partitions than it has is there with its own all the same', async () => {
+    const disk = new MemoryDisk()
+    const store = await openStore(disk)
+    await store.topic('orders', { partitions: 3 }).produce({ key: 'a', value: 1 })
+    await store.close()
+    const again = await openStore(disk)
+    expect(await rejectionOf(again.topic('orders').produce({ value: 2 }))).toMatchObject({ code: 'INVALID_ARGUMENT' })
+    const topic = again.topic('orders', { partitions: 3 })
+    await topic.produce({ key: 'a', value: 2 })
+    expect(valuesOf(await take(topic.read(topic.partitionOf('a')), 2))).toEqual([1, 2])
+    expect(again.topic('orders')).toBe(topic)
+    await again.close()
+  })
+
   test('whose store is closed before anybody asks just ends what is read of it, also while followers still write', async () => {
     for (const isWriting of [true, false]) {
       const store = await openStore()
