@@ -46,7 +46,11 @@ export interface ConsumerGroup<Event extends AnyEvent = AnyEvent> {
   readonly name: string
   /** @throws InvalidArgumentError when the group is full, StoreClosedError when it is closed. */
   join<MemberEvent extends AnyEvent = Event>(options?: JoinOptions): GroupMember<MemberEvent>
-  /** Gives out what was parked up to now, or the next `maxCount` of it. @returns how many. */
+  /**
+   * Gives out what was parked up to now, or the next `maxCount` of it.
+   * @returns how many.
+   * @throws (rejects with) what ended the group, and what a read does
+   */
   replayParked(options?: ReplayOptions): Promise<number>
   /** Parked messages that were not replayed. */
   parkedCount(): Promise<number>
@@ -138,6 +142,8 @@ export class OpenGroup implements ConsumerGroup {
     const until = Math.min(await this.#parking.count(), this.#nextReplay + most)
     let count = 0
     while (this.#nextReplay < until && !this.#isClosed) {
+      // Nobody would get it, and nobody makes room.
+      if (this.#failure !== null) throw this.#failure.error
       const page = Math.min(REPLAY_COUNT, until - this.#nextReplay)
       for await (const { revision, event } of this.#parking.parked(this.#nextReplay, page)) {
         this.#nextReplay = revision + 1

@@ -307,6 +307,24 @@ describe('a message', () => {
     await store.close()
   })
 
+  test('that is parked stays so in a group that has ended: whoever has it given out again is told why', async () => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk)
+    const group = store.group('workers')
+    const member = group.join()
+    await store.append('s', orders(2))
+    const [parked, message] = await receive(member, 2)
+    parked!.nack('park')
+    expect(await group.parkedCount()).toBe(1)
+    disk.failNext({ op: 'writeDurably', error: 'EIO' })
+    await rejectionOf(store.append('s', order(2)))
+    message!.nack('park')
+    await rejectionOf(member.next())
+    expect(await rejectionOf(group.replayParked())).toMatchObject({ code: 'WRITER_FAILED' })
+    expect(await group.parkedCount()).toBe(1)
+    await store.close()
+  })
+
   test('is parked with so much of its reason as a record has room for', async () => {
     const { store, group } = await groupScene()
     const member = group.join()
