@@ -184,6 +184,7 @@ class PartitionReader implements TopicMember {
   #reading: Promise<CursorSubscription> | null = null
   /** For each partition it has: the offset behind the last record handed out. */
   readonly #done = new Map<number, number>()
+  #failedReads = 0
   #hasLeft = false
 
   constructor(
@@ -220,7 +221,7 @@ class PartitionReader implements TopicMember {
     for (;;) {
       this.#signal?.throwIfAborted()
       if (this.#hasLeft) return { value: undefined, done: true }
-      this.#reading ??= this.#open(this.#partitions, new Map(this.#done))
+      this.#reading ??= this.#open(this.#partitionsInTurn(), new Map(this.#done))
       const reading = this.#reading
       let event: RecordedEvent | undefined
       try {
@@ -229,6 +230,7 @@ class PartitionReader implements TopicMember {
         if (reading !== this.#reading) continue
         if (error instanceof StoreClosedError) return { value: undefined, done: true }
         // Whoever asks again reads anew: what was in the way may be gone then.
+        this.#failedReads++
         this.#stopReading()
         throw error
       }
@@ -239,6 +241,12 @@ class PartitionReader implements TopicMember {
       this.#done.set(partition, event.revision + 1)
       return { value: recordOf(event, partition), done: false }
     }
+  }
+
+  /** Another one comes first behind each read that failed: a partition that can't be read must not keep the others waiting for ever. */
+  #partitionsInTurn(): readonly number[] {
+    const first = this.#failedReads % this.#partitions.length
+    return [...this.#partitions.slice(first), ...this.#partitions.slice(0, first)]
   }
 
   commit(): Promise<void> {

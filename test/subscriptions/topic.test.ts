@@ -343,6 +343,27 @@ describe('a group of a topic', () => {
     }
   })
 
+  test.each([0, 1, 2])('a member goes on with its other partitions when partition %i can never be read', async dead => {
+    await withStore({}, async store => {
+      const topic = store.topic('orders', { partitions: 3 })
+      for (const value of upTo(9)) await topic.produce({ value })
+      await store.tombstone(`topic-orders-${dead}`)
+      const member = topic.group('mailers').join()
+      const taken: TopicRecord[] = []
+      for (const _ of upTo(20)) {
+        const { value } = await member.next().catch((error: { code: string }) => {
+          expect(error.code).toBe('STREAM_DELETED')
+          return { value: undefined }
+        })
+        if (value !== undefined) taken.push(value)
+      }
+      for (const partition of upTo(3)) {
+        const offsets = taken.filter(record => record.partition === partition).map(({ offset }) => offset)
+        expect(offsets).toEqual(partition === dead ? [] : upTo(3))
+      }
+    })
+  })
+
   test('a member goes on after a read that failed, with what it had not handed out', async () => {
     const disk = new SimulatedDisk()
     const options = { ...SMALL_CHUNKS, cacheBytes: 0 }
