@@ -37,18 +37,16 @@ export class AllReader {
         limit = this.#published.position
         next = await this.#start(from, backwards, limit)
       }
-      while (left > 0) {
-        const batch = backwards
-          ? await this.#log.readBackward(next, BATCH_SIZE)
-          : await this.#log.readForward(next, limit, BATCH_SIZE)
-        signal?.throwIfAborted()
-        if (batch === null) return null
-        next = batch.next
-        const events = eventsOf(batch, this.#storeId, selection, left, false)
-        left -= events.length
-        if (events.length > 0) return events
-      }
-      return null
+      if (left === 0) return null
+      const batch = backwards
+        ? await this.#log.readBackward(next, BATCH_SIZE)
+        : await this.#log.readForward(next, limit, BATCH_SIZE)
+      signal?.throwIfAborted()
+      if (batch === null) return null
+      next = batch.next
+      const events = eventsOf(batch, this.#storeId, selection, left, false)
+      left -= events.length
+      return events
     }
   }
 

@@ -6,7 +6,10 @@ export interface EventReading<Event extends AnyEvent> extends AsyncIterable<Reco
   batches(): AsyncIterable<readonly RecordedEvent<Event>[]>
 }
 
-/** Hands out one batch after the other; null at the end. What is wrong is told by the promise alone. */
+/**
+ * Hands out one batch after the other; null at the end. What is wrong is told by the promise alone. A batch is empty when all that was
+ * looked at is left out: a step takes no longer than reading some of the log, so that a close or an abort need not wait for more.
+ */
 export type NextBatch = () => Promise<readonly RecordedEvent[] | null>
 
 /**
@@ -16,8 +19,20 @@ export type NextBatch = () => Promise<readonly RecordedEvent[] | null>
  */
 export function eventReading<Event extends AnyEvent>(begin: () => NextBatch, signal?: AbortSignal): EventReading<Event> {
   return {
-    batches: () => ({ [Symbol.asyncIterator]: () => batchIterator(begin()) as AsyncIterator<readonly RecordedEvent<Event>[]> }),
-    [Symbol.asyncIterator]: () => eventIterator(begin(), signal) as AsyncIterator<RecordedEvent<Event>>,
+    batches: () => ({
+      [Symbol.asyncIterator]: () => batchIterator(withoutEmpty(begin())) as AsyncIterator<readonly RecordedEvent<Event>[]>,
+    }),
+    [Symbol.asyncIterator]: () => eventIterator(withoutEmpty(begin()), signal) as AsyncIterator<RecordedEvent<Event>>,
+  }
+}
+
+/** The same, for one who has nothing to do between two steps. */
+export function withoutEmpty(nextBatch: NextBatch): NextBatch {
+  return async () => {
+    for (;;) {
+      const batch = await nextBatch()
+      if (batch?.length !== 0) return batch
+    }
   }
 }
 

@@ -205,8 +205,14 @@ export class StreamReader {
     let copies: ByteWindow | null = null
     let copiedSize = 0
     let size = 0
+    // Of places with nothing to show no more are gone through in one step than the index gives at once.
+    let isRefilled = false
     while (reading.left > 0) {
-      if (records.left === 0 && (events.length > 0 || !(await this.#refill(reading)))) break
+      if (records.left === 0) {
+        if (isRefilled || events.length > 0) return events
+        if (!(await this.#refill(reading))) return null
+        isRefilled = true
+      }
       const record = records.current(reading.left)
       if (record instanceof RecordLoad) {
         // What has come is handed out while the rest is read.

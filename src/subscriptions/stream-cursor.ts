@@ -2,7 +2,7 @@ import { StreamNotFoundError } from '../core/errors.ts'
 import type { RecordedEvent } from '../core/events.ts'
 import type { LogPosition } from '../core/positions.ts'
 import type { EventSelection } from '../streams/event-filter.ts'
-import type { NextBatch } from '../streams/event-reading.ts'
+import { type NextBatch, withoutEmpty } from '../streams/event-reading.ts'
 import type { StoredEvent } from '../streams/stored-event.ts'
 import type { StreamReader } from '../streams/stream-reader.ts'
 import type { Cursor } from './log-cursor.ts'
@@ -61,7 +61,7 @@ export class StreamCursor implements Cursor {
     for (;;) {
       // A reading that was begun earlier ends where the stream ended then.
       const isFresh = this.#reading === null
-      this.#reading ??= this.#streams.read(this.#stream, { from: this.#next }, nothing)
+      this.#reading ??= withoutEmpty(this.#streams.read(this.#stream, { from: this.#next }, nothing))
       const batch = await this.#reading()
       if (batch !== null) {
         this.#next = batch.at(-1)!.revision + 1

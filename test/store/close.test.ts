@@ -8,7 +8,7 @@ import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { EventStore } from '../../src/store/event-store.ts'
 import { ManualClock, settle } from '../support/manual-clock.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
-import { all, appendEach, numbers, openStore, order, orders, rejectionOf, SMALL_CHUNKS, upTo, withStore } from './words.ts'
+import { all, appendEach, numbers, openStore, order, orders, rejectionOf, SMALL_CHUNKS, sized, upTo, withStore } from './words.ts'
 
 describe('close', () => {
   test('settles every append that was accepted, in order, then closes', async () => {
@@ -100,6 +100,29 @@ describe('close', () => {
       }
     }
     rmSync(directory, { recursive: true })
+  })
+
+  test('waits for no read that goes through all that its filter leaves out', async () => {
+    const store = await openStore()
+    for (let turn = 0; turn < 8; turn++) await store.append('s', sized(200_000))
+    const filtered = { filter: { types: ['Other'] } }
+    const reads = [store.readAll(filtered), store.readAll({ ...filtered, direction: 'backwards' })].map(read =>
+      rejectionOf(all(read)),
+    )
+    await store.close()
+    for (const error of await Promise.all(reads)) expect(error).toBeInstanceOf(StoreClosedError)
+  })
+
+  test('waits for no read of a stream that goes through all that is too old', async () => {
+    const clock = new ManualClock()
+    const store = await openStore(new MemoryDisk(), { clock })
+    await store.append('s', orders(3000))
+    await store.setMetadata('s', { maxAge: 1 })
+    clock.advance(2000)
+    expect(await all(store.readStream('s'))).toEqual([])
+    const read = rejectionOf(all(store.readStream('s')))
+    await store.close()
+    expect(await read).toBeInstanceOf(StoreClosedError)
   })
 
   test('lets go of the directory', async () => {
