@@ -186,10 +186,10 @@ export class IndexFiles {
     await Promise.all(this.#leaving)
   }
 
-  /** Merges files by and by; see `nextMerge`. */
+  /** Merges files by and by; see `nextMerge`. Whoever follows another process first takes what that has made. */
   tidy(share: number): void {
-    const tidied =
-      this.#options.mode === 'write' ? this.#work.merge(() => this.#merge(share)) : this.#work.alone(() => this.#takeOver())
+    const merge = () => this.#merge(share)
+    const tidied = this.#options.mode === 'write' ? this.#work.merge(merge) : this.#work.alone(() => this.#takeOver().then(merge))
     tidied.catch(this.#options.onFailure)
   }
 
@@ -203,14 +203,17 @@ export class IndexFiles {
       const { start, end, isPartial } = file.header
       const covered = this.#parts.filter(part => part.start >= start && part.end <= end)
       const isKnown = covered.every(part => part instanceof FilePart && part.disk === this.#disk) && covered.length < 2
-      if (isPartial || isKnown) await file.close()
+      // What was merged here may begin or end within it.
+      const isWhole = covered[0]?.start === start && covered.at(-1)!.end === end
+      if (isPartial || isKnown || !isWhole) await file.close()
       else this.#replace(covered, this.#maker.found(file))
     }
   }
 
+  /** Files of another process are left to that. But those of chunks that it has rewritten since never fit here again. */
   async #merge(share: number): Promise<void> {
     while (!this.#isClosing && this.#parts !== this.#unmergeable) {
-      const complete = this.#fileParts.filter(({ header }) => !header.isPartial)
+      const complete = this.#fileParts.filter(part => !part.header.isPartial && this.#maker.isOwn(part))
       const sources = nextMerge(complete, share)
       if (sources === null) return
       // A chunk was rewritten since: its file is about to be made anew, and must not be taken for one of the new chunk.

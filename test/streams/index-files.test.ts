@@ -394,6 +394,26 @@ describe('index files', () => {
     expect(stage.failures).toEqual([])
   })
 
+  test('a store that follows merges what it has made itself when no file of the one that writes fits any more', async () => {
+    const random = new Random(`${SEED}/rewritten`)
+    const disk = await directoryOnDisk()
+    const stage = new IndexStage()
+    const writer = await stage.open(disk)
+    // It has chunks as they were.
+    const follower = await stage.open(disk, { mode: 'read', fingerprint: 6 })
+    for (let turn = 0; turn < 40; turn++) {
+      stage.growChunk(random, 1 + random.int(60), FEW)
+      for (const files of [writer, follower]) {
+        await stage.addChunks(files)
+        await files.settled()
+      }
+      expect(follower.parts.length).toBeLessThanOrEqual(Math.log2(stage.chunkCount) + 2)
+      await expectAnswers(follower.parts, stage.model.events, FEW)
+    }
+    await follower.close()
+    await writer.close()
+  })
+
   test('a merge that takes its time holds up no file of a chunk that is completed meanwhile', async () => {
     const disk = await directoryOnDisk()
     const open = disk.open.bind(disk)
