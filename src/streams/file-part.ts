@@ -206,9 +206,9 @@ export class FilePart implements IndexPart {
     return answer instanceof Promise ? answer.catch((error: unknown) => this.#askAgain(file, error, question)) : answer
   }
 
-  /** Once: a new file that is damaged, too, is an error. */
+  /** Once: a new file that is damaged, too, is an error. So is damage met for one who does not hold the part, when nobody does any more. */
   async #askAgain<T>(damaged: IndexFile, error: unknown, question: (file: IndexFile) => T | Promise<T>): Promise<T> {
-    if (!(error instanceof DamagedIndexError)) throw error
+    if (!(error instanceof DamagedIndexError) || this.#closing !== null) throw error
     if (this.#file === damaged) await this.mend()
     return question(this.#file)
   }

@@ -96,7 +96,8 @@ export class SuppliedIdMemory {
       count += wanted
     }
     if (lists.some(list => list instanceof Promise)) {
-      return Promise.all(lists)
+      return this.#index
+        .hold(Promise.all(lists))
         .then(loaded => this.#fill(loaded))
         .finally(() => {
           this.#loading = null

@@ -304,6 +304,31 @@ describe('index files', () => {
     await expect(part!.find(Buffer.from('hot'), hashOfName('hot'))).rejects.toMatchObject({ code: 'READ_FAILED' })
   })
 
+  test('a file whose damage is met behind its close is not made again: the directory may be that of another store', async () => {
+    const disk = await directoryOnDisk()
+    const stage = new IndexStage()
+    stage.growChunk(new Random(SEED), 50, FEW)
+    const files = await stage.open(disk, { chunkCount: 0 })
+    await stage.addChunks(files)
+    await files.close()
+    const content = disk.snapshot()
+    for (const bytes of content.values()) {
+      for (let page = 1; page < bytes.length / 4096; page++) bytes[page * 4096 + 100]! ^= 1
+    }
+    const damaged = new SimulatedDisk({ content })
+    const opened = await stage.open(damaged)
+    const reading = damaged.hold('read', { path: '.index' })
+    // Whoever looks without waiting for the answer holds nothing.
+    const asked = opened.parts[0]!.find(Buffer.from('hot'), hashOfName('hot'))
+    await reading.reached
+    const closed = opened.close()
+    reading.release()
+    await closed
+    await expect(asked).rejects.toMatchObject({ code: 'READ_FAILED' })
+    expect(stage.scans).toEqual([])
+    expect(damaged.openPaths).toEqual([])
+  })
+
   test('files that are all damaged are made again as they are merged', async () => {
     const disk = await directoryOnDisk()
     const stage = new IndexStage()
