@@ -13,7 +13,6 @@ import { FlushedHint } from '../log/flushed-hint.ts'
 import { LogReader } from '../log/log-reader.ts'
 import { createLog, repairLog } from '../log/recovery.ts'
 import { AppendRules } from '../streams/append-rules.ts'
-import { SHARE_AT_REST } from '../streams/chunk-ranges.ts'
 import { ConditionCheck } from '../streams/condition-check.ts'
 import { HeadLoader } from '../streams/head-loader.ts'
 import type { IndexFiles } from '../streams/index-files.ts'
@@ -214,7 +213,7 @@ function writerListener(
       pending.undo(position, error, append => rules.forget(append))
       pending.settle(published.position)
     },
-    rested: () => files.tidy(SHARE_AT_REST),
+    rested: () => files.rested(),
     failed(position, cause) {
       logger?.error({ err: cause, position }, 'the writer failed; reads go on, appends need a reopen')
       pending.fail(position, cause)

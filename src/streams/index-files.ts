@@ -29,6 +29,8 @@ export class IndexFiles {
   #parts: readonly (FilePart | ActiveIndex)[] = []
   /** The parts that a merge began with last: if it failed, it is tried again when they are others. */
   #unmergeable: readonly IndexPart[] | null = null
+  /** How far is merged: as under load from the completion of a chunk on, until the writer rests. */
+  #share = SHARE_AT_REST
   readonly #work = new IndexWork()
   /** What the parts that completed a chunk cover of it, as it was then: it may be rewritten before a file of it is written. */
   readonly #completed = new WeakMap<IndexPart, IndexCoverage>()
@@ -56,7 +58,7 @@ export class IndexFiles {
     files.#parts = found.files.map(file => files.#maker.found(file))
     if (options.mode === 'write') {
       for (const name of found.useless) await disk.remove(joinPath(directory, name)).catch(options.onFailure)
-      if (files.missing.length === 0) files.tidy(SHARE_AT_REST)
+      if (files.missing.length === 0) files.#tidy()
     }
     return files
   }
@@ -119,7 +121,7 @@ export class IndexFiles {
         await written
       }
     })
-    this.tidy(SHARE_AT_REST)
+    this.#tidy()
     return rebuilt
   }
 
@@ -134,12 +136,15 @@ export class IndexFiles {
     active.coverTo(end)
     if (kind === 'partial' && active.isEmpty) return this.settled()
     this.#parts = [...this.#parts, active]
-    if (kind === 'complete') this.#completed.set(active, this.#chunks.add(end))
+    if (kind === 'complete') {
+      this.#share = SHARE_UNDER_LOAD
+      this.#completed.set(active, this.#chunks.add(end))
+    }
     const write = async (): Promise<void> => {
       try {
         await this.#writeActive()
       } finally {
-        if (kind === 'complete') this.tidy(SHARE_UNDER_LOAD)
+        if (kind === 'complete') this.#tidy()
       }
     }
     // Who follows another process may be given files for parts that are being written.
@@ -165,7 +170,7 @@ export class IndexFiles {
         this.#replace(parts, await this.#maker.make(this.#chunks.coverageOf(number, number)))
       }
     })
-    this.tidy(SHARE_UNDER_LOAD)
+    this.#tidy()
     await refreshed
     await Promise.all(this.#leaving)
   }
@@ -186,9 +191,15 @@ export class IndexFiles {
     await Promise.all(this.#leaving)
   }
 
+  /** Nobody appends just now: files are merged further, also those that are still being written. */
+  rested(): void {
+    this.#share = SHARE_AT_REST
+    this.#tidy()
+  }
+
   /** Merges files by and by; see `nextMerge`. Whoever follows another process first takes what that has made. */
-  tidy(share: number): void {
-    const merge = () => this.#merge(share)
+  #tidy(): void {
+    const merge = () => this.#merge()
     const tidied = this.#options.mode === 'write' ? this.#work.merge(merge) : this.#work.alone(() => this.#takeOver().then(merge))
     tidied.catch(this.#options.onFailure)
   }
@@ -211,10 +222,10 @@ export class IndexFiles {
   }
 
   /** Files of another process are left to that. But those of chunks that it has rewritten since never fit here again. */
-  async #merge(share: number): Promise<void> {
+  async #merge(): Promise<void> {
     while (!this.#isClosing && this.#parts !== this.#unmergeable) {
       const complete = this.#fileParts.filter(part => !part.header.isPartial && this.#maker.isOwn(part))
-      const sources = nextMerge(complete, share)
+      const sources = nextMerge(complete, this.#share)
       if (sources === null) return
       // A chunk was rewritten since: its file is about to be made anew, and must not be taken for one of the new chunk.
       const { fingerprintOf } = this.#options

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest'
 import type { LogPosition } from '../../src/core/positions.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
-import { SHARE_AT_REST } from '../../src/streams/chunk-ranges.ts'
 import { HeadSearch } from '../../src/streams/head-search.ts'
 import { StreamIndex } from '../../src/streams/stream-index.ts'
 import { failingReads } from '../support/failing-reads.ts'
@@ -163,7 +162,7 @@ test('keeps the files that it asks open, though a merge replaces them meanwhile'
   // With two more chunks, all nine are merged into one file.
   for (let chunk = 0; chunk < 2; chunk++) stage.growChunk(new Random('grow'), 50, ['another'])
   await stage.addChunks(files)
-  files.tidy(SHARE_AT_REST)
+  files.rested()
   await files.settled()
   expect((await disk.list(DIRECTORY)).filter(name => name.endsWith('.index'))).toContain('000000-000008.index')
   mergeDone()

@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { CorruptLogError } from '../../src/core/errors.ts'
 import type { LogPosition } from '../../src/core/positions.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
-import { SHARE_AT_REST } from '../../src/streams/chunk-ranges.ts'
 import { FilePart, mendAmong } from '../../src/streams/file-part.ts'
 import type { IndexPart, StreamCursor } from '../../src/streams/index-part.ts'
 import { CrashModel } from '../support/crash-states.ts'
+import { settle } from '../support/manual-clock.ts'
 import { Random } from '../support/random.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { CHUNK_SIZE, DIRECTORY, IndexStage } from './index-files-stage.ts'
@@ -45,7 +45,7 @@ describe('index files', () => {
     await files.settled()
     expect(files.parts.length).toBeLessThanOrEqual(Math.floor(Math.log2(count)) + 1)
     await expectAnswers(files.parts, stage.model.events, NAMES)
-    files.tidy(SHARE_AT_REST)
+    files.rested()
     await files.settled()
     expect(files.parts.length).toBeLessThanOrEqual(2)
     await expectAnswers(files.parts, stage.model.events, NAMES)
@@ -149,7 +149,7 @@ describe('index files', () => {
     const files = await stage.open(disk)
     for (let chunk = 0; chunk < 5; chunk++) stage.growChunk(random, 60, NAMES)
     await stage.addChunks(files)
-    files.tidy(SHARE_AT_REST)
+    files.rested()
     await files.settled()
     stage.growChunk(random, 60, NAMES)
     await stage.addChunks(files)
@@ -350,7 +350,7 @@ describe('index files', () => {
     }
     const damaged = new MemoryDisk(content)
     const opened = await stage.open(damaged)
-    opened.tidy(SHARE_AT_REST)
+    opened.rested()
     await opened.settled()
     await expectAnswers(opened.parts, stage.model.events, FEW)
     await opened.close()
@@ -465,6 +465,28 @@ describe('index files', () => {
     expect(await disk.list(DIRECTORY)).toEqual(['000000-000003.index'])
   })
 
+  test('a file that is still being written when nobody appends any more is merged as far as those before it', async () => {
+    const stage = new IndexStage()
+    const disk = new SimulatedDisk({ content: (await directoryOnDisk()).snapshot() })
+    const files = await stage.open(disk)
+    for (let chunk = 0; chunk < 4; chunk++) {
+      stage.growChunk(new Random(SEED), 50, FEW)
+      await stage.addChunks(files)
+    }
+    await files.settled()
+    stage.growChunk(new Random(SEED), 50, FEW)
+    const writing = disk.hold('datasync', { path: '000004-000004.index' })
+    const added = stage.addChunks(files)
+    await writing.reached
+    files.rested()
+    await settle()
+    writing.release()
+    await added
+    await files.settled()
+    expect(await disk.list(DIRECTORY)).toEqual(['000000-000004.index'])
+    await files.close()
+  })
+
   test('a merge that failed is tried again when there are other files to merge', async () => {
     const disk = await directoryOnDisk()
     const open = disk.open.bind(disk)
@@ -480,7 +502,7 @@ describe('index files', () => {
     const files = await stage.open(disk, { chunkCount: 0 })
     for (let chunk = 0; chunk < 2; chunk++) stage.growChunk(new Random(SEED), 50, FEW)
     await stage.addChunks(files)
-    for (let turn = 0; turn < 3; turn++) files.tidy(SHARE_AT_REST)
+    for (let turn = 0; turn < 3; turn++) files.rested()
     await files.settled()
     expect(tried).toEqual(['000000-000001.index.tmp'])
     stage.growChunk(new Random(SEED), 50, FEW)
