@@ -143,6 +143,14 @@ const RULES: Readonly<Record<string, Rule>> = {
   'only the clock knows the time': sources =>
     findings(sources, path => inFolder('src')(path) && path !== 'src/core/clock.ts', TIME, 'the clock is injected'),
 
+  'timers are those of core/timers.ts': sources =>
+    findings(
+      sources,
+      path => inFolder('src')(path) && path !== 'src/core/timers.ts',
+      /node:timers\b|\bprocess\.nextTick\b|\bqueueMicrotask\b/g,
+      'a test of the embedder may have replaced it',
+    ),
+
   'no file is longer than 350 lines': sources =>
     [...sources]
       .filter(([path, source]) => /^(src|tools)\//.test(path) && source.split('\n').length - 1 > MAX_LINES)
@@ -329,6 +337,12 @@ const EXAMPLES: readonly [
       'src/core/clock.ts': 'setTimeout(f, 1)',
       'src/log/a.ts': '// Date.now()\nsetImmediate(f)\nprocess.nextTick(f)\nnew Date(ms)\n',
     },
+  ],
+  [
+    'timers are those of core/timers.ts',
+    { 'src/log/a.ts': 'process.nextTick(f)\n' },
+    'src/log/a.ts:1: process.nextTick: a test of the embedder may have replaced it',
+    { 'src/core/timers.ts': "import timers from 'node:timers'\n", 'test/a.ts': 'process.nextTick(f)\n' },
   ],
   [
     'no file is longer than 350 lines',

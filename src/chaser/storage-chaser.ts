@@ -1,6 +1,6 @@
-import { setImmediate } from 'node:timers'
 import { ACK_SLICE_COUNT, ACK_SLICE_SIZE, MIB } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
+import { setImmediate } from '../core/timers.ts'
 import { unreachable } from '../core/unreachable.ts'
 import { ByteWindow } from '../format/byte-window.ts'
 import { flagsOf, PrepareFlag, positionOf, RecordType, sizeOf, typeOf } from '../format/log-record.ts'

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import { clearTimeout, setTimeout } from 'node:timers'
+import { clearTimeout, setTimeout } from './timers.ts'
 
 /** The seam to time. No room reads the clock of the process by itself. */
 export interface Clock {
@@ -17,7 +17,6 @@ export interface Clock {
 /** Node takes a longer delay for one of 1 ms. */
 const MAX_DELAY_MS = 2 ** 31 - 1
 
-/** Of Node, not of the global object, whose timers a test may have replaced by its own: the store's loops must go on under them. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
-import { setImmediate } from 'node:timers'
 import { Worker } from 'node:worker_threads'
 import { KIB } from '../core/limits.ts'
+import { setImmediate } from '../core/timers.ts'
 
 /** Pieces of files that are asked for and not read yet; see `Disk.readPieces`. */
 export interface SmallRead {

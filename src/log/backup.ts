@@ -1,7 +1,7 @@
-import { setImmediate } from 'node:timers'
 import { CorruptLogError, InvalidArgumentError } from '../core/errors.ts'
 import { BLOCK_SIZE, MIB } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
+import { setImmediate } from '../core/timers.ts'
 import { syncName } from '../disk/directory.ts'
 import { type Disk, type DiskFile, joinPath } from '../disk/disk.ts'
 import { listIfThere } from '../disk/if-there.ts'

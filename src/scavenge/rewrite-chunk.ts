@@ -1,7 +1,7 @@
 import assert from 'node:assert'
-import { setImmediate } from 'node:timers'
 import { KIB } from '../core/limits.ts'
 import type { LogPosition } from '../core/positions.ts'
+import { setImmediate } from '../core/timers.ts'
 import type { ByteWindow } from '../format/byte-window.ts'
 import { encodeChunkFooter } from '../format/chunk-footer.ts'
 import { CHUNK_HEADER_SIZE } from '../format/chunk-header.ts'

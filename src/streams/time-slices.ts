@@ -1,5 +1,5 @@
-import { setImmediate } from 'node:timers'
 import type { Clock } from '../core/clock.ts'
+import { setImmediate } from '../core/timers.ts'
 
 /** The shortest slice, where turns are short: an ack that comes meanwhile waits for its end. */
 const MIN_SLICE_MS = 1

@@ -1,7 +1,7 @@
-import { setImmediate } from 'node:timers'
 import { StoreClosedError, TailraceError } from '../core/errors.ts'
 import type { AnyEvent, RecordedEvent } from '../core/events.ts'
 import type { LogPosition } from '../core/positions.ts'
+import { setImmediate } from '../core/timers.ts'
 import type { Cursor } from './log-cursor.ts'
 import type { LogTail } from './log-tail.ts'
 

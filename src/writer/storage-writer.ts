@@ -1,8 +1,8 @@
-import { setImmediate } from 'node:timers'
 import type { Clock } from '../core/clock.ts'
 import { DiskFullError, isDiskFull, type TailraceError } from '../core/errors.ts'
 import { MAX_UNWRITTEN_SIZE, PROOF_DELAY_MS, SLICE_SIZE, WRITE_AHEAD_SIZE } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
+import { nextTick, setImmediate } from '../core/timers.ts'
 import { unreachable } from '../core/unreachable.ts'
 import { Checkpoint } from '../log/checkpoint.ts'
 import type { ChunkLog } from '../log/chunk-log.ts'
@@ -99,7 +99,7 @@ export class StorageWriter {
   #schedule(later?: (run: () => void) => unknown): void {
     if (this.#isScheduled || this.#holdCount > 0) return
     this.#isScheduled = true
-    ;(later ?? process.nextTick)(this.#run)
+    ;(later ?? nextTick)(this.#run)
   }
 
   readonly #run = (): void => {
