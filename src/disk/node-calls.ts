@@ -1,6 +1,6 @@
 import fs from 'node:fs'
 
-const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
+const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
 /** Of a file that is only read. A pipe in its place would be waited for until somebody writes into it; this way its first read fails. */
 export const READ_FLAGS = O_RDONLY | O_NONBLOCK
 const FILE_MODE = 0o600
@@ -17,10 +17,11 @@ export function call(start: (done: Done) => void): Promise<void> {
   })
 }
 
-/** @param flags of which O_NOFOLLOW is always one. @returns the descriptor */
+/** A link is followed to a directory, but to no file. @returns the descriptor */
 export function open(path: string, flags: number): Promise<number> {
+  const linkFlag = (flags & O_DIRECTORY) === 0 ? O_NOFOLLOW : 0
   return new Promise((resolve, reject) => {
-    fs.open(path, flags | O_NOFOLLOW, FILE_MODE, (error, descriptor) => {
+    fs.open(path, flags | linkFlag, FILE_MODE, (error, descriptor) => {
       if (error) reject(error)
       else resolve(descriptor)
     })

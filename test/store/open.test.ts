@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
+import { Journals } from '../../src/journals/journals.ts'
 import { EventStore } from '../../src/store/event-store.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { appendEach, DIRECTORY, numbers, openStore, order, orders, rejectionOf, SMALL_CHUNKS, sized, upTo } from './words.ts'
@@ -92,6 +93,33 @@ describe('open', () => {
     const store = await EventStore.open(`${place}/srv/current/../data`)
     await store.close()
     expect(readdirSync(join(place, 'releases')).sort()).toEqual(['5', 'data'])
+    rmSync(place, { recursive: true, force: true })
+  })
+
+  test('of a link to a directory, or in one, works like that of the directory itself', async () => {
+    const place = mkdtempSync(join(tmpdir(), 'tailrace-open-'))
+    mkdirSync(join(place, 'volume', 'data'), { recursive: true })
+    symlinkSync('volume', join(place, 'srv'))
+    symlinkSync('volume/data', join(place, 'data'))
+    for (const name of ['data', 'data/', 'srv/data', 'srv/new']) {
+      const store = await EventStore.open(join(place, name), SMALL_CHUNKS)
+      await appendEach(store, name, orders(100))
+      await store.delete(name)
+      await store.scavenge()
+      await store.close()
+    }
+    const store = await EventStore.open(join(place, 'data'))
+    for (const name of ['copy', 'journals']) {
+      mkdirSync(join(place, 'volume', name))
+      symlinkSync(join('volume', name), join(place, name))
+    }
+    await store.backup(join(place, 'copy'))
+    const journals = await Journals.open(store, join(place, 'journals'))
+    await journals.catchUp()
+    await journals.close()
+    expect(await rejectionOf(EventStore.open(join(place, 'srv', 'data')))).toMatchObject({ code: 'STORE_LOCKED' })
+    await store.close()
+    expect(readdirSync(join(place, 'volume')).sort()).toEqual(['copy', 'data', 'journals', 'new'])
     rmSync(place, { recursive: true, force: true })
   })
 
