@@ -12,7 +12,15 @@ export function absoluteDirectory(directory: unknown): string {
   if (typeof directory !== 'string' || directory === '' || directory.includes('\0')) {
     throw new InvalidArgumentError('directory must be a path')
   }
-  return isAbsolute(directory) ? directory : `${process.cwd()}/${directory}`
+  return isAbsolute(directory) ? directory : `${workingDirectory(directory)}/${directory}`
+}
+
+function workingDirectory(directory: string): string {
+  try {
+    return process.cwd()
+  } catch (cause) {
+    throw new InvalidArgumentError(`${directory} cannot be found from here: ${String(cause)}; name an absolute path`, { cause })
+  }
 }
 
 /** Whether a path, which need not be there, is that of the directory, or leads into it. */

@@ -57,6 +57,27 @@ describe.each(places)('a directory that %s', (_, make) => {
   })
 })
 
+test('a relative path is refused where the working directory is gone', async () => {
+  const home = process.cwd()
+  const store = await EventStore.open(join(base, 'store'))
+  mkdirSync(join(base, 'gone'))
+  process.chdir(join(base, 'gone'))
+  rmSync(join(base, 'gone'), { recursive: true })
+  try {
+    const attempts = [
+      () => EventStore.open('data'),
+      () => EventStore.open('data', { readOnly: true }),
+      () => store.backup('data'),
+      () => Journals.open(store, 'data'),
+      () => Journals.verify(store, 'data'),
+    ]
+    for (const attempt of attempts) expect(await rejectionOf(attempt())).toMatchObject(refusalOf('data'))
+  } finally {
+    process.chdir(home)
+  }
+  await store.close()
+})
+
 test('a backup into the store itself is refused, by whatever way the path leads there; nothing is made', async () => {
   const directory = join(base, 'store')
   const store = await EventStore.open(directory)
