@@ -36,7 +36,7 @@ export async function openForReading(disk: Disk, directory: string, options: Che
       await follower.close().catch(() => {})
       // Files that were looked at later may know more than the log that was looked at first; a log that stands still lacks it.
       const isAhead = error instanceof CorruptLogError && found.end !== lastEnd
-      if (!isAhead || look === MAX_LOOKS) throw error
+      if (!isAhead || look === MAX_LOOKS) throw systemFailure(error, directory, 'read')
       lastEnd = found.end
     }
   }

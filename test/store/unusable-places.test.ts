@@ -78,6 +78,21 @@ test('a relative path is refused where the working directory is gone', async () 
   await store.close()
 })
 
+test('an index file that the system does not open is refused in one line that names it', async () => {
+  const directory = join(base, 'store')
+  const store = await EventStore.open(directory, SMALL_CHUNKS)
+  for (const event of orders(200)) await store.append('s', event)
+  await store.close()
+  const path = join(directory, readdirSync(directory).find(name => name.endsWith('.index'))!)
+  renameSync(path, join(base, 'aside'))
+  symlinkSync(join(base, 'aside'), path)
+  for (const readOnly of [false, true]) {
+    expect(await rejectionOf(EventStore.open(directory, { readOnly }))).toMatchObject(
+      refusalOf(`'${path}'; links are not followed`),
+    )
+  }
+})
+
 test('a backup into the store itself is refused, by whatever way the path leads there; nothing is made', async () => {
   const directory = join(base, 'store')
   const store = await EventStore.open(directory)
