@@ -85,8 +85,9 @@ async function flockByChild(descriptor: number): Promise<boolean> {
 }
 
 function unavailable(cause: unknown): LockUnavailableError {
+  const reason = String(cause).split('\nRequire stack:', 1)[0]!.replaceAll('\n', ' ')
   return new LockUnavailableError(
-    'cannot lock the directory: the optional package fs-ext is not built; run `npm install fs-ext` (where npm asks for leave: `npm install-scripts approve fs-ext && npm rebuild fs-ext`), or open with { readOnly: true }',
+    `cannot lock the directory: the optional package fs-ext does not load; run \`npm install fs-ext\`, or, where it is installed, \`npm rebuild fs-ext\`, also after a change of Node (where npm asks for leave, \`npm install-scripts approve fs-ext\` first), or open with { readOnly: true }: ${reason}`,
     { cause },
   )
 }

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -32,20 +32,64 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true })
 })
 
+async function bundle(contents: string, format: 'esm' | 'cjs', outfile: string): Promise<void> {
+  await build({
+    stdin: { contents, resolveDir: ROOT },
+    alias: { tailrace: join(ROOT, 'src/index.ts') },
+    bundle: true,
+    platform: 'node',
+    format,
+    outfile,
+    logLevel: 'error',
+  })
+}
+
 test.each([
   ['esm', 'store.mjs'],
   ['cjs', 'store.cjs'],
 ] as const)('an engine that is bundled into one file (%s) finds the package that locks, in a thread, too', async (format, name) => {
   const program = join(directory, name)
-  await build({
-    stdin: { contents: PROGRAM, resolveDir: ROOT },
-    alias: { tailrace: join(ROOT, 'src/index.ts') },
-    bundle: true,
-    platform: 'node',
-    format,
-    outfile: program,
-    logLevel: 'error',
-  })
+  await bundle(PROGRAM, format, program)
   const { stdout } = await promisify(execFile)(process.execPath, [program, directory, program])
   expect(stdout.split('\n')).toEqual(['true 0 STORE_LOCKED', 'false 0 STORE_LOCKED', ''])
+})
+
+/** Refused in the main thread and then in one beside it, and says why. */
+const REFUSED = `
+import { Worker, isMainThread } from 'node:worker_threads'
+import { EventStore } from 'tailrace'
+EventStore.open(process.argv[2]).catch(({ code, message }) => {
+  console.log(JSON.stringify([code, message]))
+  if (isMainThread) new Worker(process.argv[1], { argv: [process.argv[2]] })
+})
+`
+
+test.each([
+  ['is not installed', null, "Cannot find module 'fs-ext'"],
+  ['is not built', "require('./build/fs_ext.node')", "Cannot find module './build/fs_ext.node'"],
+  [
+    'was built for another version of Node',
+    "throw new Error('The module\\nwas compiled against a different Node.js version')",
+    'The module was compiled against a different Node.js version',
+  ],
+])('where the package that locks %s, an open says so in one line, and how it is mended', async (_, source, reason) => {
+  const packages = join(directory, 'node_modules')
+  rmSync(packages)
+  if (source !== null) {
+    mkdirSync(join(packages, 'fs-ext'), { recursive: true })
+    writeFileSync(join(packages, 'fs-ext/index.js'), source)
+  }
+  const program = join(directory, 'refused.mjs')
+  await bundle(REFUSED, 'esm', program)
+  const { stdout } = await promisify(execFile)(process.execPath, [program, join(directory, 'store')])
+  const refusals = stdout
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as [string, string])
+  expect(refusals).toHaveLength(2)
+  for (const [code, message] of refusals) {
+    expect(code).toBe('LOCK_UNAVAILABLE')
+    expect(message).toMatch(/`npm rebuild fs-ext`.*: Error: [^\n]*$/)
+    expect(message.endsWith(reason)).toBe(true)
+  }
 })
