@@ -83,3 +83,12 @@ test.each([
     export const store = await EventStore.inMemory({ logger: ${logger} })
   `)
 })
+
+test('what is internal is not in the declarations: it takes types that the package does not export', () => {
+  compiled(`
+    import { EventStore } from 'tailrace'
+    import { Journals } from 'tailrace/journals'
+    export const store: Record<keyof typeof EventStore, 1> = { open: 1, inMemory: 1, prototype: 1 }
+    export const journals: Record<keyof typeof Journals, 1> = { open: 1, verify: 1, prototype: 1 }
+  `)
+})
