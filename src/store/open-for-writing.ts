@@ -210,7 +210,7 @@ function writerListener(
     decided: () => pending.settle(published.position),
     undone(position, error) {
       logger?.warn({ err: error, position }, 'appends were taken back')
-      pending.undo(position, error, append => rules.forget(append))
+      pending.undo(position, error, rules)
       pending.settle(published.position)
     },
     rested: () => files.rested(),

@@ -4,6 +4,7 @@ import type { AppendAck, CommitAnswer, ExpectedRevision } from '../core/events.t
 import { LogPosition, Revision } from '../core/positions.ts'
 import { unreachable } from '../core/unreachable.ts'
 import type { EncodableEvent } from '../format/record-encoding.ts'
+import type { AppendCheck } from '../writer/append-check.ts'
 import type { AppendPart, AppendTerms } from '../writer/append-terms.ts'
 import { AppendMessage } from '../writer/messages.ts'
 import type { StreamHead } from '../writer/stream-head.ts'
@@ -181,18 +182,21 @@ export class PendingAppends {
   }
 
   /**
-   * What stands or rests behind `position` was taken back: it gets `error` as its verdict. Calls `forget` for what was written,
-   * newest first.
+   * What stands or rests behind `position` was taken back: it gets `error` as its verdict. What was written is forgotten, newest first.
+   * Then retries are decided once more: of those whose events stand in the log all the same nobody may be told that they never will.
    */
-  undo(position: LogPosition, error: TailraceError, forget: (append: PendingAppend) => void): void {
-    const written: PendingAppend[] = []
+  undo(position: LogPosition, error: TailraceError, check: Pick<AppendCheck, 'forget' | 'decide'>): void {
+    const undone: PendingAppend[] = []
     for (let append = this.#first; append !== null; append = append.next) {
       if (!append.isTaken || append.isAborted || append.settlesAt <= position) continue
-      if (append.verdict === null) written.push(append)
-      append.verdict = { kind: 'rejected', error }
+      undone.push(append)
       append.settlesAt = position
     }
-    for (const append of written.reverse()) forget(append)
+    for (let i = undone.length - 1; i >= 0; i--) if (undone[i]!.verdict === null) check.forget(undone[i]!)
+    for (const append of undone) {
+      const verdict = append.verdict?.kind === 'deferred' ? check.decide(append) : null
+      append.verdict = unlessFound(verdict, { kind: 'rejected', error })
+    }
   }
 
   /**

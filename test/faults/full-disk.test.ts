@@ -81,6 +81,27 @@ describe.each<[string, DiskOperation, number]>([
     await store.append('new', event('b'), { expectedRevision: 'no_stream' })
   })
 
+  test.each([
+    'any',
+    'no_stream',
+  ] as const)('a retry of what stands in the log gets its answer, and one of what was taken back does not: %s', async expectedRevision => {
+    const { disk, store } = await simulated()
+    const known = { ...event('known'), id: '00000000-0000-4000-8000-000000000001' }
+    const lost = { ...event('lost', size), id: '00000000-0000-4000-8000-000000000002' }
+    const { position } = await store.append('known', known)
+    disk.failNext({ op, path: '.chunk', error: 'ENOSPC' })
+    const cut = disk.hold('truncate')
+    const refused = [store.append('lost', lost), store.append('lost', lost, { expectedRevision })].map(rejectionOf)
+    const retry = store.append('known', known, { expectedRevision })
+    await cut.reached
+    // Another event will stand where the lost one stood.
+    const next = store.append('lost', event('next'))
+    cut.release()
+    for (const told of refused) expect(await told).toMatchObject({ code: 'DISK_FULL', outcome: 'rejected' })
+    expect(await retry).toMatchObject({ duplicate: true, position })
+    expect(await next).toMatchObject({ firstRevision: 0, duplicate: false })
+  })
+
   test('appends that come while it is taken back are written behind it', async () => {
     const { disk, store } = await simulated()
     disk.failNext({ op, path: '.chunk', error: 'ENOSPC', partialBytes: 300 })
