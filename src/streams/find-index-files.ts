@@ -54,7 +54,7 @@ export async function findIndexFiles(
       )
     }
   } catch (error) {
-    await closeAll(opened.map(({ file }) => file))
+    await closeAll(opened.map(({ file }) => file)).catch(() => {})
     // Another process has merged the file meanwhile.
     if (systemErrorCode(error) === 'ENOENT' && listing < MAX_LISTINGS)
       return findIndexFiles(disk, directory, log, cache, listing + 1)
@@ -67,7 +67,8 @@ export async function findIndexFiles(
   for (const { name, file } of opened) {
     if (files.includes(file)) continue
     useless.push(name)
-    await file.close()
+    // An error of that concerns nobody: the file was only read, and the others are open.
+    await file.close().catch(() => {})
   }
   return { files, useless }
 }

@@ -216,7 +216,7 @@ export class IndexFiles {
       const isKnown = covered.every(part => part instanceof FilePart && part.disk === this.#disk) && covered.length < 2
       // What was merged here may begin or end within it.
       const isWhole = covered[0]?.start === start && covered.at(-1)!.end === end
-      if (isPartial || isKnown || !isWhole) await file.close()
+      if (isPartial || isKnown || !isWhole) await file.close().catch(this.#options.onFailure)
       else this.#replace(covered, this.#maker.found(file))
     }
   }

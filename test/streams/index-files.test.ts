@@ -487,6 +487,31 @@ describe('index files', () => {
     await files.close()
   })
 
+  test('files of no use that can not be closed keep nobody from opening, and no other file open', async () => {
+    const writer = await directoryOnDisk()
+    const stage = new IndexStage()
+    const files = await stage.open(writer, { chunkCount: 0 })
+    for (let chunk = 0; chunk < 2; chunk++) {
+      stage.growChunk(new Random(SEED), 50, FEW)
+      await stage.addChunks(files)
+      // Somebody reads what is merged.
+      if (chunk === 0) files.retain()
+      await files.settled()
+    }
+    const disk = new SimulatedDisk({ content: writer.snapshot() })
+    const useless = disk.failNext({ op: 'close', path: '000000-000000', error: 'EIO' })
+    const follower = await stage.open(disk, { mode: 'read' })
+    expect(useless.fired).toBe(1)
+    await expectAnswers(follower.parts, stage.model.events, FEW)
+    const known = disk.failNext({ op: 'close', error: 'EIO', times: 'forever' })
+    follower.rested()
+    await follower.settled()
+    expect(known.fired).toBe(2)
+    known.clear()
+    await follower.close()
+    expect(disk.openPaths).toEqual([])
+  })
+
   test('a merge that failed is tried again when there are other files to merge', async () => {
     const disk = await directoryOnDisk()
     const open = disk.open.bind(disk)
