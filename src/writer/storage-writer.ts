@@ -39,7 +39,7 @@ export class StorageWriter {
   readonly #durability: Durability
   #isScheduled = false
   /** Roll-overs, undos and proofs that hold the loop; it is called again when the last of them is done. */
-  #holdCount = 0
+  readonly #holds = new Set<Promise<void>>()
   /** The flush under way; null when there is none. */
   #flushing: Promise<void> | null = null
   #failure: { readonly cause: unknown } | null = null
@@ -87,24 +87,22 @@ export class StorageWriter {
     this.#lastCreatedMs = Math.max(this.#lastCreatedMs, createdMs)
   }
 
-  /** Finishes what waits, proves the log, and resolves; if the writer has failed, when the flush under way has come back. */
+  /** Finishes what waits, proves the log, and resolves; if the writer has failed, when all that is under way has come back. */
   stop(): Promise<void> {
     if (this.#failure !== null) return this.#landed()
-    return new Promise(stopped => {
-      this.queue.push({ kind: 'stop', size: 0, isFlushable: false, stopped })
-    })
+    return new Promise(stopped => this.queue.push({ kind: 'stop', size: 0, isFlushable: false, stopped }))
   }
 
   /** The next tick comes when all promises settled by now have run: everyone who was just acked joins the same group. */
   #schedule(later?: (run: () => void) => unknown): void {
-    if (this.#isScheduled || this.#holdCount > 0) return
+    if (this.#isScheduled || this.#holds.size > 0) return
     this.#isScheduled = true
     ;(later ?? nextTick)(this.#run)
   }
 
   readonly #run = (): void => {
     this.#isScheduled = false
-    if (this.#holdCount > 0 || this.#failure !== null) return
+    if (this.#holds.size > 0 || this.#failure !== null) return
     this.#takeSlice()
     const trigger = this.policy.due(this.queue.flushableCount)
     if (trigger !== null) this.#commit(trigger)
@@ -226,13 +224,14 @@ export class StorageWriter {
   }
 
   async #hold(work: () => Promise<void>): Promise<void> {
-    this.#holdCount++
+    const held = work()
+    this.#holds.add(held)
     try {
-      await work()
+      await held
     } catch (error) {
       this.fail(error)
     }
-    this.#holdCount--
+    this.#holds.delete(held)
     if (this.queue.length > 0) this.#schedule()
   }
 
@@ -260,7 +259,7 @@ export class StorageWriter {
 
   /** Only for a writer that has failed: nothing begins any more. In others a flush may begin before whoever awaits this goes on. */
   async #landed(): Promise<void> {
-    while (this.#flushing !== null) await this.#flushing
+    while (this.#flushing !== null || this.#holds.size > 0) await (this.#flushing ?? Promise.allSettled(this.#holds))
   }
 
   async #work({ kind, done }: WorkMessage): Promise<void> {
@@ -290,6 +289,7 @@ export class StorageWriter {
   }
 
   #allFlushed(): void {
+    if (this.#failure !== null) return
     this.#flushedEventCount = this.#log.eventCount
     this.flushed.advance(this.#log.end)
     this.#log.keepAhead(this.#log.end, this.#log.eventCount)
@@ -304,7 +304,7 @@ export class StorageWriter {
 
   /** Once the writer is idle it proves what it wrote last. */
   #proofDue(): void {
-    const isIdle = this.#holdCount === 0 && this.#flushing === null && this.queue.length === 0
+    const isIdle = this.#holds.size === 0 && this.#flushing === null && this.queue.length === 0
     const isQuiet = this.#clock.monotonic() - this.#lastFlushMs >= PROOF_DELAY_MS / 2
     if (isIdle && (isQuiet || this.#durability === 'os')) return void this.#hold(() => this.#proveIdle(isQuiet))
     if (this.#durability === 'os') this.#syncDueBelow = this.flushed.position

@@ -75,6 +75,34 @@ test('a close waits for the flush that was under way when the writer failed, and
   expect(disk.openPaths).toEqual([])
 })
 
+test.each([
+  'writeDurably',
+  'truncate',
+  'open',
+] as const)('a close waits for the roll-over that was under way when the writer failed, at its %s, and works in the directory no more', async op => {
+  const disk = new SimulatedDisk()
+  const store = await rooms(disk, { chunkSizeBytes: 4096, clock: new ManualClock() })
+  const { writer } = store.writing!
+  const held = disk.hold(op, { path: '.chunk' })
+  // Behind it, the file of the next chunk is due.
+  const append = Promise.allSettled([store.append('s', sized(3400))])
+  const completing = complete(store)
+  await held.reached
+  writer.fail(new Error('the chaser met damage'))
+  let isClosed = false
+  const closed = store.close().then(() => {
+    isClosed = true
+  })
+  await settle()
+  expect(isClosed).toBe(false)
+  held.release()
+  await Promise.all([append, completing, closed])
+  const calls = disk.callCount()
+  await settle()
+  expect(disk.callCount(), 'calls behind the close').toBe(calls)
+  expect(disk.openPaths).toEqual([])
+})
+
 test('the first failure counts: what goes wrong behind it is not told again', async () => {
   const store = await rooms(new SimulatedDisk(), { clock: new ManualClock() })
   const { writer } = store.writing!
