@@ -1,3 +1,4 @@
+import assert from 'node:assert'
 import { StoreLockedError } from '../core/errors.ts'
 import { type Disk, type DiskFile, type DiskLock, type OpenMode, readEachPiece } from './disk.ts'
 
@@ -134,6 +135,7 @@ class Inode {
   }
 
   write(bytes: Uint8Array, offset: number): void {
+    assert(Number.isSafeInteger(offset))
     const end = offset + bytes.length
     if (this.#shared || end > this.#bytes.length) {
       this.#own(end <= this.#bytes.length ? this.#bytes.length : Math.max(end, 2 * this.#bytes.length))

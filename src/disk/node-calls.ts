@@ -1,3 +1,4 @@
+import assert from 'node:assert'
 import fs from 'node:fs'
 
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
@@ -66,6 +67,8 @@ export function writeAll(
   progress: WriteProgress = { written: 0 },
 ): Promise<void> {
   return new Promise((resolve, reject) => {
+    // Node takes any other number for none, and writes where the descriptor stands: at the beginning of the file.
+    assert(Number.isSafeInteger(offset))
     let empty = false
     const next = (): void => {
       const { written } = progress

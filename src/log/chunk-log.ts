@@ -194,7 +194,7 @@ export class ChunkLog {
    */
   async flush(): Promise<void> {
     const target = this.#end
-    this.#groupSize = Math.max(target - this.proven, this.#groupSize * GROUP_MEMORY)
+    this.#groupSize = Math.max(target - this.proven, Math.floor(this.#groupSize * GROUP_MEMORY))
     await this.#writing
     this.#refuseIfInDoubt()
     if (this.#written === this.proven && target - this.proven <= ONE_TRIP_SIZE) await this.#writeTo(target, true)

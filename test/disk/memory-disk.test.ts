@@ -1,3 +1,4 @@
+import { AssertionError } from 'node:assert'
 import { describe, expect, test } from 'vitest'
 import { StoreLockedError } from '../../src/core/errors.ts'
 import type { DiskFile } from '../../src/disk/disk.ts'
@@ -29,6 +30,12 @@ describe('a file in memory', () => {
     const file = await new MemoryDisk().open('log', 'create')
     await file.write(bytes('end'), 3)
     expect(await contentOf(file)).toBe('\0\0\0end')
+  })
+
+  test('refuses a write to a place that is no whole number, like a real one', async () => {
+    const file = await new MemoryDisk().open('log', 'create')
+    await expect(file.write(bytes('zeros'), 4.5)).rejects.toThrow(AssertionError)
+    expect(await file.size()).toBe(0)
   })
 
   test('read past its end gives what there is', async () => {

@@ -1,3 +1,4 @@
+import { AssertionError } from 'node:assert'
 import fs, { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -108,6 +109,17 @@ test.each([
   expect(close).toHaveBeenCalledTimes(2)
   slow.mockRestore()
   close.mockRestore()
+})
+
+test('a write to a place that is no whole number is refused: Node would write where the descriptor stands', async () => {
+  const file = await new NodeDisk().open(join(directory, 'amid two bytes'), 'create')
+  await file.write(Buffer.from('all of it'), 0)
+  await expect(file.write(Buffer.from('zeros'), 4.5)).rejects.toThrow(AssertionError)
+  await expect(file.writeDurably(Buffer.from('zeros'), 4.5)).rejects.toThrow(AssertionError)
+  const content = Buffer.alloc(9)
+  await file.read(content, 0)
+  expect(content.toString()).toBe('all of it')
+  await file.close()
 })
 
 test('a read in one call gives what the system gives at once', async () => {

@@ -298,6 +298,25 @@ describe('zeros ahead of the tail', () => {
     await reopened.close()
   })
 
+  test.each([
+    600_001, 3_333_333, 10_000_001,
+  ])('begin and end at whole bytes behind a group of %i bytes, whose memory fades by halves', async size => {
+    const disk = new SimulatedDisk()
+    const store = await openStore(disk, { clock: new ManualClock() })
+    await store.append('s', sized(size))
+    for (const number of upTo(30)) {
+      await store.append('s', number % 10 === 9 ? sized(250_000) : order(number))
+      await settle()
+    }
+    await store.close()
+    const places = operationsOnChunks(disk.log).flatMap(entry => ('offset' in entry ? [entry.offset] : []))
+    expect(places.filter(place => !Number.isInteger(place))).toEqual([])
+    // Each run goes on where the one before ended: none was written anywhere else.
+    const reopened = await openStore(disk, { clock: new ManualClock() })
+    expect((await revisions(reopened.readStream('s'))).length).toBe(31)
+    await reopened.close()
+  })
+
   test('of groups larger than 256 KiB are not made: such groups grow the file themselves', async () => {
     const disk = new SimulatedDisk()
     const store = await openStore(disk, { clock: new ManualClock() })
