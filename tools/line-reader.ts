@@ -22,13 +22,14 @@ export interface Line {
 
 /**
  * The lines of a stream of any length, a batch for each piece that comes in; empty ones are left out, but counted. No more
- * than one line is kept at a time. Behind a line that is too long nothing follows.
+ * than one line is kept at a time. One that is too long is told of while it lasts: it may have no end.
  */
 export async function* readLines(input: Readable): AsyncIterable<readonly Line[]> {
   let number = 0
   let position = 0
   let pieces: Buffer[] = []
   let pendingSize = 0
+  let isTooLong = false
   for await (const chunk of input as AsyncIterable<Buffer | string>) {
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
     const lines: Line[] = []
@@ -40,18 +41,20 @@ export async function* readLines(input: Readable): AsyncIterable<readonly Line[]
       pendingSize = 0
       start = newline + 1
       number++
-      pushLine(lines, whole, number, position + start)
+      if (!isTooLong) pushLine(lines, whole, number, position + start)
+      isTooLong = false
     }
     const rest = bytes.subarray(start)
     position += bytes.length
     pendingSize += rest.length
     if (pendingSize > MAX_LINE_SIZE) {
-      lines.push({ number: number + 1, text: null, problem: `longer than ${MAX_LINE_SIZE} bytes`, end: position })
-      yield lines
-      return
+      if (!isTooLong) lines.push(tooLong(number + 1, position))
+      isTooLong = true
+      pieces = []
+    } else if (rest.length > 0) {
+      // A copy: the stream may use its buffer again.
+      pieces.push(Buffer.from(rest))
     }
-    // A copy: the stream may use its buffer again.
-    if (rest.length > 0) pieces.push(Buffer.from(rest))
     if (lines.length > 0) yield lines
   }
   const lines: Line[] = []
@@ -64,9 +67,13 @@ function pushLine(lines: Line[], bytes: Buffer, number: number, end: number): vo
   const start = number === 1 && bytes.indexOf(BYTE_ORDER_MARK) === 0 ? BYTE_ORDER_MARK.length : 0
   const line = bytes.subarray(start, size)
   if (isBlank(line)) return
-  if (line.length > MAX_LINE_SIZE) lines.push({ number, text: null, problem: `longer than ${MAX_LINE_SIZE} bytes`, end })
+  if (line.length > MAX_LINE_SIZE) lines.push(tooLong(number, end))
   else if (!isUtf8(line)) lines.push({ number, text: null, problem: 'not UTF-8', end })
   else lines.push({ number, text: line.toString('utf8'), problem: '', end })
+}
+
+function tooLong(number: number, end: number): Line {
+  return { number, text: null, problem: `longer than ${MAX_LINE_SIZE} bytes`, end }
 }
 
 function isBlank(line: Buffer): boolean {

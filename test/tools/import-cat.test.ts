@@ -236,6 +236,21 @@ describe('import', () => {
     })
   })
 
+  test('goes on behind a line that is far too long, from the line that is named', async () => {
+    const directory = newDirectory()
+    const file = join(temporaryDirectory(), 'events.ndjson')
+    writeFileSync(file, [line({ data: 1 }), 'x'.repeat(25 * 1024 * 1024), line({ data: 3 }), line({ data: 4 })].join('\n'))
+    expect(await run(['import', directory, file])).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('line 2: longer than'),
+    })
+    expect(await run(['import', directory, file, '--from-line', '3'])).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('2 events imported'),
+    })
+    expect((await eventsOf(directory)).map(({ data }) => data)).toEqual([1, 3, 4])
+  })
+
   test('of an event that no chunk can hold names its line', async () => {
     const input = `${line({})}\n${line({ data: 'x'.repeat(17 * 1024 * 1024) })}\n`
     const result = await importInto(newDirectory(), input)

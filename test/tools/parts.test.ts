@@ -33,6 +33,17 @@ describe('the lines of a stream', () => {
     }
   })
 
+  test('behind one that is too long are those of any other input, and it is told of before it ends', async () => {
+    const long = Buffer.alloc(10 * 1024 * 1024, 'x')
+    expect(await lines(['one\n', long, long, long, long, 'x\ntwo\n', 'three'])).toEqual([
+      [1, 'one', 4],
+      [2, null, 4 + 3 * long.length],
+      [3, 'two', 4 + 4 * long.length + 6],
+      [4, 'three', 4 + 4 * long.length + 11],
+    ])
+    expect(await lines([long, long, long])).toEqual([[1, null, 3 * long.length]])
+  })
+
   test('of an empty stream are none', async () => {
     expect(await lines([])).toEqual([])
     expect(await lines(['\n\r\n'])).toEqual([])
