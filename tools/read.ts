@@ -53,16 +53,19 @@ Examples:
   },
 }
 
-/** JSON arrays of `count` events each, but for the last. */
+/** JSON arrays of `count` events each, but for the last: at the end, or before a damage. */
 async function* arrayLines(batches: AsyncIterable<readonly RecordedEvent[]>, count: number): AsyncIterable<string> {
   let lines: string[] = []
-  for await (const batch of batches) {
-    for (const event of batch) {
-      lines.push(formatEventLine(event))
-      if (lines.length < count) continue
-      yield `[${lines.join(',')}]`
-      lines = []
+  try {
+    for await (const batch of batches) {
+      for (const event of batch) {
+        lines.push(formatEventLine(event))
+        if (lines.length < count) continue
+        yield `[${lines.join(',')}]`
+        lines = []
+      }
     }
+  } finally {
+    if (lines.length > 0) yield `[${lines.join(',')}]`
   }
-  if (lines.length > 0) yield `[${lines.join(',')}]`
 }

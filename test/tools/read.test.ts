@@ -93,6 +93,17 @@ describe('read', () => {
     expect(stderr).toMatch(/^tailrace read: .*000001\.chunk: position .*tailrace verify tells more\n$/)
   })
 
+  test('of a damaged chunk prints what stands before it, in arrays of any size', async () => {
+    const directory = await storeWith(200)
+    flipBit(chunkPath(directory, 1), 300)
+    const { values } = await runJson<Line>(['read', directory, 'order-0'])
+    expect(values.length).toBeGreaterThan(5)
+    for (const size of [1, 4, 500]) {
+      const { status, values: batches } = await runJson<Line[]>(['read', directory, 'order-0', '--batch', `${size}`])
+      expect([status, batches.flat()]).toEqual([1, values])
+    }
+  })
+
   test.each([
     [['--batch', '5'], '--batch needs --json'],
     [['--batch', '0', '--json'], '--batch must be a whole number from 1'],
