@@ -12,7 +12,16 @@ import { InspectionText } from './inspection-text.ts'
 import { Output, type Terminal } from './output.ts'
 import { ChunkSurvey, NO_BOUNDS } from './survey/chunk-survey.ts'
 import { surveyIndex } from './survey/index-survey.ts'
-import { idText, isInUse, isOwnFile, missingBehind, pathKind, type StoreSurvey, surveyStore } from './survey/store-survey.ts'
+import {
+  idText,
+  isInUse,
+  isOwnFile,
+  missingBehind,
+  openChunk,
+  pathKind,
+  type StoreSurvey,
+  surveyStore,
+} from './survey/store-survey.ts'
 
 const DEFAULT_LIMIT = 50
 /** A file by itself gets four rows of map, the chunks of a store one each. */
@@ -143,6 +152,7 @@ async function inspectStore(
   for (const index of store.chunks.keys()) {
     if (endsBefore(store, index, filter.from)) continue
     const inspection = await inspectChunk(disk, store, index, { ...filter, limit: left }, sink)
+    if (inspection === null) continue
     chunkCount++
     left -= inspection.shownCount
     for (const key of Object.keys(sum) as (keyof Totals)[]) sum[key] += inspection.totals[key]
@@ -174,18 +184,20 @@ function endsBefore(store: StoreSurvey, index: number, position: number): boolea
   return next !== undefined && next.start !== null && next.start <= position
 }
 
+/** @returns null when the chunk is not there any more. */
 async function inspectChunk(
   disk: Disk,
   store: StoreSurvey,
   index: number,
   filter: InspectionFilter,
   sink: InspectionSink,
-): Promise<ChunkInspection> {
-  const { chunks, storeId, bounds } = store
-  const { path, name, start } = chunks[index]!
+): Promise<ChunkInspection | null> {
+  const { chunks, bounds } = store
+  const { name, start } = chunks[index]!
   // What a process is writing is shown, too, as in flight.
   const shown = { ...bounds, trustedEnd: NO_BOUNDS.trustedEnd }
-  const survey = await ChunkSurvey.open(disk, path, { start: start ?? LogPosition.start, storeId }, shown)
+  const survey = await openChunk(disk, store, index, shown, start ?? LogPosition.start)
+  if (survey === null) return null
   try {
     survey.isFollowed = index < chunks.length - 1 && survey.footer === null && (await isInUse(disk, store, index + 1))
     if (survey.isFollowed) await survey.refresh()

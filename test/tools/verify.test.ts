@@ -1,7 +1,8 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { EventStore } from 'tailrace'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { NodeDisk } from '../../src/disk/node-disk.ts'
 import type { VerificationReport } from '../../tools/survey/store-verification.ts'
 import {
   chunkNames,
@@ -284,6 +285,34 @@ describe('verify of a store', () => {
       await store.close()
     }
     expect((await verify(directory)).eventCount).toBe(appended)
+  })
+})
+
+describe('a store that another process opens with another chunk size', () => {
+  // With it goes the chunk that was made ahead.
+  test.each(
+    ['verify', 'inspect', 'repair'].flatMap(command => [0, 1, 2].map(opens => ({ command, opens }))),
+  )('and whose last chunk is gone at open $opens of $command is whole', async ({ command, opens }) => {
+    const directory = await storeWith(40)
+    expect(chunkNames(directory)).toEqual(['000000.chunk', '000001.chunk'])
+    const path = chunkPath(directory, 1)
+    const { open } = NodeDisk.prototype
+    let left = opens
+    const spy = vi.spyOn(NodeDisk.prototype, 'open').mockImplementation(async function (this: NodeDisk, name, mode) {
+      if (name === path && left-- === 0) rmSync(path)
+      return open.call(this, name, mode)
+    })
+    onTestFinished(() => spy.mockRestore())
+    const words =
+      command === 'repair' ? [command, '--accept-loss', directory, join(temporaryDirectory(), 'copy')] : [command, directory]
+    const { status, values } = await runJson<Record<string, unknown>>(words)
+    expect(status).toBe(0)
+    const { damageCount, damages, lostCount, kind } = values.at(-1)!
+    expect([command, damageCount ?? damages ?? lostCount, kind]).toEqual([
+      command,
+      0,
+      command === 'inspect' ? 'totals' : undefined,
+    ])
   })
 })
 

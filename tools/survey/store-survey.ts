@@ -65,8 +65,10 @@ export async function surveyStore(disk: Disk, directory: string): Promise<StoreS
   const indexNames: string[] = []
   for (const name of names) {
     const number = chunkNumberOf(name)
-    if (number !== null) found.push(await placeOf(disk, directory, name, number))
-    else if (isIndexFileName(name)) indexNames.push(name)
+    if (number !== null) {
+      const place = await unlessGone(placeOf(disk, directory, name, number))
+      if (place !== null) found.push(place)
+    } else if (isIndexFileName(name)) indexNames.push(name)
     else if (isUnfinishedIndexFile(name)) notes.push(`${name}: an index file in the making, or left of one that was interrupted`)
     else if (isUnfinishedChunk(name)) notes.push(`${name}: a chunk in the making, or left of a roll-over that was interrupted`)
     else if (!isOwnFile(name)) notes.push(`${name}: unknown; the store does not use it`)
@@ -150,11 +152,33 @@ function commonStoreId(found: readonly ChunkPlace[], hint: FlushedSlot | null): 
   return new Uint8Array(Buffer.from(best![0], 'hex'))
 }
 
+/** @param start where the chunk begins, if its header can't say. @returns null when it is the last one, and not there any more. */
+export async function openChunk(
+  disk: Disk,
+  { chunks, storeId }: StoreSurvey,
+  index: number,
+  bounds: SurveyBounds,
+  start: LogPosition | null = chunks[index]!.start,
+): Promise<ChunkSurvey | null> {
+  const opening = ChunkSurvey.open(disk, chunks[index]!.path, { start, storeId }, bounds)
+  return index === chunks.length - 1 ? unlessGone(opening) : opening
+}
+
+/** A chunk that was made ahead goes when its store is opened with another chunk size. @returns null when it is gone. */
+async function unlessGone<T>(reading: Promise<T>): Promise<T | null> {
+  try {
+    return await reading
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return null
+    throw error
+  }
+}
+
 /** Whether records stand in the chunk at `index`, so that every one before it must be complete. */
 export async function isInUse(disk: Disk, store: StoreSurvey, index: number): Promise<boolean> {
   if (index < store.chunks.length - 1) return true
-  const { path, start } = store.chunks[index]!
-  const survey = await ChunkSurvey.open(disk, path, { start, storeId: store.storeId }, NO_BOUNDS)
+  const survey = await openChunk(disk, store, index, NO_BOUNDS)
+  if (survey === null) return false
   try {
     if (survey.footer !== null) return true
     if (survey.head.header === null) return await survey.hasRecord()

@@ -1,7 +1,7 @@
 import { systemErrorCode } from '#engine/core/errors.ts'
 import type { Disk } from '#engine/disk/disk.ts'
-import { ChunkSurvey, type SurveyVisitor } from './chunk-survey.ts'
-import { type ChunkPlace, isInUse, type StoreSurvey } from './store-survey.ts'
+import type { ChunkSurvey, SurveyVisitor } from './chunk-survey.ts'
+import { type ChunkPlace, isInUse, openChunk, type StoreSurvey } from './store-survey.ts'
 
 /**
  * How a chunk's records ended: at its footer; at nothing, though the log goes on in the next chunk; or there, where the log
@@ -43,7 +43,8 @@ async function walkChunk(
   visitor: StoreVisitor,
 ): Promise<boolean> {
   const isLast = index === store.chunks.length - 1
-  const survey = await ChunkSurvey.open(disk, place.path, { start: place.start, storeId: store.storeId }, store.bounds)
+  const survey = await openChunk(disk, store, index, store.bounds)
+  if (survey === null) return true
   try {
     if (!(await visitor.beginChunk(place, survey, isLast))) return isLast
     survey.isFollowed = !isLast && (await isInUse(disk, store, index + 1))
