@@ -12,6 +12,8 @@ interface StreamState {
   keptCount: number
   /** The last revision that is known to have been there, if it was lost. */
   lastLost: number
+  /** Behind the last event that is known to have been there. */
+  end: number
   gaps: { from: number; to: number }[] | null
 }
 
@@ -32,6 +34,7 @@ export class RevisionLosses {
     if (revision < state.next) return false
     if (revision > state.next) noteGap(state, revision - 1)
     state.next = revision + 1
+    state.end = Math.max(state.end, state.next)
     state.keptCount++
     return true
   }
@@ -40,6 +43,13 @@ export class RevisionLosses {
   lose(stream: string, revision: number): void {
     const state = this.#state(stream)
     state.lastLost = Math.max(state.lastLost, revision)
+    this.wasThere(stream, revision)
+  }
+
+  /** The event was there, whatever became of it. */
+  wasThere(stream: string, revision: number): void {
+    const state = this.#state(stream)
+    state.end = Math.max(state.end, revision + 1)
   }
 
   isKept(stream: string, revision: number): boolean {
@@ -57,6 +67,11 @@ export class RevisionLosses {
     return gaps.reduce((count, { from, to }) => count - (Math.min(to + 1, end) - from), end)
   }
 
+  /** From which revision on the last `maxCount` events were, in the numbers of the original. */
+  lastOnes(stream: string, maxCount: number): number {
+    return Math.max(0, (this.#streams.get(stream)?.end ?? 0) - maxCount)
+  }
+
   /** Only streams that lost something. */
   all(): LostRevisions[] {
     const all: LostRevisions[] = []
@@ -72,7 +87,7 @@ export class RevisionLosses {
   #state(stream: string): StreamState {
     let state = this.#streams.get(stream)
     if (state === undefined) {
-      state = { next: 0, keptCount: 0, lastLost: -1, gaps: null }
+      state = { next: 0, keptCount: 0, lastLost: -1, end: 0, gaps: null }
       this.#streams.set(stream, state)
     }
     return state

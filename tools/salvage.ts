@@ -3,7 +3,8 @@ import { MAX_APPEND_SIZE } from '#engine/core/limits.ts'
 import { isSystemStream } from '#engine/core/names.ts'
 import { LogPosition } from '#engine/core/positions.ts'
 import type { Disk } from '#engine/disk/disk.ts'
-import { COMMIT_RECORD_SIZE, flagsOf, isUnsupported, PrepareFlag } from '#engine/format/log-record.ts'
+import { COMMIT_RECORD_SIZE, flagsOf, isUnsupported, PrepareFlag, RecordType, typeOf } from '#engine/format/log-record.ts'
+import { stubHeadAt } from '#engine/format/stub.ts'
 import { chunkCapacity } from '#engine/log/chunk-file.ts'
 import type { ScannedRecord } from '#engine/log/chunk-scan.ts'
 import type { StoredEvent } from '#engine/streams/stored-event.ts'
@@ -158,6 +159,9 @@ export class Salvage implements StoreVisitor {
 
   record(record: ScannedRecord): void {
     this.#assembly.record(record)
+    const { window, offset } = record
+    const head = typeOf(window.view, offset) === RecordType.stub ? stubHeadAt(window, offset) : null
+    if (head !== null) this.#losses.wasThere(Buffer.from(head.stream).toString(), head.revision)
   }
 
   /** Whole appends behind any gap are kept, also where recovery would end the log: nobody can tell what was acknowledged. */

@@ -41,10 +41,17 @@ export class SalvagedSettings {
     })
     await eachOf([...this.#streams], signal, async ([stream, metadata]) => {
       if (metadata === null) await copy.tombstone(stream)
-      else if (metadata.truncateBefore === undefined) await copy.setMetadata(stream, metadata)
-      else await copy.setMetadata(stream, { ...metadata, truncateBefore: losses.countBelow(stream, metadata.truncateBefore) })
+      else await copy.setMetadata(stream, metadataInCopy(stream, metadata, losses))
     })
   }
+}
+
+/** Says the same of the same events. The last ones are counted by revisions: without the gaps, older ones would be among them again. */
+function metadataInCopy(stream: string, metadata: StreamMetadata, losses: RevisionLosses): StreamMetadata {
+  const { truncateBefore, maxCount = Number.POSITIVE_INFINITY } = metadata
+  const hidden = losses.countBelow(stream, Math.max(truncateBefore ?? 0, losses.lastOnes(stream, maxCount)))
+  const hiddenByCount = losses.countBelow(stream, Number.POSITIVE_INFINITY) - maxCount
+  return truncateBefore === undefined && hidden <= Math.max(0, hiddenByCount) ? metadata : { ...metadata, truncateBefore: hidden }
 }
 
 async function eachOf<T>(items: readonly T[], signal: AbortSignal, work: (item: T) => Promise<void>): Promise<void> {

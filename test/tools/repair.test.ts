@@ -89,6 +89,26 @@ describe('repair', () => {
     )
   })
 
+  test.each([
+    ['amid the last ones', 15],
+    ['at the end', 19],
+    ['before the last ones', 5],
+  ])('brings nothing back that the number of events to keep has hidden, when an event %s is gone', async (_where, gone) => {
+    const directory = join(temporaryDirectory(), 'store')
+    const store = await EventStore.open(directory, { chunkSizeBytes: 4096 })
+    for (let i = 0; i < 20; i++) await store.append('s', event(i))
+    await store.erase('s', gone)
+    await store.scavenge()
+    await store.setMetadata('s', { maxCount: 10 })
+    await store.close()
+    const report = await repair(directory)
+    expect(report).toMatchObject({ status: 0, settings: 1, lostCount: 0 })
+    const idsIn = async (path: string) => (await runJson<{ id: string }>(['read', path, 's'])).values.map(({ id }) => id)
+    const ids = await idsIn(directory)
+    expect(ids).toHaveLength(gone < 10 ? 10 : 9)
+    expect(await idsIn(report.copy)).toEqual(ids)
+  })
+
   test('truncates a stream where it was truncated, though it lost events before and behind', async () => {
     const directory = await storeWith(200)
     const store = await EventStore.open(directory, { chunkSizeBytes: 4096 })
