@@ -1,8 +1,10 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { EventStore } from 'tailrace'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { NodeDisk } from '../../src/disk/node-disk.ts'
 import type { SalvageReport } from '../../tools/salvage.ts'
+import { StoreProcess } from '../support/processes.ts'
 import {
   chunkPath,
   contentOf,
@@ -145,6 +147,38 @@ describe('repair', () => {
       expect(ids).toEqual(expected.map(({ id }) => id))
     }
     expect((await run(['read', report.copy, 'order-1'])).status).toBe(2)
+  })
+
+  test('that met a group while it was being written reads it once more', async () => {
+    const directory = join(temporaryDirectory(), 'store')
+    const writer = new StoreProcess(`const store = await EventStore.open('${directory}', { chunkSizeBytes: 65536 })
+      await Promise.all([0, 1, 2, 3, 4].map(data => store.append('s', { type: 'T', data })))
+      say('acked')
+      setInterval(() => {}, 1000)`)
+    await writer.said('acked')
+    await writer.kill()
+    rmSync(join(directory, 'flushed'))
+    const { values } = await runJson<{ kind: string; position: number }>(['inspect', directory])
+    const [, second, third] = values.filter(({ kind }) => kind === 'record').map(({ position }) => position)
+    // Of a read amid a write, any page may be older than the next one.
+    let wasRead = false
+    const { open } = NodeDisk.prototype
+    const spy = vi.spyOn(NodeDisk.prototype, 'open').mockImplementation(async function (this: NodeDisk, name, mode) {
+      const file = await open.call(this, name, mode)
+      const read = file.read.bind(file)
+      file.read = async (target, offset) => {
+        const size = await read(target, offset)
+        if (offset <= second! && third! <= offset + size && !wasRead) {
+          target.fill(0, second! - offset, third! - offset)
+          wasRead = true
+        }
+        return size
+      }
+      return file
+    })
+    onTestFinished(() => spy.mockRestore())
+    expect(await repair(directory)).toMatchObject({ status: 0, events: 5, lostCount: 0, changedStreams: [] })
+    expect(wasRead).toBe(true)
   })
 
   test('of a store with a flipped bit in the middle keeps all but one event, and says which', async () => {

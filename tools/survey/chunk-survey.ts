@@ -164,12 +164,12 @@ export class ChunkSurvey {
       if (bad === null) return
       if (await this.refresh()) continue
       const gap = await this.#gapAt(bad)
+      const isTail = gap.end === this.limit && this.footer === null
       // Read once more: the writer may have been about to write it.
-      if (gap.isProven && badPosition !== this.position) {
+      if ((gap.isProven || !isTail) && badPosition !== this.position) {
         badPosition = this.position
         continue
       }
-      const isTail = gap.end === this.limit && this.footer === null
       if (isTail || !visitor.gap(gap)) {
         this.tail = gap
         return
