@@ -60,7 +60,7 @@ function storeLines({ path, id, chunks, hinted, holderPid, notes }: StoreItem): 
   const holder = holderPid === null ? '' : `, open in process ${holderPid}`
   const durable = hinted === null ? 'no flushed hint' : `flushed hint: everything before ${hinted} is durable`
   return [
-    `${path}: store ${id ?? 'whose id is lost'}, ${count(chunks, 'chunk')}${holder}`,
+    `${printable(path)}: store ${id ?? 'whose id is lost'}, ${count(chunks, 'chunk')}${holder}`,
     durable,
     ...notes.map(note => printable(`note: ${note}`)),
   ]

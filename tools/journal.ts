@@ -6,7 +6,7 @@ import { type Command, checkCount, ExitStatus, parseArguments, UsageError } from
 import { importJournals } from './journal-import.ts'
 import { keepAlive } from './keep-alive.ts'
 import { refuseInside } from './new-directory.ts'
-import { count, printable, printResult, type Terminal } from './output.ts'
+import { count, printResult, type Terminal } from './output.ts'
 import { Progress } from './progress.ts'
 import { readStore } from './reading.ts'
 import { pathKind } from './survey/store-survey.ts'
@@ -149,7 +149,7 @@ function* reportLines(directory: string, report: JournalVerificationReport): Ite
 const KINDS = { changed: 'changed', missing: 'missing', unknown: 'not in the store' } as const
 
 function* differenceLines({ file, line, kind, expected, found }: JournalDifference): Iterable<string> {
-  yield printable(`  ${file}${line === null ? '' : `:${line}`}: ${KINDS[kind]}`)
-  if (expected !== null) yield `    store: ${printable(expected)}`
-  if (found !== null) yield `    file:  ${printable(found)}`
+  yield `  ${file}${line === null ? '' : `:${line}`}: ${KINDS[kind]}`
+  if (expected !== null) yield `    store: ${expected}`
+  if (found !== null) yield `    file:  ${found}`
 }

@@ -79,7 +79,7 @@ export async function printResult(
 ): Promise<void> {
   const output = new Output(terminal.stdout)
   if (isJson === true) output.json(value)
-  else for (const line of lines) output.line(line)
+  else for (const line of lines) output.line(printable(line))
   await output.end()
 }
 

@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream'
 import { systemClock } from '#engine/core/clock.ts'
-import { bytesText } from './output.ts'
+import { bytesText, printable } from './output.ts'
 
 const REDRAW_MS = 100
 const BAR_WIDTH = 30
@@ -27,7 +27,7 @@ export class Progress {
     this.#drawnMs = nowMs
     this.#isDrawn = true
     const speed = `${bytesText((doneSize / Math.max(1, nowMs - this.#startedMs)) * 1000)}/s`
-    this.#stream.write(`\r\u001b[K${this.#bar(doneSize)}${bytesText(doneSize)}  ${speed}  ${text()}`)
+    this.#stream.write(`\r\u001b[K${this.#bar(doneSize)}${bytesText(doneSize)}  ${speed}  ${printable(text())}`)
   }
 
   /** Wipes the bar, so that other lines can follow. */

@@ -3,7 +3,7 @@ import { DEFAULT_CHUNK_SIZE } from '#engine/core/limits.ts'
 import { NodeDisk } from '#engine/disk/node-disk.ts'
 import { type Command, checkCount, ExitStatus, parseArguments, UsageError } from './arguments.ts'
 import { makeTarget } from './new-directory.ts'
-import { complain, count, printable, printResult, type Terminal } from './output.ts'
+import { complain, count, printResult, type Terminal } from './output.ts'
 import { Progress } from './progress.ts'
 import type { LostRevisions } from './revision-losses.ts'
 import { Salvage, type SalvageReport } from './salvage.ts'
@@ -123,7 +123,5 @@ function changeText({ stream, lost, keptCount }: LostRevisions): string {
   const isOne = lost.length === 1 && last.from === last.to
   // Nothing follows a loss at the end.
   if (keptCount + shift <= last.to + 1) moves.pop()
-  return printable(
-    `'${stream}': lost ${isOne ? 'revision' : 'revisions'} ${gaps}; ${count(keptCount, 'event')} kept${moves.length === 0 ? '' : `; ${moves.join(', ')}`}`,
-  )
+  return `'${stream}': lost ${isOne ? 'revision' : 'revisions'} ${gaps}; ${count(keptCount, 'event')} kept${moves.length === 0 ? '' : `; ${moves.join(', ')}`}`
 }

@@ -1,6 +1,6 @@
 import { NodeDisk } from '#engine/disk/node-disk.ts'
 import { type Command, checkCount, ExitStatus, parseArguments } from './arguments.ts'
-import { bytesText, count, printable, printResult, type Terminal } from './output.ts'
+import { bytesText, count, printResult, type Terminal } from './output.ts'
 import { Progress } from './progress.ts'
 import { type Damage, damageText } from './survey/damage.ts'
 import type { IndexReport } from './survey/index-comparison.ts'
@@ -79,7 +79,7 @@ function* reportLines(store: StoreSurvey, report: VerificationReport): Iterable<
     yield `${tail.kind}: ${tail.file}: position ${tail.position}, ${tail.size} bytes: ${why}`
   }
   yield* indexLines(report.indexFiles)
-  for (const note of report.notes) yield printable(`note: ${note}`)
+  for (const note of report.notes) yield `note: ${note}`
   yield* damageLines(report.damages, report.damageCount)
 }
 
@@ -88,7 +88,7 @@ function* indexLines(files: readonly IndexReport[]): Iterable<string> {
   const whole = files.filter(({ state }) => state === 'whole').length
   if (whole > 0) yield `${count(whole, 'index file')}: whole, and as the log says`
   for (const { file, state, what } of files) {
-    if (what !== null) yield printable(`index file ${file}: ${state}: ${what}`)
+    if (what !== null) yield `index file ${file}: ${state}: ${what}`
   }
 }
 

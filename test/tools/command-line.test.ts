@@ -66,6 +66,26 @@ describe('tailrace', () => {
   })
 })
 
+describe('a directory whose name could control the terminal', () => {
+  test.each([
+    ['verify', 'STORE'],
+    ['inspect', 'STORE'],
+    ['scavenge', 'STORE'],
+    ['backup', 'STORE', 'STORE.copy'],
+    ['repair', '--accept-loss', 'STORE', 'STORE.copy'],
+    ['import', 'STORE', '-'],
+    ['journal', 'STORE', 'STORE.journals'],
+  ])('is shown escaped: %s', async (...words) => {
+    const name = await storeWith(60, join(temporaryDirectory(), 'a\u001b[31m\u202eb'))
+    const { status, stdout } = await run(
+      words.map(word => word.replace('STORE', name)),
+      { input: '' },
+    )
+    expect([status, stdout.match(/[\u001b\u202e]/)]).toEqual([0, null])
+    expect(stdout).toContain('a\\u001b[31m\\u202eb')
+  })
+})
+
 describe('when nobody reads', () => {
   async function damagedStore(): Promise<string> {
     const directory = await storeWith(60)

@@ -135,11 +135,11 @@ describe('output', () => {
     const drawn = (isTTY: boolean): string => {
       const stream = Object.assign(new PassThrough(), { isTTY })
       const progress = new Progress(stream, 1000)
-      progress.update(500, () => 'working')
+      progress.update(500, () => 'wor\u001bking')
       progress.clear()
       return String(stream.read() ?? '')
     }
     expect(drawn(false)).toBe('')
-    expect(drawn(true)).toMatch(/\[#{15}\.{15}\] {2}50% {2}500 bytes .*working\r\u001b\[K$/)
+    expect(drawn(true)).toMatch(/\[#{15}\.{15}\] {2}50% {2}500 bytes .*wor\\u001bking\r\u001b\[K$/)
   })
 })
