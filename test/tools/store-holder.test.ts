@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -36,6 +37,12 @@ describe('the holder of a store', () => {
     await writer.said('open')
     expect(await holderOf(directory)).toBe(writer.child.pid)
     await writer.kill()
+    expect(await holderOf(directory)).toBeNull()
+  })
+
+  test('is nobody when the lock file is a pipe, which is not waited for', async () => {
+    const directory = temporaryDirectory()
+    execFileSync('mkfifo', [join(directory, 'lock')])
     expect(await holderOf(directory)).toBeNull()
   })
 

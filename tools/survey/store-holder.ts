@@ -18,6 +18,8 @@ export async function holderOf(directory: string): Promise<number | null> {
   const path = joinPath(directory, LOCK_FILE_NAME)
   try {
     const file = await stat(path)
+    // A pipe would be waited for.
+    if (!file.isFile()) return null
     const named = Number.parseInt(await readFile(path, 'latin1'), 10)
     const locks = await readFile('/proc/locks', 'utf8').catch(() => null)
     if (locks !== null) return await holderAmong(lockOwners(locks, file.ino), named, file)
