@@ -149,8 +149,13 @@ async function inspectStore(
   const sum = { ...none, damages: damages.length }
   let chunkCount = 0
   let left = filter.limit
-  for (const index of store.chunks.keys()) {
+  for (const [index, { name, unreadable, start }] of store.chunks.entries()) {
     if (endsBefore(store, index, filter.from)) continue
+    if (unreadable !== null) {
+      sum.damages++
+      sink.show({ kind: 'damage', damage: { file: name, position: start, size: null, kind: 'unreadable', what: unreadable } })
+      continue
+    }
     const inspection = await inspectChunk(disk, store, index, { ...filter, limit: left }, sink)
     if (inspection === null) continue
     chunkCount++

@@ -4,8 +4,10 @@ import { EventStore } from 'tailrace'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { NodeDisk } from '../../src/disk/node-disk.ts'
 import type { SalvageReport } from '../../tools/salvage.ts'
+import type { Damage } from '../../tools/survey/damage.ts'
 import { StoreProcess } from '../support/processes.ts'
 import {
+  chunkNames,
   chunkPath,
   contentOf,
   copyChunk,
@@ -147,6 +149,31 @@ describe('repair', () => {
       expect(ids).toEqual(expected.map(({ id }) => id))
     }
     expect((await run(['read', report.copy, 'order-1'])).status).toBe(2)
+  })
+
+  test.each([0, 1, 2, -1])('of a store of which the system can not read chunk %d copies the others', async number => {
+    const directory = await storeWith(200)
+    const names = chunkNames(directory)
+    const name = names.at(number)!
+    const events = await eventsOf(directory)
+    const { values } = await runJson<{ kind: string; stream: string; file: string }>(['inspect', directory, '--limit', '0'])
+    const from = values.findIndex(({ kind, file }) => kind === 'chunk' && file === name)
+    const to = values.findIndex(({ kind }, at) => at > from && kind === 'chunk-end')
+    const lostCount = values.slice(from, to).filter(({ stream }) => stream !== undefined).length
+    // An error of the system by its first bytes, as of a bad sector.
+    rmSync(join(directory, name))
+    mkdirSync(join(directory, name))
+    const unreadable = { file: name, kind: 'unreadable', what: expect.stringContaining('EISDIR') }
+    const report = await repair(directory)
+    expect(report).toMatchObject({ status: 0, events: events.length - lostCount, verification: { damageCount: 0 } })
+    expect(report.lost).toContainEqual(expect.objectContaining(unreadable))
+    const verified = await runJson<{ damages: Damage[] }>(['verify', directory])
+    expect(verified.status).toBe(1)
+    expect(verified.values[0]!.damages).toContainEqual(expect.objectContaining(unreadable))
+    expect(verified.values[0]!.damages.filter(({ kind }) => kind === 'unreadable')).toHaveLength(1)
+    const inspected = await runJson<{ kind: string; damage: Damage }>(['inspect', directory])
+    expect(inspected.status).toBe(1)
+    expect(inspected.values).toContainEqual({ kind: 'damage', damage: expect.objectContaining(unreadable) })
   })
 
   test('that met a group while it was being written reads it once more', async () => {

@@ -27,6 +27,8 @@ export interface ChunkPlace {
   /** Which chunk it is: as its header says, or if that is damaged, its name. */
   readonly number: ChunkNumber
   readonly head: ChunkHead
+  /** Why the system could not read it; null when it could. */
+  readonly unreadable: string | null
   /** Where it begins: as its header says, or if that is damaged, where the one before ends; null when nobody knows. */
   readonly start: LogPosition | null
 }
@@ -66,7 +68,7 @@ export async function surveyStore(disk: Disk, directory: string): Promise<StoreS
   for (const name of names) {
     const number = chunkNumberOf(name)
     if (number !== null) {
-      const place = await unlessGone(placeOf(disk, directory, name, number))
+      const place = await placeOf(disk, directory, name, number)
       if (place !== null) found.push(place)
     } else if (isIndexFileName(name)) indexNames.push(name)
     else if (isUnfinishedIndexFile(name)) notes.push(`${name}: an index file in the making, or left of one that was interrupted`)
@@ -117,15 +119,26 @@ export async function statsOf(path: string): Promise<Stats> {
   }
 }
 
-async function placeOf(disk: Disk, directory: string, name: string, named: ChunkNumber): Promise<ChunkPlace> {
+/** @returns null when the file is gone. */
+async function placeOf(disk: Disk, directory: string, name: string, named: ChunkNumber): Promise<ChunkPlace | null> {
   const path = joinPath(directory, name)
-  const file = await disk.open(path, 'read')
   try {
-    const head = await readChunkHead(file)
-    const { header } = head
-    return { name, path, size: await file.size(), number: header?.number ?? named, head, start: header?.start ?? null }
-  } finally {
-    await file.close()
+    const file = await disk.open(path, 'read')
+    try {
+      const head = await readChunkHead(file)
+      const { header } = head
+      const size = await file.size()
+      return { name, path, size, number: header?.number ?? named, head, unreadable: null, start: header?.start ?? null }
+    } finally {
+      await file.close()
+    }
+  } catch (error) {
+    const code = systemErrorCode(error)
+    if (code === null) throw error
+    // One that can't be read has its place all the same: the others can be.
+    const unreadable = String(error)
+    const head = { header: null, damage: unreadable, isUnsupported: false, bytes: Buffer.alloc(0) }
+    return code === 'ENOENT' ? null : { name, path, size: 0, number: named, head, unreadable, start: null }
   }
 }
 
@@ -160,16 +173,11 @@ export async function openChunk(
   bounds: SurveyBounds,
   start: LogPosition | null = chunks[index]!.start,
 ): Promise<ChunkSurvey | null> {
-  const opening = ChunkSurvey.open(disk, chunks[index]!.path, { start, storeId }, bounds)
-  return index === chunks.length - 1 ? unlessGone(opening) : opening
-}
-
-/** A chunk that was made ahead goes when its store is opened with another chunk size. @returns null when it is gone. */
-async function unlessGone<T>(reading: Promise<T>): Promise<T | null> {
   try {
-    return await reading
+    return await ChunkSurvey.open(disk, chunks[index]!.path, { start, storeId }, bounds)
   } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return null
+    // It was made ahead, and goes when its store is opened with another chunk size.
+    if (systemErrorCode(error) === 'ENOENT' && index === chunks.length - 1) return null
     throw error
   }
 }
@@ -177,14 +185,19 @@ async function unlessGone<T>(reading: Promise<T>): Promise<T | null> {
 /** Whether records stand in the chunk at `index`, so that every one before it must be complete. */
 export async function isInUse(disk: Disk, store: StoreSurvey, index: number): Promise<boolean> {
   if (index < store.chunks.length - 1) return true
-  const survey = await openChunk(disk, store, index, NO_BOUNDS)
-  if (survey === null) return false
+  let survey: ChunkSurvey | null = null
   try {
+    survey = await openChunk(disk, store, index, NO_BOUNDS)
+    if (survey === null) return false
     if (survey.footer !== null) return true
     if (survey.head.header === null) return await survey.hasRecord()
     return (await survey.nonZeroEnd(survey.position)) > survey.position
+  } catch (error) {
+    if (systemErrorCode(error) === null) throw error
+    // It can't be read: nobody can say that nothing stands there.
+    return true
   } finally {
-    await survey.close()
+    await survey?.close()
   }
 }
 
