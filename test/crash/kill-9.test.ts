@@ -14,12 +14,22 @@ import { Random } from '../support/random.ts'
  */
 const SEED = Number(process.env['SEED'] ?? 1)
 const ROUNDS = Number(process.env['ROUNDS'] ?? 200)
-/** Then a new directory: an open reads the whole log. */
-const ROUNDS_PER_STORE = 25
-/** Stores at a time: while one child starts, the other store is checked. */
-const LANES = 2
 const STREAM_COUNT = 4
-const CHUNK_SIZE = 32 * 1024
+
+/** What the children append, and where. */
+interface Lane {
+  readonly chunkSize: number
+  /** One event in sixteen has up to so many bytes. */
+  readonly largestSize: number
+  /** Then a new directory: an open reads the whole log. */
+  readonly roundsPerStore: number
+}
+
+/** Side by side: while one child starts, the other store is checked. Small events roll over often; what large ones leave is met by small ones. */
+const LANES: readonly Lane[] = [
+  { chunkSize: 32 * 1024, largestSize: 600, roundsPerStore: 25 },
+  { chunkSize: 32 * 1024 * 1024, largestSize: 3_000_000, roundsPerStore: 5 },
+]
 
 interface Ack {
   readonly stream: number
@@ -40,16 +50,20 @@ afterAll(() => {
 })
 
 /** The same as in append-child.mjs. */
-function payloadOf(stream: number, k: number): Uint8Array {
-  const bytes = new Uint8Array((k * 37 + stream * 11) % 600)
-  for (let index = 0; index < bytes.length; index++) bytes[index] = SEED * 31 + stream * 17 + k * 7 + index * 13
-  return bytes
+function payloadOf({ largestSize }: Lane, stream: number, k: number): Uint8Array {
+  const size = k % 16 === 7 ? (k * 104_729 + stream * 7919) % largestSize : (k * 37 + stream * 11) % 600
+  return Buffer.alloc(size, `${SEED} ${stream} ${k} `)
 }
 
 /** Lets a child append, and kills it once it has told of so many acks and a moment has passed. @returns all that it told. */
-async function killAmidAppends(store: string, afterAcks: number, thenMs: number): Promise<Ack[]> {
+async function killAmidAppends(
+  { chunkSize, largestSize }: Lane,
+  store: string,
+  afterAcks: number,
+  thenMs: number,
+): Promise<Ack[]> {
   const script = new URL('../support/append-child.mjs', import.meta.url).pathname
-  const words = [script, store, SEED, STREAM_COUNT, CHUNK_SIZE].map(String)
+  const words = [script, store, SEED, STREAM_COUNT, chunkSize, largestSize].map(String)
   const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'pipe'] })
   let told = ''
   let complaints = ''
@@ -79,10 +93,10 @@ function endOf(child: ChildProcess): Promise<NodeJS.Signals | null> {
 }
 
 /** Opens with the engine and compares what is there with everything that was ever acked in this store. */
-async function check(path: string, acks: readonly Ack[]): Promise<void> {
+async function check(lane: Lane, path: string, acks: readonly Ack[]): Promise<void> {
   let store: EventStore
   try {
-    store = await EventStore.open(path, { chunkSizeBytes: CHUNK_SIZE })
+    store = await EventStore.open(path, { chunkSizeBytes: lane.chunkSize })
   } catch (error) {
     figures.failedOpens++
     throw error
@@ -93,7 +107,7 @@ async function check(path: string, acks: readonly Ack[]): Promise<void> {
     if (await store.exists(`stream-${stream}`)) {
       for await (const { revision, type, bytes, position } of store.readStream(`stream-${stream}`)) {
         const k = found.length
-        const isRight = revision === k && type === `t-${k}` && Buffer.compare(bytes, payloadOf(stream, k)) === 0
+        const isRight = revision === k && type === `t-${k}` && Buffer.compare(bytes, payloadOf(lane, stream, k)) === 0
         if (!isRight) expect.fail(`stream ${stream}, revision ${k}: ${type} at ${position} with other bytes`)
         found.push(position)
       }
@@ -109,22 +123,22 @@ async function check(path: string, acks: readonly Ack[]): Promise<void> {
   expect(figures.lost).toBe(0)
 }
 
-async function playLane(lane: number, rounds: number): Promise<void> {
-  const random = new Random(`${SEED}/${lane}`)
+async function playLane(lane: Lane, index: number, rounds: number): Promise<void> {
+  const random = new Random(`${SEED}/${index}`)
   let acks: Ack[] = []
   let path = ''
   for (let round = 0; round < rounds; round++) {
-    if (round % ROUNDS_PER_STORE === 0) {
-      path = join(directory, `store-${lane}-${round}`)
+    if (round % lane.roundsPerStore === 0) {
+      path = join(directory, `store-${index}-${round}`)
       acks = []
     }
     // In the first moment, too: amid the creation, or the recovery from the last kill.
-    const told = await killAmidAppends(path, random.chance(0.1) ? 0 : random.int(120), random.int(4))
+    const told = await killAmidAppends(lane, path, random.chance(0.1) ? 0 : random.int(120), random.int(4))
     acks.push(...told)
     figures.rounds++
     figures.acks += told.length
     figures.events += told.reduce((sum, { count }) => sum + count, 0)
-    await check(path, acks)
+    await check(lane, path, acks)
   }
 }
 
@@ -133,7 +147,7 @@ describe(`${ROUNDS} times killed under load`, () => {
     'everything acked is there, byte for byte, and the store goes on',
     async () => {
       const startedMs = performance.now()
-      await Promise.all(Array.from({ length: LANES }, (_, lane) => playLane(lane, Math.ceil(ROUNDS / LANES))))
+      await Promise.all(LANES.map((lane, index) => playLane(lane, index, Math.ceil(ROUNDS / LANES.length))))
       const seconds = (performance.now() - startedMs) / 1000
       const { rounds, events, lost, failedOpens } = figures
       console.log(

@@ -1,16 +1,15 @@
 // Appends until it is killed, and tells of each ack on its standard output as soon as it has it.
-// node append-child.mjs DIRECTORY SEED STREAM_COUNT CHUNK_SIZE
+// node append-child.mjs DIRECTORY SEED STREAM_COUNT CHUNK_SIZE LARGEST_SIZE
 import { EventStore } from 'tailrace'
 
-const [directory, seed, streamCount, chunkSizeBytes] = process.argv
+const [directory, seed, streamCount, chunkSizeBytes, largestSize] = process.argv
   .slice(2)
   .map((word, index) => (index === 0 ? word : Number(word)))
 
-// The same as in kill-9.test.ts: what an event says depends on nothing but these three numbers.
+// The same as in kill-9.test.ts: what an event says depends on nothing but these numbers.
 function payloadOf(stream, k) {
-  const bytes = new Uint8Array((k * 37 + stream * 11) % 600)
-  for (let index = 0; index < bytes.length; index++) bytes[index] = seed * 31 + stream * 17 + k * 7 + index * 13
-  return bytes
+  const size = k % 16 === 7 ? (k * 104_729 + stream * 7919) % largestSize : (k * 37 + stream * 11) % 600
+  return Buffer.alloc(size, `${seed} ${stream} ${k} `)
 }
 
 async function fill(store, stream) {
