@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { KIB } from '../../src/core/limits.ts'
+import { KIB, MIB } from '../../src/core/limits.ts'
 import type { Rig, RigOptions, RigReport } from '../proof/rig.ts'
 import { Random } from '../support/random.ts'
 import { ChildProgram } from './child-program.ts'
@@ -72,13 +72,16 @@ class Killing {
   }
 
   #planOf(random: Random, directory: string): LoadPlan {
+    // What large groups leave behind is met by small ones.
+    const sizes = random.chance(0.25)
+      ? { chunkSizeBytes: 16 * MIB, maxPayloadSize: 600, maxLargeSize: 2 * MIB }
+      : { chunkSizeBytes: random.pick([16, 32, 64, 512]) * KIB, maxPayloadSize: random.pick([100, 600, 3000]) }
     return {
       directory: join(directory, 'store'),
       seed: this.#options.seed,
       life: 0,
-      chunkSizeBytes: random.pick([16, 32, 64, 512]) * KIB,
+      ...sizes,
       durability: random.chance(0.25) ? 'os' : 'fsync',
-      maxPayloadSize: random.pick([100, 600, 3000]),
       maxInFlight: random.pick([1, 4, 16]),
       withMaintenance: false,
     }

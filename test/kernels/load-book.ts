@@ -1,7 +1,7 @@
 import { StreamDeletedError, StreamNotFoundError } from '../../src/core/errors.ts'
 import type { RecordedEvent } from '../../src/core/events.ts'
 import type { EventStore } from '../../src/store/event-store.ts'
-import { type Authorship, FADING, FADING_COUNT, KEPT, type LoadPlan, payloadAt, typeAt } from './load-plan.ts'
+import { type Authorship, FADING, FADING_COUNT, KEPT, type PayloadPlan, payloadAt, typeAt } from './load-plan.ts'
 
 /** An event that someone was told of. */
 interface Known {
@@ -35,13 +35,13 @@ export interface BookFigures {
  */
 export class LoadBook {
   readonly figures: BookFigures
-  readonly #plan: Pick<LoadPlan, 'seed' | 'maxPayloadSize'>
+  readonly #plan: PayloadPlan
   readonly #streams = new Map<string, StreamBook>()
   readonly #rejected = new Set<string>()
   /** Broken promises, one line for each. */
   #failures: string[] = []
 
-  constructor(plan: Pick<LoadPlan, 'seed' | 'maxPayloadSize'>, figures: BookFigures) {
+  constructor(plan: PayloadPlan, figures: BookFigures) {
     this.#plan = plan
     this.figures = figures
   }

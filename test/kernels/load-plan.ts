@@ -10,11 +10,16 @@ export interface LoadPlan {
   readonly chunkSizeBytes: number
   readonly durability: Durability
   readonly maxPayloadSize: number
+  /** Of one event in 32; where it is left out, none is larger than the others. */
+  readonly maxLargeSize?: number
   /** Of each stream. */
   readonly maxInFlight: number
   /** Deletes streams, sets metadata, scavenges. */
   readonly withMaintenance: boolean
 }
+
+/** What a payload depends on, beside its place. */
+export type PayloadPlan = Pick<LoadPlan, 'seed' | 'maxPayloadSize' | 'maxLargeSize'>
 
 /** Who wrote an event: kept in its metadata, so that a reader can tell appends apart and see whether they are whole. */
 export interface Authorship {
@@ -37,12 +42,7 @@ export const TOMB = 'tomb-'
 /** Its events have ids from outside, and are sent again by the next life. */
 export const RETRIED = 'keep-retried'
 
-export function eventAt(
-  plan: Pick<LoadPlan, 'seed' | 'maxPayloadSize'>,
-  stream: string,
-  revision: number,
-  authorship: Authorship,
-): NewEvent {
+export function eventAt(plan: PayloadPlan, stream: string, revision: number, authorship: Authorship): NewEvent {
   const event = { type: typeAt(revision), data: payloadAt(plan, stream, revision), metadata: { ...authorship } }
   return stream === RETRIED ? { ...event, id: idAt(plan.seed, stream, revision) } : event
 }
@@ -53,12 +53,12 @@ export function typeAt(revision: number): string {
 
 /** Depends on nothing but what is named, so that everybody knows what an event must say. */
 export function payloadAt(
-  { seed, maxPayloadSize }: Pick<LoadPlan, 'seed' | 'maxPayloadSize'>,
+  { seed, maxPayloadSize, maxLargeSize = maxPayloadSize }: PayloadPlan,
   stream: string,
   revision: number,
 ): Uint8Array {
   let state = hash(`${seed}/${stream}/${revision}`)
-  const bytes = new Uint8Array(state % (maxPayloadSize + 1))
+  const bytes = new Uint8Array(state % ((revision % 32 === 5 ? maxLargeSize : maxPayloadSize) + 1))
   for (let index = 0; index < bytes.length; index++) {
     if (index % 4 === 0) state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
     bytes[index] = state >>> (8 * (index % 4))
