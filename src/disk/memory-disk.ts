@@ -145,6 +145,7 @@ class Inode {
   }
 
   read(target: Uint8Array, offset: number): number {
+    assert(Number.isSafeInteger(offset))
     const count = Math.max(0, Math.min(target.length, this.size - offset))
     const stored = this.#bytes.subarray(offset, offset + count)
     target.set(stored)
@@ -154,6 +155,7 @@ class Inode {
 
   /** Bytes past `size` are zeros at all times, so a file that grows again shows zeros. */
   truncate(size: number): void {
+    assert(Number.isSafeInteger(size))
     if (size < this.size) {
       if (this.#shared || size < this.#bytes.length / 2) {
         this.#bytes = this.#bytes.slice(0, size)

@@ -32,9 +32,11 @@ describe('a file in memory', () => {
     expect(await contentOf(file)).toBe('\0\0\0end')
   })
 
-  test('refuses a write to a place that is no whole number, like a real one', async () => {
+  test('refuses places and sizes that are no whole numbers, like a real one', async () => {
     const file = await new MemoryDisk().open('log', 'create')
     await expect(file.write(bytes('zeros'), 4.5)).rejects.toThrow(AssertionError)
+    await expect(file.read(Buffer.alloc(1), 4.5)).rejects.toThrow(AssertionError)
+    await expect(file.truncate(4.5)).rejects.toThrow(AssertionError)
     expect(await file.size()).toBe(0)
   })
 
