@@ -27,7 +27,7 @@ export function eventReading<Event extends AnyEvent>(begin: () => NextBatch, sig
 }
 
 /** The same, for one who has nothing to do between two steps. */
-export function withoutEmpty(nextBatch: NextBatch): NextBatch {
+function withoutEmpty(nextBatch: NextBatch): NextBatch {
   return async () => {
     for (;;) {
       const batch = await nextBatch()

@@ -1,8 +1,8 @@
 import { StreamNotFoundError } from '../core/errors.ts'
 import type { RecordedEvent } from '../core/events.ts'
-import type { LogPosition } from '../core/positions.ts'
+import { LogPosition } from '../core/positions.ts'
 import type { EventSelection } from '../streams/event-filter.ts'
-import { type NextBatch, withoutEmpty } from '../streams/event-reading.ts'
+import type { NextBatch } from '../streams/event-reading.ts'
 import type { StoredEvent } from '../streams/stored-event.ts'
 import type { StreamReader } from '../streams/stream-reader.ts'
 import type { Cursor } from './log-cursor.ts'
@@ -20,6 +20,8 @@ export class StreamCursor implements Cursor {
   #next: number | null
   readonly #behind: LogPosition
   #reading: NextBatch | null = null
+  /** Everything below was there when the reading began. */
+  #begunAt = LogPosition.start
   readonly #mayHaveNews: (since: LogPosition) => boolean
   /** Everything below was read; null as long as something may be left. */
   #readUpTo: LogPosition | null = null
@@ -40,14 +42,14 @@ export class StreamCursor implements Cursor {
       this.#readUpTo = limit
       return null
     }
-    const batch = await this.#readOrMissing()
+    const batch = await this.#readOrMissing(limit)
     this.#readUpTo = batch === null ? limit : null
     return batch
   }
 
-  async #readOrMissing(): Promise<readonly RecordedEvent[] | null> {
+  async #readOrMissing(limit: LogPosition): Promise<readonly RecordedEvent[] | null> {
     try {
-      return await this.#read()
+      return await this.#read(limit)
     } catch (error) {
       this.#reading = null
       // A stream may be deleted, and may come back.
@@ -56,19 +58,22 @@ export class StreamCursor implements Cursor {
     }
   }
 
-  async #read(): Promise<readonly RecordedEvent[] | null> {
+  /** One step, also where nothing is shown: between two of them others get a turn, and whoever asks may end. */
+  async #read(limit: LogPosition): Promise<readonly RecordedEvent[] | null> {
     this.#next ??= await this.#revisionBehind()
     for (;;) {
-      // A reading that was begun earlier ends where the stream ended then.
       const isFresh = this.#reading === null
-      this.#reading ??= withoutEmpty(this.#streams.read(this.#stream, { from: this.#next }, nothing))
+      if (isFresh) this.#begunAt = limit
+      this.#reading ??= this.#streams.read(this.#stream, { from: this.#next }, nothing)
       const batch = await this.#reading()
       if (batch !== null) {
-        this.#next = batch.at(-1)!.revision + 1
+        const last = batch.at(-1)
+        if (last !== undefined) this.#next = last.revision + 1
         return batch.filter(event => (event as StoredEvent).isIn(this.#selection))
       }
       this.#reading = null
-      if (isFresh) return null
+      // One that was begun earlier ends where the stream ended then.
+      if (isFresh || !this.#mayHaveNews(this.#begunAt)) return null
     }
   }
 

@@ -1,7 +1,8 @@
 import { getEventListeners } from 'node:events'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { RecordedEvent } from '../../src/core/events.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
+import { StreamEvents } from '../../src/streams/stream-events.ts'
 import {
   appendEach,
   openStore,
@@ -211,6 +212,30 @@ describe('a subscription', () => {
 })
 
 describe('a subscription to one stream', () => {
+  test('lets others in, and ends, amid all that has grown too old', async () => {
+    const clock = new ManualClock()
+    await withStore({ clock }, async store => {
+      await store.append('s', orders(40_000))
+      await store.setMetadata('s', { maxAge: 1 })
+      clock.advance(2000)
+      // Each step asks the index for the next places.
+      const steps = vi.spyOn(StreamEvents.prototype, 'forwards')
+      const subscription = store.subscribe({ stream: 's' })
+      const next = subscription.next()
+      await new Promise(resolve => setImmediate(resolve))
+      expect(steps.mock.calls.length).toBeLessThan(20)
+      await subscription.return()
+      expect(await next).toEqual({ value: undefined, done: true })
+      await settle()
+      expect(steps.mock.calls.length).toBeLessThan(20)
+      const again = store.subscribe({ stream: 's' }).next()
+      expect(await stateOf(again)).toBe('pending')
+      await store.append('s', order(40_000))
+      expect((await again).value).toMatchObject({ revision: 40_000 })
+      steps.mockRestore()
+    })
+  })
+
   test('gives its events alone, old and new', async () => {
     await withStore(SMALL_CHUNKS, async store => {
       for (const turn of upTo(50)) await store.append(`s-${turn % 5}`, order(turn))
