@@ -15,6 +15,8 @@ export interface FoundIndexFiles {
   readonly files: readonly IndexFile[]
   /** Names of files that are of no use. */
   readonly useless: readonly string[]
+  /** The last chunk of which there is a file, whether it fits or not; -1 when there is none. */
+  readonly lastChunk: number
 }
 
 /** How often another process may merge files between the listing and the opening. */
@@ -70,7 +72,8 @@ export async function findIndexFiles(
     // An error of that concerns nobody: the file was only read, and the others are open.
     await file.close().catch(() => {})
   }
-  return { files, useless }
+  const chunks = opened.map(({ file: { header } }) => (header.isPartial ? -1 : header.lastChunk))
+  return { files, useless, lastChunk: Math.max(-1, ...chunks) }
 }
 
 /** @returns up to where a file knows the log, if that is further than the log goes; null if nothing is missing. */

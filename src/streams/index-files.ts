@@ -199,17 +199,22 @@ export class IndexFiles {
 
   /** Merges files by and by; see `nextMerge`. Whoever follows another process first takes what that has made. */
   #tidy(): void {
-    const merge = () => this.#merge()
-    const tidied = this.#options.mode === 'write' ? this.#work.merge(merge) : this.#work.alone(() => this.#takeOver().then(merge))
+    const tidied =
+      this.#options.mode === 'write'
+        ? this.#work.merge(() => this.#merge(Number.POSITIVE_INFINITY))
+        : this.#work.alone(async () => this.#merge(await this.#takeOver()))
     tidied.catch(this.#options.onFailure)
   }
 
-  /** The files that the writing process has made since stand for what is in memory here, and for those that it has merged. */
-  async #takeOver(): Promise<void> {
-    if (this.#isClosing) return
+  /**
+   * The files that the writing process has made since stand for what is in memory here, and for those that it has merged.
+   * @returns the last chunk that it has come to: up to there, what stays in memory will stay.
+   */
+  async #takeOver(): Promise<number> {
+    if (this.#isClosing) return -1
     // It may be ahead.
     const log = { ...this.#options, completedChunks: this.#chunks.all, logEnd: Number.MAX_SAFE_INTEGER as LogPosition }
-    const { files } = await findIndexFiles(this.#disk, this.#directory, log, this.#cache)
+    const { files, lastChunk } = await findIndexFiles(this.#disk, this.#directory, log, this.#cache)
     for (const file of files) {
       const { start, end, isPartial } = file.header
       const covered = this.#parts.filter(part => part.start >= start && part.end <= end)
@@ -219,12 +224,16 @@ export class IndexFiles {
       if (isPartial || isKnown || !isWhole) await file.close().catch(this.#options.onFailure)
       else this.#replace(covered, this.#maker.found(file))
     }
+    return lastChunk
   }
 
-  /** Files of another process are left to that. But those of chunks that it has rewritten since never fit here again. */
-  async #merge(): Promise<void> {
+  /**
+   * Files of another process are left to that. But those of chunks that it has rewritten since never fit here again; what is made
+   * here in their place is merged, and nothing that it has not come to, for none of its files would fit that.
+   */
+  async #merge(upTo: number): Promise<void> {
     while (!this.#isClosing && this.#parts !== this.#unmergeable) {
-      const complete = this.#fileParts.filter(part => !part.header.isPartial && this.#maker.isOwn(part))
+      const complete = this.#fileParts.filter(part => !part.header.isPartial && this.#maker.isOwn(part) && part.lastChunk <= upTo)
       const sources = nextMerge(complete, this.#share)
       if (sources === null) return
       // A chunk was rewritten since: its file is about to be made anew, and must not be taken for one of the new chunk.

@@ -419,6 +419,29 @@ describe('index files', () => {
     expect(stage.failures).toEqual([])
   })
 
+  test('a store that follows merges nothing that the one that writes has not come to: no file of that would fit what it made', async () => {
+    const random = new Random(`${SEED}/ahead`)
+    const disk = await directoryOnDisk()
+    const stage = new IndexStage()
+    const writer = await stage.open(disk)
+    const follower = await stage.open(disk, { mode: 'read' })
+    for (let turn = 0; turn < 20; turn++) {
+      // From the second turn on the follower is two chunks ahead, of which the first goes with one that it has a file of.
+      for (let chunk = 0; chunk < Math.min(2, turn + 1); chunk++) stage.growChunk(random, 20, FEW)
+      for (const files of turn === 0 ? [writer, follower] : [follower, writer]) {
+        await stage.addChunks(files)
+        await files.settled()
+      }
+      const inMemory = follower.parts.filter(part => part instanceof FilePart && part.disk !== disk)
+      const chunks = inMemory.map(({ start, end }) => (end - start) / CHUNK_SIZE)
+      expect(chunks).toEqual(turn === 0 ? [] : [1, 1])
+      await expectAnswers(follower.parts, stage.model.events, FEW)
+    }
+    await follower.close()
+    await writer.close()
+    expect(stage.failures).toEqual([])
+  })
+
   test('a store that follows merges what it has made itself when no file of the one that writes fits any more', async () => {
     const random = new Random(`${SEED}/rewritten`)
     const disk = await directoryOnDisk()
