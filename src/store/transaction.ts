@@ -17,8 +17,8 @@ export interface TransactionOptions {
 
 /**
  * Decides again after a conflict. The transaction has been moved to the end of the log: `events()` and `readFrom()` show what was
- * committed meanwhile. Ids are kept: the event at each place of the list keeps the id that the first attempt gave to that place. An
- * id of yours goes with its event.
+ * committed meanwhile. Ids are kept: the event at each place of the list keeps the id that the first attempt gave to that place, also
+ * one of yours, unless that comes with an event in another place now.
  * @param conflicts what stood against the last attempt.
  * @returns what to commit instead; null to leave it at that.
  */
@@ -146,7 +146,7 @@ export class OpenTransaction<Event extends AnyEvent> implements Transaction<Even
       const own = new Set(wanted.map(event => event?.id))
       const identified = wanted.map((event, i) => {
         ids[i] ??= event?.id ?? randomUUID()
-        // An id of the caller's goes with its event, wherever that stands now.
+        // An id of the caller's that has come with an event is that one's, wherever it stands now.
         if (event?.id === undefined && own.has(ids[i])) ids[i] = randomUUID()
         return withId(event, ids[i])
       })
