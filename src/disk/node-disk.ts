@@ -21,6 +21,8 @@ export class NodeDisk implements Disk {
       return NodeFile.opened(path, descriptor, await open(path, DURABLE_FLAGS))
     } catch (error) {
       await call(done => fs.close(descriptor, done))
+      // Nobody knows of it: who asked for it got nothing.
+      if (mode === 'create') await this.remove(path).catch(() => {})
       throw error
     }
   }

@@ -54,6 +54,23 @@ describe('bytes that are written again past the cache', () => {
   })
 })
 
+describe('a file that can not be made', () => {
+  test('leaves nothing, when the second of its descriptors is one too many', async () => {
+    const path = join(directory, 'one-too-many')
+    const original = fs.open as (...args: unknown[]) => void
+    let count = 0
+    vi.spyOn(fs, 'open').mockImplementation(((...args: unknown[]) => {
+      const done = args.at(-1) as (error: Error) => void
+      if (++count === 2) done(Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' }))
+      else original(...args)
+    }) as never)
+    await expect(new NodeDisk().open(path, 'create')).rejects.toMatchObject({ code: 'EMFILE' })
+    vi.restoreAllMocks()
+    expect(readdirSync(directory)).not.toContain('one-too-many')
+    await (await new NodeDisk().open(path, 'create')).close()
+  })
+})
+
 describe('a directory', () => {
   test('is made with its parents, for nobody but the user, and made again without complaint', async () => {
     const path = join(directory, 'data', 'stores', 'orders')
