@@ -29,6 +29,9 @@ export interface IndexFileMakerOptions {
 /** How often files are made again before their damage is an error, for each that is merged. */
 const MAX_MENDS = 3
 
+/** Each is open until the file is made of them. Of more chunks than that a piece has several. */
+const MAX_PIECE_COUNT = 64
+
 /** What a piece is made for has its turn already. */
 const now: Turn = work => work()
 
@@ -133,20 +136,20 @@ export class IndexFileMaker {
     return this.#made(header.isPartial ? header : this.#chunks.coverageOf(header.firstChunk, header.lastChunk))
   }
 
-  /** A file of several chunks is made of pieces: files of one chunk each, which nobody else gets to see. */
-  async #made(coverage: IndexCoverage): Promise<FilePart> {
+  /** A file of several chunks is made of pieces: files of a chunk each, or of some, which nobody else gets to see. */
+  async #made(coverage: IndexCoverage, turn = this.#inTurn): Promise<FilePart> {
     const { firstChunk, lastChunk, start, end } = coverage
-    if (firstChunk === lastChunk) return this.writeSomewhere(coverage, [await this.#options.indexRange(start, end)])
+    if (firstChunk === lastChunk) return this.writeSomewhere(coverage, [await this.#options.indexRange(start, end)], turn)
+    const step = Math.ceil((lastChunk - firstChunk + 1) / MAX_PIECE_COUNT)
     const pieces: FilePart[] = []
     try {
-      for (const chunk of this.#chunks.all) {
-        if (chunk.number < firstChunk || chunk.number > lastChunk) continue
-        const active = await this.#options.indexRange(chunk.start, chunk.end)
-        const piece = await this.writeSomewhere(this.#chunks.coverageOf(chunk.number, chunk.number), [active], now)
+      for (let first = firstChunk; first <= lastChunk; first += step) {
+        const last = Math.min(first + step - 1, lastChunk)
+        const piece = await this.#made(this.#chunks.coverageOf(first, last), now)
         piece.markObsolete()
         pieces.push(piece)
       }
-      return await this.writeSomewhere(coverage, pieces)
+      return await this.writeSomewhere(coverage, pieces, turn)
     } finally {
       // They are of no use any more: what can't be closed or removed is no reason to give up the file that was made of them.
       await closeAll(pieces.map(piece => ({ close: () => piece.letGo() }))).catch(this.#options.onFailure)

@@ -17,6 +17,9 @@ export interface IndexFilesOptions extends IndexedLog, IndexFileMakerOptions {
   readonly cacheBytes: number
 }
 
+/** Files that are made of missing chunks before they are merged: each is open. */
+const REBUILT_COUNT = 64
+
 /** The index files of a store: which part of the log each covers, which are missing, and which is to be made next of which. */
 export class IndexFiles {
   readonly #disk: Disk
@@ -110,11 +113,14 @@ export class IndexFiles {
       // One chunk is indexed while the file of the one before is written: half of that is waiting for the disk.
       let written: Promise<void> = Promise.resolve()
       try {
-        for (const { number, start, end } of this.missing) {
+        for (const [index, { number, start, end }] of this.missing.entries()) {
           const active = await this.#options.indexRange(start, end, onProgress)
           await written
           const coverage = this.#chunks.coverageOf(number, number)
-          written = this.#maker.writeSomewhere(coverage, [active]).then(part => this.#replace([], part))
+          written = this.#maker.writeSomewhere(coverage, [active]).then(part => {
+            this.#replace([], part)
+            return (index + 1) % REBUILT_COUNT === 0 ? this.#merge().catch(this.#options.onFailure) : undefined
+          })
           written.catch(() => {}) // Heard when the next chunk has been indexed.
         }
       } finally {

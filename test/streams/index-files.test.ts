@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { CorruptLogError } from '../../src/core/errors.ts'
 import type { LogPosition } from '../../src/core/positions.ts'
+import type { DiskFile, OpenMode } from '../../src/disk/disk.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { FilePart, mendAmong } from '../../src/streams/file-part.ts'
 import type { IndexPart, StreamCursor } from '../../src/streams/index-part.ts'
@@ -14,6 +15,23 @@ import { COLLIDING, expectAnswers, hashOfName } from './index-model.ts'
 const SEED = 'index files'
 const NAMES = [...Array.from({ length: 300 }, (_, i) => `stream-${i}`), ...COLLIDING.flat(), 'ü'.repeat(512)]
 const FEW = ['hot', 'warm', ...COLLIDING.flat()]
+
+/** As a real disk, where each open file takes a descriptor. */
+class CountingDisk extends MemoryDisk {
+  openCount = 0
+  mostOpen = 0
+
+  override async open(path: string, mode: OpenMode): Promise<DiskFile> {
+    const file = await super.open(path, mode)
+    this.mostOpen = Math.max(this.mostOpen, ++this.openCount)
+    const close = file.close.bind(file)
+    file.close = () => {
+      this.openCount--
+      return close()
+    }
+    return file
+  }
+}
 
 async function directoryOnDisk(): Promise<MemoryDisk> {
   const disk = new MemoryDisk()
@@ -60,6 +78,32 @@ describe('index files', () => {
     }
     expect((await disk.list(DIRECTORY)).length).toBeLessThanOrEqual(2)
     expect([stage.scans, stage.failures]).toEqual([[], []])
+  })
+
+  test.each(['rebuilt', 'refreshed'])('of hundreds of chunks that are %s have few files open at a time', async how => {
+    const disk = new CountingDisk()
+    await disk.makeDirectory(DIRECTORY)
+    const stage = new IndexStage()
+    const random = new Random(SEED)
+    for (let chunk = 0; chunk < 300; chunk++) stage.growChunk(random, 3, NAMES)
+    stage.generations.push(...Array.from({ length: 300 }, () => 0))
+    const files = await stage.open(disk)
+    await files.rebuild()
+    await files.settled()
+    if (how === 'refreshed') {
+      stage.rewriteChunk(17)
+      disk.mostOpen = 0
+      await files.refresh([17])
+    }
+    expect(disk.mostOpen).toBeLessThan(100)
+    await expectAnswers(files.parts, stage.model.events, NAMES)
+    await files.close()
+    expect(disk.openCount).toBe(0)
+    expect((await disk.list(DIRECTORY)).length).toBeLessThanOrEqual(4)
+    const again = await stage.open(disk)
+    expect(again.missing).toEqual([])
+    await again.close()
+    expect(stage.failures).toEqual([])
   })
 
   test('of one stream with thousands of events, dense and with holes', async () => {
