@@ -71,7 +71,8 @@ async function flockByChild(descriptor: number): Promise<boolean> {
     stdio: ['ignore', 'ignore', 'pipe', descriptor],
   })
   let reason = ''
-  child.stderr!.on('data', (text: Buffer) => {
+  // A child that could not be made for want of descriptors has none, and its error is on its way.
+  child.stderr?.on('data', (text: Buffer) => {
     reason += text.toString()
   })
   const status = await new Promise<number | null>((resolve, reject) => {

@@ -93,3 +93,35 @@ test.each([
     expect(message.endsWith(reason)).toBe(true)
   }
 })
+
+/** Opens a store in a thread when there is a descriptor for the lock file, and none for a child. */
+const NEEDY = `
+import { openSync, closeSync } from 'node:fs'
+import { Worker, isMainThread } from 'node:worker_threads'
+import { EventStore } from 'tailrace'
+const [, program, directory] = process.argv
+const run = async () => {
+  const taken = []
+  await EventStore.open(directory).then(store => store.close())
+  try {
+    for (;;) taken.push(openSync('/dev/null'))
+  } catch {
+    closeSync(taken.pop())
+  }
+  const { code, message } = await EventStore.open(directory).catch(error => error)
+  for (const descriptor of taken) closeSync(descriptor)
+  const store = await EventStore.open(directory)
+  await store.close()
+  console.log(code, message.split(': ').slice(1).join(': '), 'and then it opens')
+}
+if (isMainThread) new Worker(program, { argv: [directory] })
+else run()
+`
+
+test('an open in a thread that has no descriptors left for the child that locks is refused, and the process goes on', async () => {
+  const program = join(directory, 'needy.mjs')
+  await bundle(NEEDY, 'esm', program)
+  const few = ['-c', 'ulimit -n 256 && exec "$0" "$@"', process.execPath, program, join(directory, 'store')]
+  const { stdout } = await promisify(execFile)('sh', few)
+  expect(stdout).toBe(`READ_FAILED Error: spawn ${process.execPath} EMFILE and then it opens\n`)
+})
