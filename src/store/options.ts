@@ -18,6 +18,8 @@ import type { Durability } from '../writer/durability.ts'
 /** What of a pino instance the store calls: one with levels of its own is none of pino's type `Logger`. */
 type StoreLogger = Pick<BaseLogger, 'info' | 'warn' | 'error'>
 
+type Say = (fields: object, text: string) => void
+
 /** Everything is optional; the defaults are safe. */
 export interface StoreOptions {
   /**
@@ -51,7 +53,8 @@ export interface CheckedOptions {
   readonly maxPendingAppends: number
   readonly cacheBytes: number
   readonly readOnly: boolean
-  readonly logger: StoreLogger | undefined
+  /** Throws nothing. */
+  readonly logger: Readonly<Record<keyof StoreLogger, Say>> | undefined
   readonly clock: Clock
 }
 
@@ -83,7 +86,7 @@ export function checkOptions(options: StoreOptions = {}): CheckedOptions {
     maxPendingAppends: wholeOption('maxPendingAppends', options.maxPendingAppends, DEFAULT_MAX_PENDING_APPENDS, 1),
     cacheBytes: wholeOption('cacheBytes', options.cacheBytes, DEFAULT_CACHE_BYTES, 0),
     readOnly,
-    logger: having('logger', options.logger, ['info', 'warn', 'error']),
+    logger: unfailing(having('logger', options.logger, ['info', 'warn', 'error'])),
     clock: having('clock', options.clock, ['now', 'monotonic', 'after']) ?? systemClock,
   }
 }
@@ -94,6 +97,21 @@ function having<T extends object>(name: string, value: T | undefined, methods: r
   const missing = methods.find(method => typeof value?.[method] !== 'function')
   if (missing !== undefined) throw new InvalidArgumentError(`${name} must have a method '${missing}'`)
   return value
+}
+
+/** Where it writes to, the disk may be full just when it is to say so of the store's: who waits for an ack must be told all the same. */
+function unfailing(logger: StoreLogger | undefined): CheckedOptions['logger'] {
+  if (logger === undefined) return undefined
+  const at =
+    (level: keyof StoreLogger): Say =>
+    (fields, text) => {
+      try {
+        logger[level](fields, text)
+      } catch {
+        // There is nobody else to tell.
+      }
+    }
+  return { info: at('info'), warn: at('warn'), error: at('error') }
 }
 
 function number(name: string, value: number | undefined, fallback: number): number {
