@@ -144,8 +144,8 @@ export class EventStore {
 
   /** The events of one stream. @throws what `readAll` does; while iterated, also StreamNotFoundError, StreamDeletedError */
   readStream<Event extends AnyEvent = AnyEvent>(stream: string, options: ReadStreamOptions = {}): EventReading<Event> {
-    checkReadStream(options)
-    return eventReading<Event>(() => this.#batches(this.#streams.read(stream, options, this.#rooms.beforeRead)), options.signal)
+    const checked = checkReadStream(options)
+    return eventReading<Event>(() => this.#batches(this.#streams.read(stream, checked, this.#rooms.beforeRead)), checked.signal)
   }
 
   /**
@@ -153,9 +153,9 @@ export class EventStore {
    * @throws InvalidArgumentError; (while iterated) StoreClosedError, ReadFailedError, CorruptLogError, the signal's reason
    */
   readAll<Event extends AnyEvent = AnyEvent>(options: ReadAllOptions = {}): EventReading<Event> {
-    checkReadAll(options)
+    const checked = checkReadAll(options)
     const selection = new EventSelection(options.filter, options.includeSystem)
-    return eventReading<Event>(() => this.#batches(this.#all.read(options, selection, this.#rooms.beforeRead)), options.signal)
+    return eventReading<Event>(() => this.#batches(this.#all.read(checked, selection, this.#rooms.beforeRead)), checked.signal)
   }
 
   /**

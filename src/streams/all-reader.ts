@@ -5,7 +5,7 @@ import type { Checkpoint } from '../log/checkpoint.ts'
 import type { LogReader } from '../log/log-reader.ts'
 import type { EventSelection } from './event-filter.ts'
 import type { NextBatch } from './event-reading.ts'
-import { courseOf, type ReadAllOptions } from './read-options.ts'
+import { courseOf, type ReadStreamOptions } from './read-options.ts'
 import { eventsOf } from './stored-event.ts'
 
 const BATCH_SIZE = 256 * KIB
@@ -23,7 +23,7 @@ export class AllReader {
   }
 
   /** @param ready awaited before the end of the read is fixed. */
-  read(options: ReadAllOptions, selection: EventSelection, ready: () => Promise<void> | null): NextBatch {
+  read(options: ReadStreamOptions, selection: EventSelection, ready: () => Promise<void> | null): NextBatch {
     const { signal } = options
     const { from, backwards, maxCount } = courseOf(options)
     let left = maxCount

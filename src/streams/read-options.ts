@@ -46,24 +46,24 @@ export interface ReadCourse {
 }
 
 /** Before the first event there is none: backwards from the start it is read alone, whichever it is by now. */
-export function courseOf({ from, direction, maxCount }: ReadStreamOptions | ReadAllOptions): ReadCourse {
+export function courseOf({ from, direction, maxCount }: ReadStreamOptions): ReadCourse {
   const count = maxCount ?? Number.POSITIVE_INFINITY
   const backwards = direction === 'backwards'
   if (backwards && from === 'start') return { from, backwards: false, maxCount: Math.min(count, 1) }
   return { from: from ?? (backwards ? 'end' : 'start'), backwards, maxCount: count }
 }
 
-/** @throws InvalidArgumentError that names the option. */
-export function checkReadStream(options: ReadStreamOptions): void {
-  check(options, READ_STREAM_OPTIONS)
+/** @returns the options of the call, whatever the caller does with his later. @throws InvalidArgumentError that names the option. */
+export function checkReadStream(options: ReadStreamOptions): ReadStreamOptions {
+  return checked(options, READ_STREAM_OPTIONS)
 }
 
-/** Leaves the filter to who uses it. @throws InvalidArgumentError that names the option. */
-export function checkReadAll(options: ReadAllOptions): void {
-  check(options, READ_ALL_OPTIONS)
+/** The same. Leaves the filter to who uses it. */
+export function checkReadAll(options: ReadAllOptions): ReadStreamOptions {
+  return checked(options, READ_ALL_OPTIONS)
 }
 
-function check(options: ReadStreamOptions | ReadAllOptions, names: ReadonlySet<string>): void {
+function checked(options: ReadStreamOptions | ReadAllOptions, names: ReadonlySet<string>): ReadStreamOptions {
   checkOptionNames(options, names)
   const { direction, maxCount, from, signal } = options
   checkSignal(signal)
@@ -72,4 +72,5 @@ function check(options: ReadStreamOptions | ReadAllOptions, names: ReadonlySet<s
   }
   if (maxCount !== undefined) checkWhole('maxCount', maxCount, 0)
   checkFrom(from)
+  return { direction, maxCount, from, signal }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { EventStore } from '../../src/store/event-store.ts'
-import { all, order, rejectionOf, withStore } from './words.ts'
+import { all, order, orders, rejectionOf, withStore } from './words.ts'
 
 type Call = (store: EventStore, options: never) => unknown
 
@@ -221,5 +221,24 @@ test('data that JSON has a form for is stored as that', async () => {
     )
     const stored = (await all(store.readStream('s'))).map(({ data }) => data)
     expect(stored).toEqual([null, false, 0, '', [], { cents: 5 }, '1970-01-01T00:00:00.000Z', [1], {}, {}, {}, {}, {}])
+  })
+})
+
+test('reads have the options of their calls, though the caller has one object for all of them', async () => {
+  await withStore({}, async store => {
+    await store.append('s', orders(5))
+    const options: { from?: number; maxCount: number } = { maxCount: 1 }
+    const ofStream = [1, 2, 3].map(from => {
+      options.from = from
+      return store.readStream('s', options)
+    })
+    delete options.from
+    const ofLog = [1, 2, 3].map(maxCount => {
+      options.maxCount = maxCount
+      return store.readAll(options)
+    })
+    options.maxCount = -1
+    expect((await Promise.all(ofStream.map(all))).map(events => events.map(({ revision }) => revision))).toEqual([[1], [2], [3]])
+    expect((await Promise.all(ofLog.map(all))).map(({ length }) => length)).toEqual([1, 2, 3])
   })
 })
