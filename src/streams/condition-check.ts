@@ -1,5 +1,6 @@
 import { ConditionFailedError, withoutStack } from '../core/errors.ts'
 import type { RecordedEvent } from '../core/events.ts'
+import { isPromise } from '../core/is-promise.ts'
 import { encodeStreamName } from '../core/names.ts'
 import { LogPosition } from '../core/positions.ts'
 import { ByteWindow } from '../format/byte-window.ts'
@@ -98,7 +99,7 @@ export class ConditionCheck {
     for (let i = from, t = fromType; i >= 0; i--, t = 0) {
       for (; t < types.length; t++) {
         const last = parts[i]!.lastOfType(types[t]!)
-        if (last instanceof Promise) {
+        if (isPromise(last)) {
           const [part, type] = [i, t]
           return last.then(found => (found !== null && found > after) || this.#hasType(parts, part, types, type + 1, after))
         }
@@ -118,10 +119,10 @@ export class ConditionCheck {
       const name = encodeStreamName(streams[i])
       const run = this.#index.lastRun(name, hashOf(name, 0, name.length))
       // A stream that ends before needs no further look; in others it is the types that decide.
-      if (run === null || (!(run instanceof Promise) && run.lastPosition <= after)) continue
-      if (!(run instanceof Promise) && condition.types === null) return true
+      if (run === null || (!isPromise(run) && run.lastPosition <= after)) continue
+      if (!isPromise(run) && condition.types === null) return true
       // It is asked for once more, and what fails is heard there.
-      if (run instanceof Promise) run.catch(() => {})
+      if (isPromise(run)) run.catch(() => {})
       return this.#hasStreamLater(condition, streams.slice(i), after)
     }
     return false

@@ -1,3 +1,4 @@
+import { isPromise } from '../core/is-promise.ts'
 import type { LogPosition, Revision } from '../core/positions.ts'
 import type { Disk } from '../disk/disk.ts'
 import { removeIfThere } from '../disk/if-there.ts'
@@ -143,7 +144,7 @@ export class FilePart implements IndexPart {
   find(name: Uint8Array, hash: number): StreamRun | null | Promise<StreamRun | null> {
     const file = this.#file
     const found = file.find(name, hash)
-    if (!(found instanceof Promise)) return found === null ? null : new PartRun(this, file, found)
+    if (!isPromise(found)) return found === null ? null : new PartRun(this, file, found)
     return found.then(
       run => (run === null ? null : new PartRun(this, file, run)),
       (error: unknown) => this.#askAgain(file, error, again => this.#findIn(again, name, hash)),
@@ -203,7 +204,7 @@ export class FilePart implements IndexPart {
   #ask<T>(question: (file: IndexFile) => T | Promise<T>): T | Promise<T> {
     const file = this.#file
     const answer = question(file)
-    return answer instanceof Promise ? answer.catch((error: unknown) => this.#askAgain(file, error, question)) : answer
+    return isPromise(answer) ? answer.catch((error: unknown) => this.#askAgain(file, error, question)) : answer
   }
 
   /** Once: a new file that is damaged, too, is an error. So is damage met for one who does not hold the part, when nobody does any more. */

@@ -1,4 +1,5 @@
 import Denque from 'denque'
+import { isPromise } from '../core/is-promise.ts'
 import { encodeStreamName } from '../core/names.ts'
 import type { LogPosition } from '../core/positions.ts'
 import { Revision } from '../core/positions.ts'
@@ -212,7 +213,7 @@ function retentionAt({ window, offset }: RecordPlace): Retention {
 function isSilentNow(part: IndexPart): boolean | null {
   for (const type of RETENTION_TYPES) {
     const last = part.lastOfType(type)
-    if (last instanceof Promise) {
+    if (isPromise(last)) {
       last.catch(() => {})
       return null
     }

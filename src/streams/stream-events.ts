@@ -1,3 +1,4 @@
+import { isPromise } from '../core/is-promise.ts'
 import type { LogPosition, Revision } from '../core/positions.ts'
 import { RecordType, typeOf } from '../format/log-record.ts'
 import type { LogReader } from '../log/log-reader.ts'
@@ -9,7 +10,7 @@ type Answer<T> = T | Promise<T>
 
 /** Goes on with the answer: at once when it is there. */
 function follow<T, Next>(answer: Answer<T>, next: (answer: T) => Answer<Next>): Answer<Next> {
-  return answer instanceof Promise ? answer.then(next) : next(answer)
+  return isPromise(answer) ? answer.then(next) : next(answer)
 }
 
 /** Where one event stands. */
@@ -117,7 +118,7 @@ function collect(
       asking = first + taken.length
       for (const some of taken) places = places.length === 0 ? some : places.concat(some)
     }
-    if (asked.some(found => found instanceof Promise)) {
+    if (asked.some(isPromise)) {
       return Promise.all(asked).then(found => {
         take(found)
         return collect(places, runs, asking, count, leastOf, ask)

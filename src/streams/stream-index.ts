@@ -1,5 +1,6 @@
 import type { CommitAck, CommitListener } from '../chaser/commit-ack.ts'
 import { CorruptLogError } from '../core/errors.ts'
+import { isPromise } from '../core/is-promise.ts'
 import { LogPosition, Revision } from '../core/positions.ts'
 import type { ByteWindow } from '../format/byte-window.ts'
 import { createdMsOf, positionOf, sizeOf } from '../format/log-record.ts'
@@ -154,7 +155,7 @@ export class StreamIndex implements CommitListener {
   /** The stream's events in each part that has some, oldest part first. All are asked at once: what is not in memory is read side by side. */
   runs(name: Uint8Array, hash: number): StreamRun[] | Promise<StreamRun[]> {
     const asked = this.parts().map(part => part.find(name, hash))
-    if (!asked.some(run => run instanceof Promise)) return (asked as (StreamRun | null)[]).filter(run => run !== null)
+    if (!asked.some(isPromise)) return (asked as (StreamRun | null)[]).filter(run => run !== null)
     return this.hold(Promise.all(asked)).then(found => found.filter(run => run !== null))
   }
 
@@ -162,7 +163,7 @@ export class StreamIndex implements CommitListener {
   lastRun(name: Uint8Array, hash: number): StreamRun | null | Promise<StreamRun | null> {
     const parts = this.parts()
     const run = this.#newest(parts, parts.length - 1, name, hash)
-    return run instanceof Promise ? this.hold(run) : run
+    return isPromise(run) ? this.hold(run) : run
   }
 
   #newest(
@@ -173,7 +174,7 @@ export class StreamIndex implements CommitListener {
   ): StreamRun | null | Promise<StreamRun | null> {
     for (let i = from; i >= 0; i--) {
       const run = parts[i]!.find(name, hash)
-      if (run instanceof Promise) return run.then(found => found ?? this.#newest(parts, i - 1, name, hash))
+      if (isPromise(run)) return run.then(found => found ?? this.#newest(parts, i - 1, name, hash))
       if (run !== null) return run
     }
     return null
@@ -187,7 +188,7 @@ export class StreamIndex implements CommitListener {
     const parts = this.parts()
     for (let i = parts.length - 1; i >= 0 && parts[i]!.end > position; i--) {
       const run = parts[i]!.find(name, hash)
-      if (run instanceof Promise) {
+      if (isPromise(run)) {
         run.catch(() => {})
         return true
       }

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import { InvalidArgumentError } from '../core/errors.ts'
+import { isPromise } from '../core/is-promise.ts'
 import { checkOptionNames } from '../core/option-names.ts'
 import { LogPosition, type Revision } from '../core/positions.ts'
 import { mendAmong } from './file-part.ts'
@@ -110,7 +111,7 @@ export class StreamList {
   async #summary(stream: string, found: Found, began: LogPosition): Promise<StreamSummary | null> {
     const { hash, nameBytes, firstRevision } = found
     const said = this.#loader.retentionOf(stream)
-    const retention = said instanceof Promise ? await said : said
+    const retention = isPromise(said) ? await said : said
     // Behind that: what is said of a stream may be said of events that came since the walk began.
     const run = this.#index.mayGoOnFrom(began, nameBytes, hash) ? await this.#index.lastRun(nameBytes, hash) : null
     const lastRevision = run?.lastRevision ?? found.lastRevision

@@ -1,4 +1,5 @@
 import assert from 'node:assert'
+import { isPromise } from '../core/is-promise.ts'
 import type { ByteWindow } from '../format/byte-window.ts'
 import { writeU48 } from '../format/byte-window.ts'
 import {
@@ -96,7 +97,7 @@ export class StreamPagesOutput {
     for (let i = 0, done = 0; i < cursors.length; i++) {
       const cursor = cursors[i]!
       const waiting = cursor.copyEvents(0, cursor.eventCount, this.#positions, hasHoles ? this.#revisions : null)
-      if (waiting instanceof Promise) assert.fail('a short run stands in pages of its own')
+      if (isPromise(waiting)) assert.fail('a short run stands in pages of its own')
       this.#writeInline(offset, done, cursor.eventCount, eventCount, hasHoles)
       done += cursor.eventCount
     }

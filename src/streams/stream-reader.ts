@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import { StreamDeletedError, StreamNotFoundError } from '../core/errors.ts'
 import type { RecordedEvent } from '../core/events.ts'
+import { isPromise } from '../core/is-promise.ts'
 import { KIB } from '../core/limits.ts'
 import { encodeStreamName } from '../core/names.ts'
 import type { LogPosition, Revision } from '../core/positions.ts'
@@ -144,7 +145,7 @@ export class StreamReader {
     const parts = this.#index.parts()
     const asked = this.#index.runs(name, hash)
     const said = this.#loader.retentionOf(stream)
-    const isWaiting = asked instanceof Promise || said instanceof Promise
+    const isWaiting = isPromise(asked) || isPromise(said)
     const [runs, retention] = isWaiting ? await Promise.all([asked, said]) : [asked, said]
     if (retention?.isTombstoned) throw new StreamDeletedError(stream)
     const events = new StreamEvents(runs)
@@ -183,7 +184,7 @@ export class StreamReader {
     if (available <= 0) return false
     const count = Math.min(PLACE_COUNT, reading.left, available)
     const asked = reading.parts === this.#index.parts() ? nextPlaces(reading, count) : this.#placesAnew(reading, count)
-    const found = asked instanceof Promise ? await this.#index.hold(asked) : asked
+    const found = isPromise(asked) ? await this.#index.hold(asked) : asked
     reading.records.begin(found.filter(({ revision }) => revision >= first && revision <= last))
     const end = found.at(-1)
     if (end === undefined || reading.records.left === 0) return false

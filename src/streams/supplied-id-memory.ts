@@ -1,4 +1,5 @@
 import { EVENT_ID_SIZE } from '../core/event-id.ts'
+import { isPromise } from '../core/is-promise.ts'
 import type { LogPosition, Revision } from '../core/positions.ts'
 import type { EncodableEvent } from '../format/record-encoding.ts'
 import type { Checkpoint } from '../log/checkpoint.ts'
@@ -95,7 +96,7 @@ export class SuppliedIdMemory {
       lists.push(part.suppliedIds(part.suppliedIdCount - wanted, wanted))
       count += wanted
     }
-    if (lists.some(list => list instanceof Promise)) {
+    if (lists.some(isPromise)) {
       return this.#index
         .hold(Promise.all(lists))
         .then(loaded => this.#fill(loaded))
