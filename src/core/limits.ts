@@ -48,3 +48,6 @@ export const DEFAULT_FLUSH_DELAY_MS = 2
 export const DEFAULT_MAX_PENDING_BYTES = 64 * MIB
 export const DEFAULT_MAX_PENDING_APPENDS = 65_536
 export const DEFAULT_CACHE_BYTES = 32 * MIB
+
+/** Records have 6 bytes for the time. A clock that says more, or no number, says nothing: the time stays where it was. */
+export const MAX_CREATED_MS = 2 ** 48 - 1

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import { DiskFullError, isDiskFull, type TailraceError } from '../core/errors.ts'
-import { MAX_UNWRITTEN_SIZE, PROOF_DELAY_MS, SLICE_SIZE, WRITE_AHEAD_SIZE } from '../core/limits.ts'
+import { MAX_CREATED_MS, MAX_UNWRITTEN_SIZE, PROOF_DELAY_MS, SLICE_SIZE, WRITE_AHEAD_SIZE } from '../core/limits.ts'
 import { LogPosition } from '../core/positions.ts'
 import { nextTick, setImmediate } from '../core/timers.ts'
 import { unreachable } from '../core/unreachable.ts'
@@ -110,9 +110,9 @@ export class StorageWriter {
   }
 
   #takeSlice(): void {
-    const createdMs = Math.max(this.#lastCreatedMs, this.#clock.now())
-    this.#lastCreatedMs = createdMs
-    this.#log.stamp.createdMs = createdMs
+    const nowMs = this.#clock.now()
+    if (nowMs > this.#lastCreatedMs && nowMs <= MAX_CREATED_MS) this.#lastCreatedMs = nowMs
+    this.#log.stamp.createdMs = this.#lastCreatedMs
     let takenSize = 0
     for (let message = this.queue.peek(); message !== undefined && takenSize < SLICE_SIZE; message = this.queue.peek()) {
       switch (message.kind) {

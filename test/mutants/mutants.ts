@@ -370,8 +370,8 @@ export const MUTANTS: readonly Mutant[] = [
     'events have the time of the wall clock',
     'promises',
     'writer/storage-writer.ts',
-    'const createdMs = Math.max(this.#lastCreatedMs, this.#clock.now())',
-    'const createdMs = this.#clock.now()',
+    'if (nowMs > this.#lastCreatedMs && nowMs <= MAX_CREATED_MS) this.#lastCreatedMs = nowMs',
+    'this.#lastCreatedMs = nowMs',
   ),
   one(
     'what is pending is bounded in number only',
