@@ -119,7 +119,9 @@ export class IndexFiles {
           const coverage = this.#chunks.coverageOf(number, number)
           written = this.#maker.writeSomewhere(coverage, [active]).then(part => {
             this.#replace([], part)
-            return (index + 1) % REBUILT_COUNT === 0 ? this.#merge().catch(this.#options.onFailure) : undefined
+            // In memory no file takes a descriptor.
+            const isDue = (index + 1) % REBUILT_COUNT === 0 && this.#options.mode === 'write'
+            return isDue ? this.#merge(Number.POSITIVE_INFINITY).catch(this.#options.onFailure) : undefined
           })
           written.catch(() => {}) // Heard when the next chunk has been indexed.
         }
