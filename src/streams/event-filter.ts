@@ -45,6 +45,7 @@ export class EventSelection {
   }
 }
 
+/** Leaves nothing out, nor the store's own. */
 export const EVERY_EVENT = new EventSelection(undefined, true)
 
 /** Names by their bytes: some, and all that begin with a prefix. */

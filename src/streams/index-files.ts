@@ -121,7 +121,7 @@ export class IndexFiles {
             this.#replace([], part)
             // In memory no file takes a descriptor.
             const isDue = (index + 1) % REBUILT_COUNT === 0 && this.#options.mode === 'write'
-            return isDue ? this.#merge(Number.POSITIVE_INFINITY).catch(this.#options.onFailure) : undefined
+            return isDue ? this.#merge().catch(this.#options.onFailure) : undefined
           })
           written.catch(() => {}) // Heard when the next chunk has been indexed.
         }
@@ -209,7 +209,7 @@ export class IndexFiles {
   #tidy(): void {
     const tidied =
       this.#options.mode === 'write'
-        ? this.#work.merge(() => this.#merge(Number.POSITIVE_INFINITY))
+        ? this.#work.merge(() => this.#merge())
         : this.#work.alone(async () => this.#merge(await this.#takeOver()))
     tidied.catch(this.#options.onFailure)
   }
@@ -238,8 +238,9 @@ export class IndexFiles {
   /**
    * Files of another process are left to that. But those of chunks that it has rewritten since never fit here again; what is made
    * here in their place is merged, and nothing that it has not come to, for none of its files would fit that.
+   * @param upTo number of the last chunk whose files are merged
    */
-  async #merge(upTo: number): Promise<void> {
+  async #merge(upTo = Number.POSITIVE_INFINITY): Promise<void> {
     while (!this.#isClosing && this.#parts !== this.#unmergeable) {
       const complete = this.#fileParts.filter(part => !part.header.isPartial && this.#maker.isOwn(part) && part.lastChunk <= upTo)
       const sources = nextMerge(complete, this.#share)

@@ -58,7 +58,10 @@ export function checkReadStream(options: ReadStreamOptions): ReadStreamOptions {
   return checked(options, READ_STREAM_OPTIONS)
 }
 
-/** The same. Leaves the filter to who uses it. */
+/**
+ * Those that a read of one stream has, too; the others are left to who makes a selection of them.
+ * @returns the options of the call, whatever the caller does with his later. @throws InvalidArgumentError that names the option.
+ */
 export function checkReadAll(options: ReadAllOptions): ReadStreamOptions {
   return checked(options, READ_ALL_OPTIONS)
 }

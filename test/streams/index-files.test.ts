@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { CorruptLogError } from '../../src/core/errors.ts'
 import type { LogPosition } from '../../src/core/positions.ts'
-import type { DiskFile, OpenMode } from '../../src/disk/disk.ts'
+import type { Disk, DiskFile, OpenMode } from '../../src/disk/disk.ts'
 import { MemoryDisk } from '../../src/disk/memory-disk.ts'
 import { FilePart, mendAmong } from '../../src/streams/file-part.ts'
+import type { IndexFiles } from '../../src/streams/index-files.ts'
 import type { IndexPart, StreamCursor } from '../../src/streams/index-part.ts'
 import { CrashModel } from '../support/crash-states.ts'
 import { settle } from '../support/manual-clock.ts'
@@ -46,6 +47,19 @@ async function placesOf(parts: readonly IndexPart[], name: string): Promise<numb
     if (run !== null) places.push(...(await part.events(run, 0, run.eventCount)).positions)
   }
   return places
+}
+
+/** Tells each of the chunks that it does not know, and waits for its work. */
+async function addInTurn(stage: IndexStage, all: readonly IndexFiles[]): Promise<void> {
+  for (const files of all) {
+    await stage.addChunks(files)
+    await files.settled()
+  }
+}
+
+/** Those of a store that follows which it has made itself. */
+function partsInMemory(follower: IndexFiles, disk: Disk): FilePart[] {
+  return follower.parts.filter((part): part is FilePart => part instanceof FilePart && part.disk !== disk)
 }
 
 describe('index files', () => {
@@ -448,11 +462,8 @@ describe('index files', () => {
     for (let turn = 0; turn < 40; turn++) {
       stage.growChunk(random, 50, FEW)
       // Now one is ahead, now the other.
-      for (const files of turn % 2 === 0 ? [writer, follower] : [follower, writer]) {
-        await stage.addChunks(files)
-        await files.settled()
-      }
-      const inMemory = follower.parts.filter(part => part instanceof FilePart && part.disk !== disk)
+      await addInTurn(stage, turn % 2 === 0 ? [writer, follower] : [follower, writer])
+      const inMemory = partsInMemory(follower, disk)
       expect(inMemory.length).toBeLessThanOrEqual(turn % 2)
       expect(follower.parts.length).toBeLessThanOrEqual(Math.log2(stage.chunkCount) + 2)
       await expectAnswers(follower.parts, stage.model.events, FEW)
@@ -472,11 +483,8 @@ describe('index files', () => {
     for (let turn = 0; turn < 20; turn++) {
       // From the second turn on the follower is two chunks ahead, of which the first goes with one that it has a file of.
       for (let chunk = 0; chunk < Math.min(2, turn + 1); chunk++) stage.growChunk(random, 20, FEW)
-      for (const files of turn === 0 ? [writer, follower] : [follower, writer]) {
-        await stage.addChunks(files)
-        await files.settled()
-      }
-      const inMemory = follower.parts.filter(part => part instanceof FilePart && part.disk !== disk)
+      await addInTurn(stage, turn === 0 ? [writer, follower] : [follower, writer])
+      const inMemory = partsInMemory(follower, disk)
       const chunks = inMemory.map(({ start, end }) => (end - start) / CHUNK_SIZE)
       expect(chunks).toEqual(turn === 0 ? [] : [1, 1])
       await expectAnswers(follower.parts, stage.model.events, FEW)
@@ -495,10 +503,7 @@ describe('index files', () => {
     const follower = await stage.open(disk, { mode: 'read', fingerprint: 6 })
     for (let turn = 0; turn < 40; turn++) {
       stage.growChunk(random, 1 + random.int(60), FEW)
-      for (const files of [writer, follower]) {
-        await stage.addChunks(files)
-        await files.settled()
-      }
+      await addInTurn(stage, [writer, follower])
       expect(follower.parts.length).toBeLessThanOrEqual(Math.log2(stage.chunkCount) + 2)
       await expectAnswers(follower.parts, stage.model.events, FEW)
     }
