@@ -19,7 +19,7 @@ export function call(start: (done: Done) => void): Promise<void> {
 }
 
 /** A link is followed to a directory, but to no file. @returns the descriptor */
-export function open(path: string, flags: number): Promise<number> {
+export function openOnce(path: string, flags: number): Promise<number> {
   const linkFlag = (flags & O_DIRECTORY) === 0 ? O_NOFOLLOW : 0
   return new Promise((resolve, reject) => {
     fs.open(path, flags | linkFlag, FILE_MODE, (error, descriptor) => {

@@ -4,8 +4,9 @@ import { StoreLockedError, systemErrorCode } from '../core/errors.ts'
 import { type Disk, type DiskFile, type DiskLock, joinPath, type OpenMode } from './disk.ts'
 import { DURABLE_FLAGS } from './durable-write.ts'
 import { checkFlock, flock } from './flock.ts'
-import { call, named, open, READ_FLAGS, readInPool, writeAll } from './node-calls.ts'
+import { call, named, READ_FLAGS, readInPool, writeAll } from './node-calls.ts'
 import { NodeFile } from './node-file.ts'
+import { open, withDescriptor } from './node-open.ts'
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_RDWR } = fs.constants
 const DIRECTORY_MODE = 0o700
@@ -37,12 +38,7 @@ export class NodeDisk implements Disk {
   }
 
   list(directory: string): Promise<string[]> {
-    return new Promise((resolve, reject) => {
-      fs.readdir(directory, (error, names) => {
-        if (error) reject(error)
-        else resolve(names.sort())
-      })
-    })
+    return withDescriptor(() => namesIn(directory))
   }
 
   async makeDirectory(directory: string): Promise<void> {
@@ -104,6 +100,16 @@ export class NodeDisk implements Disk {
     // The lock belongs to the open file description: closing it, or the death of the process, frees it.
     return { release: () => call(done => fs.close(descriptor, done)) }
   }
+}
+
+/** Sorted. */
+function namesIn(directory: string): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    fs.readdir(directory, (error, names) => {
+      if (error) reject(error)
+      else resolve(names.sort())
+    })
+  })
 }
 
 async function lockedBy(descriptor: number, path: string): Promise<StoreLockedError> {

@@ -4,21 +4,18 @@ import { systemErrorCode } from '../core/errors.ts'
 import { DirectWrite } from './direct-write.ts'
 import { type DiskFile, readEachPiece } from './disk.ts'
 import { writeDurably } from './durable-write.ts'
-import { call, named, open, READ_FLAGS, readInPool, readOnce, writeAll } from './node-calls.ts'
-import { OpenFiles, type RestingFile } from './open-files.ts'
+import { call, named, READ_FLAGS, readInPool, readOnce, writeAll } from './node-calls.ts'
+import { open, openFiles } from './node-open.ts'
+import type { RestingFile } from './open-files.ts'
 import { SmallReads } from './small-reads.ts'
 
 const { O_DIRECT, O_DSYNC, O_RDWR } = fs.constants
-
-/** Descriptors of files that are only read, and that nobody reads just now. */
-const RESTING_LIMIT = 512
 
 /** For a descriptor that is still to be had. */
 const CLOSED = -1
 
 /** Of all stores in the process. */
 const smallReads = new SmallReads()
-const openFiles = new OpenFiles(RESTING_LIMIT)
 
 /** A real file. */
 export class NodeFile implements DiskFile, RestingFile {
@@ -235,7 +232,7 @@ export class NodeFile implements DiskFile, RestingFile {
     this.#restingPath = path
     const durable = this.#durableDescriptor
     this.#durableDescriptor = null
-    if (durable !== null) closeUnheard(durable)
+    if (durable !== null) void closeUnheard(durable)
     openFiles.used(this)
   }
 
@@ -249,10 +246,10 @@ export class NodeFile implements DiskFile, RestingFile {
     return this.#useCount === 0 && !this.#isKeptOpen
   }
 
-  closeForNow(): void {
+  closeForNow(): Promise<void> {
     const descriptor = this.#descriptor!
     this.#descriptor = null
-    closeUnheard(descriptor)
+    return closeUnheard(descriptor)
   }
 
   /** Of a file that does not rest: it is open all the time. */
@@ -300,7 +297,7 @@ export class NodeFile implements DiskFile, RestingFile {
     assert(this.#restingPath !== null)
     const descriptor = await open(this.#restingPath, READ_FLAGS)
     if (this.#isClosed) {
-      closeUnheard(descriptor)
+      void closeUnheard(descriptor)
       throw this.#closedError()
     }
     this.#descriptor = descriptor
@@ -336,6 +333,8 @@ function isFirst(files: readonly NodeFile[], index: number): boolean {
 }
 
 /** Of a file that is not written any more: an error of that concerns nobody. */
-function closeUnheard(descriptor: number): void {
-  fs.close(descriptor, () => {})
+function closeUnheard(descriptor: number): Promise<void> {
+  return new Promise(resolve => {
+    fs.close(descriptor, () => resolve())
+  })
 }

@@ -2,8 +2,8 @@
 export interface RestingFile {
   /** Nobody reads it just now, and it may be closed. */
   readonly isIdle: boolean
-  /** Closes its descriptor. Its next read opens it again. */
-  closeForNow(): void
+  /** Closes its descriptor; never rejects. Its next read opens it again. */
+  closeForNow(): Promise<void>
 }
 
 /**
@@ -14,6 +14,7 @@ export class OpenFiles {
   readonly #limit: number
   /** Those with a descriptor, the one that was read last at the end. */
   readonly #files = new Set<RestingFile>()
+  #makingRoom: Promise<boolean> | null = null
 
   constructor(limit: number) {
     this.#limit = limit
@@ -27,9 +28,29 @@ export class OpenFiles {
     for (const other of this.#files) {
       if (!other.isIdle) continue
       this.#files.delete(other)
-      other.closeForNow()
+      void other.closeForNow()
       if (this.#files.size <= this.#limit) return
     }
+  }
+
+  /**
+   * Closes half of those that nobody reads, the ones that were read last stay: whoever opens something next, here or elsewhere in the
+   * process, finds room, too. Who asks while it is being made shares it: many ask at once.
+   * @returns false when there is none to close.
+   */
+  makeRoom(): Promise<boolean> {
+    this.#makingRoom ??= this.#closeHalf().finally(() => {
+      this.#makingRoom = null
+    })
+    return this.#makingRoom
+  }
+
+  async #closeHalf(): Promise<boolean> {
+    const idle = [...this.#files].filter(file => file.isIdle)
+    const closed = idle.slice(0, Math.ceil(idle.length / 2))
+    for (const file of closed) this.#files.delete(file)
+    await Promise.all(closed.map(file => file.closeForNow()))
+    return closed.length > 0
   }
 
   /** It was closed for good. */

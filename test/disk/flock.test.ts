@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { build } from 'esbuild'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { bundle } from '../support/bundle.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 
@@ -31,18 +31,6 @@ beforeEach(() => {
 afterEach(() => {
   rmSync(directory, { recursive: true, force: true })
 })
-
-async function bundle(contents: string, format: 'esm' | 'cjs', outfile: string): Promise<void> {
-  await build({
-    stdin: { contents, resolveDir: ROOT },
-    alias: { tailrace: join(ROOT, 'src/index.ts') },
-    bundle: true,
-    platform: 'node',
-    format,
-    outfile,
-    logLevel: 'error',
-  })
-}
 
 test.each([
   ['esm', 'store.mjs'],

@@ -6,7 +6,7 @@ class File {
   isIdle = true
   closedCount = 0
 
-  closeForNow(): void {
+  async closeForNow(): Promise<void> {
     this.closedCount++
   }
 }
@@ -51,6 +51,36 @@ describe('of files that are only read', () => {
     some[0]!.isIdle = false
     open.used(some[0]!)
     expect(closedOf(some)).toEqual([0, 1, 1])
+  })
+
+  test('half of those that nobody reads make room, the ones that were read last stay', async () => {
+    const open = new OpenFiles(9)
+    const some = files(6)
+    some[0]!.isIdle = false
+    for (const file of some) open.used(file)
+    expect(await open.makeRoom()).toBe(true)
+    expect(closedOf(some)).toEqual([0, 1, 1, 1, 0, 0])
+  })
+
+  test('half of them make room for all who ask at once', async () => {
+    const open = new OpenFiles(9)
+    const some = files(4)
+    for (const file of some) open.used(file)
+    expect(await Promise.all([open.makeRoom(), open.makeRoom(), open.makeRoom()])).toEqual([true, true, true])
+    expect(closedOf(some)).toEqual([1, 1, 0, 0])
+    expect(await open.makeRoom()).toBe(true)
+    expect(closedOf(some)).toEqual([1, 1, 1, 0])
+  })
+
+  test('none can make room while all of them are read', async () => {
+    const open = new OpenFiles(9)
+    const some = files(2)
+    for (const file of some) {
+      file.isIdle = false
+      open.used(file)
+    }
+    expect(await open.makeRoom()).toBe(false)
+    expect(closedOf(some)).toEqual([0, 0])
   })
 
   test('one that was closed for good does not count', () => {
