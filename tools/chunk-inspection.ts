@@ -1,13 +1,13 @@
 import { BLOCK_SIZE } from '#engine/core/limits.ts'
 import { LogPosition } from '#engine/core/positions.ts'
 import { CHUNK_HEADER_SIZE } from '#engine/format/chunk-header.ts'
-import { isUnsupported, type RecordDamage, RecordType, typeOf } from '#engine/format/log-record.ts'
+import { isUnsupported, RecordType, typeOf } from '#engine/format/log-record.ts'
 import type { ScannedRecord } from '#engine/log/chunk-scan.ts'
 import { ChunkMap, type MapMark } from './chunk-map.ts'
 import { type ChunkItem, type InspectionItem, recordItem, type Totals } from './inspection-items.ts'
 import { AppendAssembly } from './survey/append-assembly.ts'
 import { wrongBlocks } from './survey/block-check.ts'
-import type { ChunkSurvey, Gap, SurveyVisitor } from './survey/chunk-survey.ts'
+import type { ChunkSurvey, Gap, SurveyVisitor, Tail } from './survey/chunk-survey.ts'
 import type { Damage, DamageKind } from './survey/damage.ts'
 import { isPrepare, streamAt } from './survey/record-fields.ts'
 import { idText } from './survey/store-survey.ts'
@@ -151,7 +151,7 @@ export class ChunkInspection implements SurveyVisitor {
     }
     const badEnd = await survey.nonZeroEnd(survey.position)
     if (badEnd > survey.position || tail?.isProven === true) {
-      const looks = survey.endsLikeFooter ? `${tail?.what}; it has the size of a footer that can't be read` : undefined
+      const looks = survey.endsLikeFooter ? `${tail?.text}; it has the size of a footer that can't be read` : undefined
       if (tail !== null) this.#showBad(tail, badEnd, looks)
     }
     if (survey.isFollowed) {
@@ -165,11 +165,7 @@ export class ChunkInspection implements SurveyVisitor {
     }
   }
 
-  #showBad(
-    { position, what, claims, isProven }: { position: number; what: RecordDamage; claims: string | null; isProven: boolean },
-    end: number,
-    looks: string = claims === null ? what : `${what}; ${claims}`,
-  ): void {
+  #showBad({ position, what, text, isProven }: Tail, end: number, looks: string = text): void {
     const size = end - position
     this.#mark(position, end, isProven ? 'damage' : 'unproven')
     if (isProven) {

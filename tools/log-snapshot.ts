@@ -4,6 +4,7 @@ import type { ChunkFile } from '#engine/log/chunk-file.ts'
 import { type FoundLog, findLog } from '#engine/log/find-log.ts'
 import { UsageError } from './arguments.ts'
 import { readChunkHead } from './survey/chunk-frame.ts'
+import { PatchyFile } from './survey/patchy-file.ts'
 import { holderOf } from './survey/store-holder.ts'
 
 /** How often a scavenge may replace a chunk while the chunks are being opened; it takes longer for each than we do for all. */
@@ -53,7 +54,7 @@ async function closeLog(log: FoundLog): Promise<void> {
  */
 async function areCurrent(disk: Disk, chunks: readonly ChunkFile[]): Promise<boolean> {
   for (const { path, header } of chunks) {
-    const file = await disk.open(path, 'read')
+    const file = await PatchyFile.open(disk, path)
     try {
       const now = (await readChunkHead(file)).header
       if (now !== null && now.generation !== header.generation) return false

@@ -148,7 +148,7 @@ export class Salvage implements StoreVisitor {
       'record',
       tail.position,
       end - tail.position,
-      tail.isProven ? tail.what : `a torn tail, never acknowledged (${tail.what})`,
+      tail.isProven ? tail.text : `a torn tail, never acknowledged (${tail.what})`,
     )
   }
 
@@ -165,14 +165,9 @@ export class Salvage implements StoreVisitor {
   }
 
   /** Whole appends behind any gap are kept, also where recovery would end the log: nobody can tell what was acknowledged. */
-  gap({ position, end, what, claims }: Gap): boolean {
+  gap({ position, end, what, text }: Gap): boolean {
     this.#assembly.interrupt('has lost its commit record or further events')
-    this.#lose(
-      isUnsupported(what) ? 'unsupported' : 'record',
-      position,
-      end - position,
-      claims === null ? what : `${what}; ${claims}`,
-    )
+    this.#lose(isUnsupported(what) ? 'unsupported' : 'record', position, end - position, text)
     return true
   }
 

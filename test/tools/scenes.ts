@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
 import { EventStore, type NewEvent } from 'tailrace'
-import { onTestFinished } from 'vitest'
+import { onTestFinished, vi } from 'vitest'
+import { NodeDisk } from '../../src/disk/node-disk.ts'
 import { runCommandLine } from '../../tools/command-line.ts'
 
 /** What a command gave back. */
@@ -94,6 +95,27 @@ export function flipBit(path: string, offset: number): void {
     return undefined
   })
 }
+
+/** Of the file, the disk has lost what stands at these offsets, with all of their sectors; until the test ends. */
+export function loseSectors(lossy: string, offsets: readonly number[]): void {
+  const sectors = offsets.map(offset => Math.floor(offset / SECTOR_SIZE) * SECTOR_SIZE)
+  const { open } = NodeDisk.prototype
+  const spy = vi.spyOn(NodeDisk.prototype, 'open').mockImplementation(async function (this: NodeDisk, path, mode) {
+    const file = await open.call(this, path, mode)
+    if (path !== lossy) return file
+    const read = file.read.bind(file)
+    file.read = async (target, offset) => {
+      if (sectors.some(sector => sector < offset + target.length && offset < sector + SECTOR_SIZE)) {
+        throw Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' })
+      }
+      return read(target, offset)
+    }
+    return file
+  })
+  onTestFinished(() => spy.mockRestore())
+}
+
+const SECTOR_SIZE = 4096
 
 /** Up to the first letter of the stream's name: the last byte of a tail that can be told from zeros. */
 const TORN_SIZE = 43

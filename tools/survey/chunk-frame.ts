@@ -1,11 +1,11 @@
 import { UnsupportedFormatError } from '#engine/core/errors.ts'
 import { LogPosition } from '#engine/core/positions.ts'
-import type { DiskFile } from '#engine/disk/disk.ts'
 import { ByteWindow, readU64 } from '#engine/format/byte-window.ts'
 import { CHUNK_FOOTER_SIZE, type ChunkFooter, decodeChunkFooter, footerSizeOf } from '#engine/format/chunk-footer.ts'
 import { CHUNK_HEADER_SIZE, type ChunkHeader, decodeChunkHeader, STORE_ID_SIZE } from '#engine/format/chunk-header.ts'
 import { checkFrame, checkRecord, checksumSeed, claimedPositionAt, MIN_RECORD_SIZE } from '#engine/format/log-record.ts'
 import { solveChecksumSeed } from './checksum-seed.ts'
+import type { PatchyFile, ReadableFile } from './patchy-file.ts'
 import { WINDOW_SIZE } from './record-search.ts'
 
 // Where a header says these two, docs/format.md, "Chunk header": read raw when the header as a whole can't be believed.
@@ -39,12 +39,14 @@ export interface KnownPlace {
 }
 
 /** Reads the header, whole or not. */
-export async function readChunkHead(file: DiskFile): Promise<ChunkHead> {
+export async function readChunkHead(file: PatchyFile): Promise<ChunkHead> {
   const all = Buffer.alloc(CHUNK_HEADER_SIZE)
   const bytes = all.subarray(0, await file.read(all, 0))
   try {
     const header = decodeChunkHeader(bytes)
-    if (typeof header === 'string') return { header: null, damage: header, isUnsupported: false, bytes }
+    if (typeof header === 'string') {
+      return { header: null, damage: file.failureIn(0, CHUNK_HEADER_SIZE) ?? header, isUnsupported: false, bytes }
+    }
     return { header, damage: null, isUnsupported: false, bytes }
   } catch (error) {
     if (!(error instanceof UnsupportedFormatError)) throw error
@@ -54,7 +56,7 @@ export async function readChunkHead(file: DiskFile): Promise<ChunkHead> {
 
 /** Reads the footer at the end of the file. Neither footer nor damage: there is nothing that looks like one. */
 export async function readChunkFooter(
-  file: DiskFile,
+  file: PatchyFile,
   size: number,
 ): Promise<{ readonly footer: ChunkFooter | null; readonly damage: string | null }> {
   const last = Buffer.alloc(CHUNK_FOOTER_SIZE)
@@ -65,7 +67,9 @@ export async function readChunkFooter(
   const bytes = Buffer.alloc(footerSize)
   await file.read(bytes, size - footerSize)
   const footer = decodeChunkFooter(bytes, size)
-  return typeof footer === 'string' ? { footer: null, damage: footer } : { footer, damage: null }
+  return typeof footer === 'string'
+    ? { footer: null, damage: file.failureIn(size - footerSize, size) ?? footer }
+    : { footer, damage: null }
 }
 
 /**
@@ -73,7 +77,7 @@ export async function readChunkFooter(
  * from the records themselves. Each answer is tried on the records; null when none of them makes one whole.
  */
 export async function guessFrame(
-  file: DiskFile,
+  file: ReadableFile,
   size: number,
   head: ChunkHead,
   footer: ChunkFooter | null,

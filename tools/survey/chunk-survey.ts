@@ -1,6 +1,6 @@
 import { MAX_CHUNK_SIZE } from '#engine/core/limits.ts'
 import { LogPosition } from '#engine/core/positions.ts'
-import type { Disk, DiskFile } from '#engine/disk/disk.ts'
+import type { Disk } from '#engine/disk/disk.ts'
 import { ByteWindow } from '#engine/format/byte-window.ts'
 import { blockCountOf, CHUNK_FOOTER_SIZE, type ChunkFooter } from '#engine/format/chunk-footer.ts'
 import { CHUNK_HEADER_SIZE, isZero } from '#engine/format/chunk-header.ts'
@@ -16,6 +16,7 @@ import {
 } from '#engine/format/log-record.ts'
 import type { ScannedRecord } from '#engine/log/chunk-scan.ts'
 import { type ChunkFrame, type ChunkHead, guessFrame, type KnownPlace, readChunkFooter, readChunkHead } from './chunk-frame.ts'
+import { PatchyFile } from './patchy-file.ts'
 import { claimsOf } from './record-fields.ts'
 import { findRecord, nonZeroEnd, type RecordSource, searchRecords, WINDOW_SIZE } from './record-search.ts'
 
@@ -28,19 +29,16 @@ export interface Gap {
   /** Where the next whole record begins, or the end of the chunk's records. */
   readonly end: LogPosition
   readonly what: RecordDamage
-  /** What the damaged record says of itself, if it still looks like one. Nothing of it can be relied on. */
-  readonly claims: string | null
-  /** Something beyond it was durable, so these bytes were: they are damaged. Otherwise they may be a torn tail. */
+  /** In words, with what the damaged record says of itself, if it still looks like one. Nothing of that can be relied on. */
+  readonly text: string
+  /** The system can't read some of it. */
+  readonly isUnreadable: boolean
+  /** Something beyond it was durable, so these bytes were, or they can't be read: they are damaged. Otherwise they may be a torn tail. */
   readonly isProven: boolean
 }
 
 /** Where the records end in a chunk that is not completed. */
-export interface Tail {
-  readonly position: LogPosition
-  readonly what: RecordDamage
-  readonly claims: string | null
-  readonly isProven: boolean
-}
+export type Tail = Omit<Gap, 'end'>
 
 /** Whoever follows a walk. */
 export interface SurveyVisitor {
@@ -91,14 +89,14 @@ export class ChunkSurvey {
   isFollowed = false
   /** Set when a walk ended at what may be the end of the log. */
   tail: Tail | null = null
-  readonly #file: DiskFile
+  readonly #file: PatchyFile
   readonly #bounds: SurveyBounds
   #provenBehind: LogPosition | null = null
   /** In a compact chunk: behind the last record that was visited, in positions. */
   #behind = LogPosition.start
 
   private constructor(
-    file: DiskFile,
+    file: PatchyFile,
     head: ChunkHead,
     frame: ChunkFrame | null,
     footer: ChunkFooter | null,
@@ -118,7 +116,7 @@ export class ChunkSurvey {
   }
 
   static async open(disk: Disk, path: string, known: KnownPlace, bounds: SurveyBounds): Promise<ChunkSurvey> {
-    const file = await disk.open(path, 'read')
+    const file = await PatchyFile.open(disk, path)
     try {
       const head = await readChunkHead(file)
       const size = await file.size()
@@ -224,12 +222,17 @@ export class ChunkSurvey {
       frameSize === null
         ? await findRecord(this.#source, LogPosition.plus(position, 1), limit)
         : LogPosition.plus(position, frameSize)
+    const end = next ?? limit
+    const { start } = this.#source
+    const failure = this.#file.failureIn(position - start, end - start)
     const isProven =
+      failure !== null ||
       this.footer !== null ||
       this.isFollowed ||
       Math.max(this.#bounds.hinted, this.proven) > position ||
       (next !== null && (await this.#findProof(next)) > position)
-    return { position, end: next ?? limit, what, claims, isProven }
+    const text = [failure ?? what, claims].filter(Boolean).join('; ')
+    return { position, end, what, text, isUnreadable: failure !== null, isProven }
   }
 
   /** What all the records from `from` on prove; looked up once, at the first bad place. */

@@ -36,29 +36,32 @@ export async function surveyIndex(
   storeId: Uint8Array | null,
   signal: AbortSignal,
 ): Promise<IndexSurvey | null> {
-  let file: DiskFile
   try {
-    file = await disk.open(joinPath(directory, name), 'read')
+    const file = await disk.open(joinPath(directory, name), 'read')
+    try {
+      return await surveyPages(file, name, storeId, signal)
+    } finally {
+      await file.close()
+    }
   } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return null
-    throw error
+    const code = systemErrorCode(error)
+    if (code === null) throw error
+    return code === 'ENOENT' ? null : unreadable(name, 0, String(error))
   }
-  try {
-    return await surveyPages(file, name, storeId, signal)
-  } finally {
-    await file.close()
-  }
+}
+
+function unreadable(name: string, size: number, damage: string): IndexSurvey {
+  return { file: name, size, header: null, damage, isHeaderWhole: false }
 }
 
 async function surveyPages(file: DiskFile, name: string, storeId: Uint8Array | null, signal: AbortSignal): Promise<IndexSurvey> {
   const size = await file.size()
-  const unreadable = (damage: string): IndexSurvey => ({ file: name, size, header: null, damage, isHeaderWhole: false })
   const page = ByteWindow.allocate(INDEX_PAGE_SIZE)
-  if ((await file.read(page.bytes, 0)) < INDEX_PAGE_SIZE) return unreadable('it is shorter than its header')
+  if ((await file.read(page.bytes, 0)) < INDEX_PAGE_SIZE) return unreadable(name, size, 'it is shorter than its header')
   const claimedId = page.bytes.subarray(RAW_STORE_ID, RAW_STORE_ID + STORE_ID_SIZE)
-  if (!isWholePage(page, 0, checksumBytes(claimedId))) return unreadable('its header, page 0, has a wrong checksum')
+  if (!isWholePage(page, 0, checksumBytes(claimedId))) return unreadable(name, size, 'its header, page 0, has a wrong checksum')
   const header = readIndexHeader(page)
-  if (header === null) return unreadable('no index file of a version that is known here')
+  if (header === null) return unreadable(name, size, 'no index file of a version that is known here')
   const found = { file: name, size, header, isHeaderWhole: false }
   if (storeId !== null && Buffer.compare(header.storeId, storeId) !== 0)
     return { ...found, damage: 'it is that of another store' }

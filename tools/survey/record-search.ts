@@ -1,15 +1,15 @@
 import { MAX_APPEND_SIZE } from '#engine/core/limits.ts'
 import { LogPosition } from '#engine/core/positions.ts'
-import type { DiskFile } from '#engine/disk/disk.ts'
 import { ByteWindow } from '#engine/format/byte-window.ts'
 import { checkRecord, claimedPositionAt, MIN_RECORD_SIZE, RECORD_HEAD_SIZE } from '#engine/format/log-record.ts'
 import type { ScannedRecord } from '#engine/log/chunk-scan.ts'
+import type { ReadableFile } from './patchy-file.ts'
 
 export const WINDOW_SIZE = 1 << 20
 
 /** Where records are looked for: a file, the position of its first byte, and what the checksums begin with. */
 export interface RecordSource {
-  readonly file: DiskFile
+  readonly file: ReadableFile
   readonly start: LogPosition
   readonly seed: number
   /** In a compact chunk, where the place of a record in the file does not tell its position: behind the last one. Else null. */

@@ -14,6 +14,7 @@ import { count } from '../output.ts'
 import { type ChunkHead, readChunkHead } from './chunk-frame.ts'
 import { ChunkSurvey, NO_BOUNDS, type SurveyBounds } from './chunk-survey.ts'
 import type { Damage } from './damage.ts'
+import { PatchyFile } from './patchy-file.ts'
 import { holderOf } from './store-holder.ts'
 
 /** Hints may be old, or half written: what can be believed of them the log tells. */
@@ -123,7 +124,7 @@ export async function statsOf(path: string): Promise<Stats> {
 async function placeOf(disk: Disk, directory: string, name: string, named: ChunkNumber): Promise<ChunkPlace | null> {
   const path = joinPath(directory, name)
   try {
-    const file = await disk.open(path, 'read')
+    const file = await PatchyFile.open(disk, path)
     try {
       const head = await readChunkHead(file)
       const { header } = head

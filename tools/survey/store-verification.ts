@@ -219,7 +219,7 @@ export class StoreVerification implements StoreVisitor {
     if (!gap.isProven) return false
     this.#assembly.interrupt('has lost its commit record or further events')
     const kind = gap.what === 'unknown type' || gap.what === 'unknown flags' ? 'unsupported' : 'record'
-    this.#damage(kind, gap.position, gap.end - gap.position, gap.claims === null ? gap.what : `${gap.what}; ${gap.claims}`)
+    this.#damage(kind, gap.position, gap.end - gap.position, gap.text)
     return true
   }
 
@@ -285,9 +285,14 @@ export class StoreVerification implements StoreVisitor {
   /** What stands where the records end, in the chunk that is being filled. */
   async #checkEnd(survey: ChunkSurvey): Promise<void> {
     const { end } = this.#assembly
+    const { tail } = survey
+    if (tail?.isUnreadable) {
+      this.#damage('record', tail.position, (await survey.nonZeroEnd(tail.position)) - tail.position, tail.text)
+      return
+    }
     if (this.#proven > end) {
       const isCut = survey.position >= this.#proven
-      const what = isCut ? 'an append without its commit record' : endText(survey.tail)
+      const what = isCut ? 'an append without its commit record' : endText(tail)
       this.#damage('record', isCut ? end : survey.position, null, `${what}, though everything before ${this.#proven} was durable`)
       return
     }
@@ -310,5 +315,5 @@ function unusedText(name: string, damage: string): string {
 function endText(tail: Tail | null): string {
   if (tail === null) return 'the file ends'
   if (tail.what === 'zeros') return 'zeros'
-  return `no record (${tail.what}${tail.claims === null ? '' : `; ${tail.claims}`})`
+  return `no record (${tail.text})`
 }
