@@ -1,3 +1,4 @@
+import { systemErrorCode } from '#engine/core/errors.ts'
 import { BLOCK_SIZE } from '#engine/core/limits.ts'
 import { LogPosition } from '#engine/core/positions.ts'
 import { CHUNK_HEADER_SIZE } from '#engine/format/chunk-header.ts'
@@ -80,8 +81,7 @@ export class ChunkInspection implements SurveyVisitor {
       this.#map.mark(CHUNK_HEADER_SIZE, fileSize, 'damage')
       this.#damage('record', null, fileSize, 'nothing in the file can be recognised')
     } else {
-      await survey.walk(this)
-      await this.#showEnd()
+      await this.#showRecords()
     }
     this.#sink.show({
       kind: 'chunk-end',
@@ -91,6 +91,17 @@ export class ChunkInspection implements SurveyVisitor {
       hidden: this.#hiddenCount,
     })
     await this.#sink.ready()
+  }
+
+  async #showRecords(): Promise<void> {
+    const survey = this.#survey
+    try {
+      await survey.walk(this)
+      await this.#showEnd()
+    } catch (error) {
+      if (systemErrorCode(error) !== 'EIO') throw error
+      this.#damage('unreadable', survey.position, null, String(error))
+    }
   }
 
   record(record: ScannedRecord): void {

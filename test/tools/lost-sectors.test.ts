@@ -128,6 +128,24 @@ test('a chunk that lost all of its sectors is left out of a copy, and the others
   expect(values[0]).toMatchObject({ events: EVENT_COUNT - inSecond.length })
 })
 
+test('beyond 1,024 lost sectors the rest of a file is unreadable', async () => {
+  const directory = join(temporaryDirectory(), 'store')
+  const opened = await EventStore.open(directory)
+  const large = { type: 'Placed', data: Buffer.alloc(1024 * 1024) }
+  for (let i = 0; i < 8; i++) await opened.append('order-1', large)
+  await opened.close()
+  const [name] = chunkNames(directory)
+  loseSectors(
+    join(directory, name!),
+    Array.from({ length: 1100 }, (_, i) => (600 + i) * 4096),
+  )
+  const unreadable = expect.objectContaining({ file: name, kind: 'unreadable', what: expect.stringContaining('EIO') })
+  const items = await inspected(directory)
+  expect(eventsIn(items)).toHaveLength(2)
+  expect(items.flatMap(({ damage }) => damage ?? [])).toEqual([unreadable])
+  expect((await runJson<Verified>(['verify', directory])).values[0]!.damages).toContainEqual(unreadable)
+})
+
 test('an index file that lost a sector is damaged, and the log is whole', async () => {
   const directory = await store()
   const { values } = await runJson<{ indexFiles: { file: string }[] }>(['verify', directory])
