@@ -2,6 +2,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EventStore } from 'tailrace'
 import { systemClock } from '#engine/core/clock.ts'
+import { absoluteDirectory, leadsInto } from '#engine/disk/directory.ts'
 import { NodeDisk } from '#engine/disk/node-disk.ts'
 import { readCheckpoint } from '#engine/journals/journal-checkpoint.ts'
 import { JOURNAL_SUFFIX } from '#engine/journals/journal-names.ts'
@@ -43,6 +44,7 @@ export async function importJournals(
 ): Promise<number> {
   const startedMs = systemClock.monotonic()
   if ((await pathKind(journals)) === 'file') throw new UsageError(`${journals} is no directory`)
+  await refuseAmong(journals, directory)
   const cursors = await cursorsIn(journals)
   const clock = new RowClock()
   const result = await importRows(cursors, clock, directory, options.verbose, terminal)
@@ -54,6 +56,12 @@ export async function importJournals(
   await printResult(terminal, options.json, { store: directory, ...result, ms }, resultLines(directory, result, ms))
   if (result.error !== null) return ExitStatus.damage
   return result.interrupted ? ExitStatus.interrupted : ExitStatus.fine
+}
+
+/** Text files and chunks in one directory would each be unknown files to whoever looks at the others. */
+async function refuseAmong(journals: string, store: string): Promise<void> {
+  if (await leadsInto(new NodeDisk(), absoluteDirectory(journals), absoluteDirectory(store)))
+    throw new UsageError(`${store} lies among the journals; the store needs a directory of its own`)
 }
 
 /** A cursor for each file. What a follower that was killed left behind the checkpoint is left out. */

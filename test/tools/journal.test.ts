@@ -282,6 +282,15 @@ describe('journal --import', () => {
     expect(outcome).toMatchObject({ status: 2, stderr: expect.stringContaining("has a stream 'order-0' already") })
   })
 
+  test.each(['.', 'store'])('refuses to make the store among the journals, in %s', async place => {
+    const journals = join(temporaryDirectory(), 'journals')
+    await run(['journal', await storeWith(3), journals])
+    const before = readdirSync(journals)
+    const outcome = await run(['journal', '--import', journals, join(journals, place)])
+    expect(outcome).toMatchObject({ status: 2, stderr: expect.stringContaining('lies among the journals') })
+    expect(readdirSync(journals)).toEqual(before)
+  })
+
   test('says so when the store had later events, whose times can not be gone behind', async () => {
     const journals = join(temporaryDirectory(), 'journals')
     await run(['journal', await storeWith(3), journals])
