@@ -11,6 +11,8 @@ export interface SimulatedDiskOptions {
   readonly sectorSize?: 512 | 4096
   /** Calls take a seeded number of turns of the event loop, so that they overtake each other; without it, one microtask. */
   readonly shuffle?: boolean
+  /** Each call waits for it before it takes effect: whoever drives a test lets calls go on in an order of its own. */
+  readonly gate?: () => Promise<void>
   /** What is there at the start, all of it durable: for example what a crash left. */
   readonly content?: DiskContent
 }
@@ -30,6 +32,7 @@ export class SimulatedDisk implements Disk, Recording {
   readonly #plan = new FaultPlan()
   readonly #random: Random
   readonly #shuffle: boolean
+  readonly #gate: (() => Promise<void>) | undefined
   readonly #callCounts = new Map<DiskOperation, number>()
   readonly #inodes = new Map<string, number>()
   /** Open files, in the order of their opening. */
@@ -37,12 +40,13 @@ export class SimulatedDisk implements Disk, Recording {
   #nextInode: number
   #settling: Promise<void> = Promise.resolve()
 
-  constructor({ seed = 1, sectorSize = 512, shuffle = false, content = new Map() }: SimulatedDiskOptions = {}) {
+  constructor({ seed = 1, sectorSize = 512, shuffle = false, gate, content = new Map() }: SimulatedDiskOptions = {}) {
     this.initial = new Map(content)
     this.sectorSize = sectorSize
     this.#live = new MemoryDisk(content)
     this.#random = new Random(seed)
     this.#shuffle = shuffle
+    this.#gate = gate
     for (const [inode, [path]] of filesOf(this.initial).entries()) this.#inodes.set(path, inode)
     this.#nextInode = this.#inodes.size
   }
@@ -222,6 +226,7 @@ export class SimulatedDisk implements Disk, Recording {
     const turns = this.#shuffle ? this.#random.int(8) : 0
     if (turns < 4) for (let turn = 0; turn < turns; turn++) await null
     else for (let turn = 4; turn < turns; turn++) await new Promise(resolve => setImmediate(resolve))
+    if (this.#gate !== undefined) await this.#gate()
     return held === null ? null : held.arrive()
   }
 }
