@@ -4,6 +4,8 @@ import { bytesText, printable } from './output.ts'
 
 const REDRAW_MS = 100
 const BAR_WIDTH = 30
+/** The terminal cuts what is between them at its edge: of a line that goes on in the next one, only the last could be wiped. */
+const [WRAP_OFF, WRAP_ON] = ['\u001b[?7l', '\u001b[?7h']
 
 /** A bar on the last line of a terminal; nothing at all when stderr is no terminal. */
 export class Progress {
@@ -27,7 +29,8 @@ export class Progress {
     this.#drawnMs = nowMs
     this.#isDrawn = true
     const speed = `${bytesText((doneSize / Math.max(1, nowMs - this.#startedMs)) * 1000)}/s`
-    this.#stream.write(`\r\u001b[K${this.#bar(doneSize)}${bytesText(doneSize)}  ${speed}  ${printable(text())}`)
+    const line = `${this.#bar(doneSize)}${bytesText(doneSize)}  ${speed}  ${printable(text())}`
+    this.#stream.write(`\r\u001b[K${WRAP_OFF}${line}${WRAP_ON}`)
   }
 
   /** Wipes the bar, so that other lines can follow. */

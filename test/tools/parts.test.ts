@@ -131,15 +131,22 @@ describe('output', () => {
     await expect(output.flush()).rejects.toThrow('no space')
   })
 
+  function drawn(isTTY: boolean): string {
+    const stream = Object.assign(new PassThrough(), { isTTY })
+    const progress = new Progress(stream, 1000)
+    progress.update(500, () => 'wor\u001bking')
+    progress.clear()
+    return String(stream.read() ?? '')
+  }
+
   test('has a progress bar on a terminal only', () => {
-    const drawn = (isTTY: boolean): string => {
-      const stream = Object.assign(new PassThrough(), { isTTY })
-      const progress = new Progress(stream, 1000)
-      progress.update(500, () => 'wor\u001bking')
-      progress.clear()
-      return String(stream.read() ?? '')
-    }
     expect(drawn(false)).toBe('')
-    expect(drawn(true)).toMatch(/\[#{15}\.{15}\] {2}50% {2}500 bytes .*wor\\u001bking\r\u001b\[K$/)
+    expect(drawn(true)).toMatch(/\[#{15}\.{15}\] {2}50% {2}500 bytes .*wor\\u001bking/)
+    expect(drawn(true).endsWith('\r\u001b[K')).toBe(true)
+  })
+
+  test('has the terminal cut a progress bar that is wider, which would leave a line behind each time', () => {
+    const parts = drawn(true).split(/\u001b\[\?7([lh])/)
+    expect(parts).toEqual(['\r\u001b[K', 'l', expect.stringMatching(/^\[#.*wor\\u001bking$/), 'h', '\r\u001b[K'])
   })
 })
