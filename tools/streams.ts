@@ -33,9 +33,13 @@ Examples:
       verbose: { type: 'boolean' },
     })
     checkCount(positionals, ['store'])
-    await readStore(positionals[0]!, values.verbose, terminal, store =>
-      printLines(streamLines(store, values.prefix, values.json === true), terminal),
-    )
+    const { signal } = terminal
+    await readStore(positionals[0]!, values.verbose, terminal, async store => {
+      signal.throwIfAborted()
+      // A list takes no signal, and may go through millions of streams before it comes by one that is to be shown.
+      signal.addEventListener('abort', () => store.close(), { once: true })
+      await printLines(streamLines(store, values.prefix, values.json === true), terminal)
+    })
     return ExitStatus.fine
   },
 }

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { EventStore } from 'tailrace'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { StoreProcess } from '../support/processes.ts'
 import { chunkPath, edit, run, runJson, storeWith, temporaryDirectory } from './scenes.ts'
 
@@ -59,6 +59,23 @@ describe('streams', () => {
     await writer.said('acked')
     await expect.poll(() => listed(directory)).toEqual(['0 0 a', '0 0 b'])
     await writer.kill()
+  })
+
+  test('ends when it is interrupted, also amid streams of which none is shown', async () => {
+    const directory = join(temporaryDirectory(), 'store')
+    const store = await EventStore.open(directory)
+    await store.commit(Array.from({ length: 20_000 }, (_, i) => ({ stream: `order-${i}`, events: { type: 'T', data: i } })))
+    await store.close()
+    const interruption = new AbortController()
+    const { streams } = EventStore.prototype
+    vi.spyOn(EventStore.prototype, 'streams').mockImplementationOnce(function (this: EventStore, options) {
+      setImmediate(() => interruption.abort(new Error('Ctrl-C')))
+      return streams.call(this, options)
+    })
+    const { signal } = interruption
+    const interrupted = { status: 130, stdout: '', stderr: 'tailrace streams: interrupted\n' }
+    expect(await run(['streams', directory, '--prefix', 'user-'], { signal })).toEqual(interrupted)
+    expect(await run(['streams', directory], { signal })).toEqual(interrupted)
   })
 
   test('of no store is refused', async () => {
