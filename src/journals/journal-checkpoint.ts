@@ -13,6 +13,8 @@ export const NEW_CHECKPOINT_NAME = 'checkpoint.new'
  * may have more behind the size that is listed with them, because they were about to be written to. All others end where they should.
  */
 export interface JournalCheckpoint {
+  /** The id of the store that they are of; undefined where a version before this one wrote it. */
+  readonly store: string | undefined
   /** The last event that is in the journals; null while there is none. */
   readonly event: CheckpointEvent | null
   /** Whether streams that begin with `$` have journals, too. */
@@ -36,8 +38,8 @@ export function checkpointEventOf({ position, stream, revision, id, created }: R
 
 /** Replaces the checkpoint; after a crash there is the old one or this one. */
 export async function writeCheckpoint(disk: Disk, directory: string, checkpoint: JournalCheckpoint): Promise<void> {
-  const { event, includeSystem, files } = checkpoint
-  const text = `${JSON.stringify({ format: FORMAT, event, includeSystem, files: Object.fromEntries(files) })}\n`
+  const { store, event, includeSystem, files } = checkpoint
+  const text = `${JSON.stringify({ format: FORMAT, store, event, includeSystem, files: Object.fromEntries(files) })}\n`
   const path = joinPath(directory, NEW_CHECKPOINT_NAME)
   const file = await createAnew(disk, path)
   try {
@@ -75,20 +77,21 @@ export async function readCheckpoint(disk: Disk, directory: string): Promise<Jou
 }
 
 function parseCheckpoint(path: string, text: string): JournalCheckpoint {
-  let value: Partial<{ format: number; event: CheckpointEvent | null; includeSystem: boolean; files: Record<string, number> }>
+  let value: Partial<Omit<JournalCheckpoint, 'files'> & { format: number; files: Record<string, number> }>
   try {
     value = JSON.parse(text)
   } catch {
     throw new DamagedJournalError(path, 'not a checkpoint of journals')
   }
-  const { format, event, includeSystem, files } = value ?? {}
+  const { format, store, event, includeSystem, files } = value ?? {}
   if (format !== FORMAT) throw new DamagedJournalError(path, `not a checkpoint of journals in format ${FORMAT}`)
   const isWhole =
+    (store === undefined || typeof store === 'string') &&
     (event === null || Number.isSafeInteger(event?.position)) &&
     typeof includeSystem === 'boolean' &&
     typeof files === 'object' &&
     files !== null &&
     Object.values(files).every(size => Number.isSafeInteger(size) && size >= 0)
   if (!isWhole) throw new DamagedJournalError(path, 'not a whole checkpoint of journals')
-  return { event: event as CheckpointEvent | null, includeSystem, files: new Map(Object.entries(files)) }
+  return { store, event: event as CheckpointEvent | null, includeSystem, files: new Map(Object.entries(files)) }
 }

@@ -2,7 +2,7 @@ import { DamagedJournalError, InvalidArgumentError } from '../core/errors.ts'
 import { shown } from '../core/json-text.ts'
 import { type Disk, joinPath } from '../disk/disk.ts'
 import type { EventStore } from '../index.ts'
-import { CHECKPOINT_NAME, type CheckpointEvent, checkpointEventOf, NEW_CHECKPOINT_NAME } from './journal-checkpoint.ts'
+import { CHECKPOINT_NAME, checkpointEventOf, type JournalCheckpoint, NEW_CHECKPOINT_NAME } from './journal-checkpoint.ts'
 import { JOURNAL_SUFFIX } from './journal-names.ts'
 
 export const LOCK_NAME = 'lock'
@@ -13,12 +13,23 @@ export function checkStore(store: unknown): void {
     throw new InvalidArgumentError(`store must be an open EventStore, got ${shown(store)}`)
 }
 
+/** How a checkpoint names a store. */
+export function storeNameOf({ storeId }: EventStore): string {
+  return Buffer.from(storeId).toString('hex')
+}
+
 /**
- * Whether the journals can be those of this store: at the position of their last event must be that event, or nothing if it
- * was scavenged since: the log goes on behind it then, though perhaps without events.
+ * Whether the journals can be those of this store: it has the id, and at the position of their last event must be that event, or
+ * nothing if it was scavenged since: the log goes on behind it then, though perhaps without events.
  * @throws InvalidArgumentError
  */
-export async function checkOrigin(store: EventStore, last: CheckpointEvent | null, directory: string): Promise<void> {
+export async function checkOrigin(
+  store: EventStore,
+  { store: name, event: last }: JournalCheckpoint,
+  directory: string,
+): Promise<void> {
+  if (name !== undefined && name !== storeNameOf(store))
+    throw new InvalidArgumentError(`the journals in ${directory} are of another store: of ${name}`)
   if (last === null) return
   const { position } = last
   for await (const found of store.readAll({ from: position, maxCount: 1, includeSystem: true })) {

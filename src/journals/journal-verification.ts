@@ -67,7 +67,7 @@ export class JournalVerification {
   async run(): Promise<JournalVerificationReport> {
     const checkpoint = await readCheckpoint(this.#disk, this.#directory)
     if (checkpoint === null) throw new InvalidArgumentError(`there are no journals in ${this.#directory}`)
-    await checkOrigin(this.#store, checkpoint.event, this.#directory)
+    await checkOrigin(this.#store, checkpoint, this.#directory)
     const position = checkpoint.event?.position ?? null
     if (position !== null) await this.#compareLog(position, checkpoint.includeSystem)
     // Looked at before the log behind the checkpoint: what a follower had written by now is in the log by then.

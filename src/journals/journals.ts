@@ -11,7 +11,7 @@ import { JournalBatch } from './journal-batch.ts'
 import { type CheckpointEvent, type JournalCheckpoint, readCheckpoint, writeCheckpoint } from './journal-checkpoint.ts'
 import { JournalEnds } from './journal-ends.ts'
 import { JournalFiles } from './journal-files.ts'
-import { checkOrigin, checkStore, LOCK_NAME, refuseStrangers } from './journal-origin.ts'
+import { checkOrigin, checkStore, LOCK_NAME, refuseStrangers, storeNameOf } from './journal-origin.ts'
 import { JournalVerification, type JournalVerificationReport, type VerifyOptions } from './journal-verification.ts'
 
 export { DamagedJournalError, JournalsLockedError } from '../core/errors.ts'
@@ -110,13 +110,13 @@ export class Journals {
     options: JournalOptions,
   ): Promise<Journals> {
     try {
-      const checkpoint = (await readCheckpoint(disk, directory)) ?? (await begin(disk, directory, options))
+      const checkpoint = (await readCheckpoint(disk, directory)) ?? (await begin(disk, store, directory, options))
       const { includeSystem = checkpoint.includeSystem } = options
       if (includeSystem !== checkpoint.includeSystem) {
         const how = checkpoint.includeSystem ? 'with' : 'without'
         throw new InvalidArgumentError(`the journals in ${directory} were begun ${how} system streams`)
       }
-      await checkOrigin(store, checkpoint.event, directory)
+      await checkOrigin(store, checkpoint, directory)
       const journals = new Journals(store, disk, directory, lock, checkpoint)
       await journals.#mend(checkpoint)
       return journals
@@ -271,7 +271,8 @@ export class Journals {
   }
 
   async #putCheckpoint(files: ReadonlyMap<string, number>): Promise<void> {
-    await writeCheckpoint(this.#disk, this.#directory, { event: this.#last, includeSystem: this.#includeSystem, files })
+    const store = storeNameOf(this.#store)
+    await writeCheckpoint(this.#disk, this.#directory, { store, event: this.#last, includeSystem: this.#includeSystem, files })
     this.#isSettled = files.size === 0
   }
 
@@ -291,8 +292,13 @@ export class Journals {
 }
 
 /** The first checkpoint of a directory. */
-async function begin(disk: Disk, directory: string, { includeSystem = false }: JournalOptions): Promise<JournalCheckpoint> {
-  const checkpoint = { event: null, includeSystem, files: new Map<string, number>() }
+async function begin(
+  disk: Disk,
+  store: EventStore,
+  directory: string,
+  { includeSystem = false }: JournalOptions,
+): Promise<JournalCheckpoint> {
+  const checkpoint = { store: storeNameOf(store), event: null, includeSystem, files: new Map<string, number>() }
   await syncName(disk, directory)
   await writeCheckpoint(disk, directory, checkpoint)
   return checkpoint

@@ -54,6 +54,8 @@ function takeSettlers(resolve: (ack: AppendAck) => void, reject: (error: unknown
 export class EventStore {
   /** What opening did: whether the last close was clean, events found, bytes scanned and truncated, how long it took. */
   readonly recovery: Recovery
+  /** @internal Tells it from every other store; a backup has the same. */
+  readonly storeId: Uint8Array
   readonly #rooms: Rooms
   readonly #streams: StreamReader
   readonly #all: AllReader
@@ -69,6 +71,7 @@ export class EventStore {
     this.#rooms = rooms
     this.recovery = rooms.recovery
     const { index, loader, reader, chaser, storeId } = rooms
+    this.storeId = storeId
     this.#streams = rooms.streams
     this.#all = new AllReader(reader, chaser.published, storeId)
     this.#list = new StreamList(index, loader, options.clock)
@@ -256,8 +259,7 @@ export class EventStore {
   }
 
   /**
-   * Deletes what stands in the stream. Whoever appends to it later begins it anew; its revisions go on. Its metadata stays.
-   * Deleting what isn't there is no error.
+   * Deletes what stands in the stream, if anything does. Whoever appends to it later begins it anew; revisions go on, metadata stays.
    * @throws (rejects with) StreamDeletedError when it is deleted for good, and what `append` does
    */
   async delete(stream: string, options: ChangeOptions = {}): Promise<ChangeAck> {
@@ -287,8 +289,7 @@ export class EventStore {
   }
 
   /**
-   * Rewrites completed chunks without the events that retention, deletion and erasure have given up, while the store is in use.
-   * Positions stay as they are.
+   * Rewrites chunks without the events that retention, deletion and erasure have given up, while the store is in use. Positions stay.
    * @throws (rejects with) ReadOnlyStoreError, InvalidArgumentError when one is running, CorruptLogError, ReadFailedError,
    *   DiskFullError, WriterFailedError, the signal's reason; chunks that were rewritten by then stay so
    */
@@ -307,9 +308,8 @@ export class EventStore {
 
   #writing(): Writing {
     this.#refuseIfClosed()
-    const { writing } = this.#rooms
-    if (writing === null) throw new ReadOnlyStoreError('the store is open for reading')
-    return writing
+    if (this.#rooms.writing === null) throw new ReadOnlyStoreError('the store is open for reading')
+    return this.#rooms.writing
   }
 
   /** Counters of every stage, as a plain object. */

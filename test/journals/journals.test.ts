@@ -261,16 +261,33 @@ describe('journals', () => {
 describe('a directory is refused', () => {
   const refusal = async (disk: MemoryDisk, store: EventStore) => (await rejectionOf(exportTo(disk, store))).message
 
-  test('that has journals of another store', async () => {
+  test('that has journals of another store, also where that has no event at the position of their last one', async () => {
+    const disk = new MemoryDisk()
+    await withStore({}, async store => {
+      await exportTo(disk, store)
+      await withStore({}, async other => expect(await refusal(disk, other)).toContain('of another store'))
+      await appendTo(store, 1, 2)
+      await exportTo(disk, store)
+    })
+    await withStore({}, async other => {
+      await other.append('t', { type: 'T', data: 'x'.repeat(500) })
+      await other.append('t', order(0))
+      expect(await refusal(disk, other)).toContain('of another store')
+      expect(await rejectionOf(Journals.verifyOn(disk, other, JOURNALS, {}))).toMatchObject({ code: 'INVALID_ARGUMENT' })
+    })
+  })
+
+  test('whose checkpoint does not name the store, by its last event', async () => {
     const disk = new MemoryDisk()
     await withStore({}, async store => {
       await store.append('s', order(0))
       await exportTo(disk, store)
     })
+    const unnamed = edited(disk.snapshot(), 'checkpoint', text => text.replace(/"store":"[0-9a-f]{32}",/, ''))
     await withStore({}, async other => {
-      expect(await refusal(disk, other)).toContain('ahead of the store, or of another one')
+      expect(await refusal(unnamed, other)).toContain('ahead of the store, or of another one')
       await other.append('s', order(0))
-      expect(await refusal(disk, other)).toContain('of another store')
+      expect(await refusal(unnamed, other)).toContain('it has another event at position')
     })
   })
 
