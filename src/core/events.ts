@@ -32,7 +32,10 @@ export type AnyEvent = { type: string; data: unknown }
 /** What a read hands out; yours to keep. Of a union of events it is a union: who asks for the type knows the data. */
 export type RecordedEvent<Event extends AnyEvent = AnyEvent> = Event extends AnyEvent ? Recorded<Event> : never
 
-/** What `RecordedEvent` is of one kind of events. */
+/**
+ * What `RecordedEvent` is of one kind of events. Its fields are getters, which decode what is asked for: `{ ...event }` and a structured
+ * clone have none of them; JSON.stringify takes all but `bytes`.
+ */
 export interface Recorded<Event extends AnyEvent> {
   readonly stream: string
   /** Its place in the stream, from 0. */
@@ -46,9 +49,9 @@ export interface Recorded<Event extends AnyEvent> {
   readonly created: Date
   /** 'binary': a Uint8Array was appended. */
   readonly contentType: 'json' | 'binary'
-  /** Equal to what was appended; decoded on first use. */
+  /** Equal to what was appended; decoded on first use. Of a binary event, what is said of `bytes`. */
   readonly data: Event['data']
-  /** The raw payload. */
+  /** The raw payload. Its buffer may have other events, too: transfer a copy of it, not the buffer itself. */
   readonly bytes: Uint8Array
   /** Equal to what was appended; undefined when there was none. */
   readonly metadata: unknown
