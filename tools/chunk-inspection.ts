@@ -93,6 +93,7 @@ export class ChunkInspection implements SurveyVisitor {
     await this.#sink.ready()
   }
 
+  /** As far as the disk gives them back: with too many bad sectors they end. */
   async #showRecords(): Promise<void> {
     const survey = this.#survey
     try {

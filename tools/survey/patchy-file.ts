@@ -12,8 +12,8 @@ const MAX_BAD_SECTORS = 1024
 const FILLER = 0xff
 
 /**
- * A file of which the disk may have lost some sectors (EIO): all the others are read, and nothing is tried twice. Any other error, and
- * too many bad sectors, are thrown as they are.
+ * A file of which the disk may have lost some sectors (EIO): all the others are read, and what is known to be bad is not tried
+ * again. Any other error, and too many bad sectors, are thrown as they are.
  */
 export class PatchyFile implements ReadableFile {
   readonly path: string
@@ -32,20 +32,42 @@ export class PatchyFile implements ReadableFile {
 
   /** See `DiskFile.read`; what can't be read is filled with other bytes, see `failureIn`. */
   async read(target: Uint8Array, offset: number): Promise<number> {
-    const first = Math.floor(offset / SECTOR_SIZE)
-    const count = Math.ceil((offset + target.length) / SECTOR_SIZE) - first
-    if (!this.#isBadIn(first, count)) {
+    if (!this.#isBadIn(offset, offset + target.length)) {
       try {
         return await this.#file.read(target, offset)
       } catch (error) {
-        if (systemErrorCode(error) !== 'EIO' || this.#bad.size >= MAX_BAD_SECTORS) throw error
-        if (count === 1) this.#bad.set(first, String(error))
+        if (systemErrorCode(error) !== 'EIO') throw error
       }
     }
-    if (count === 1) return this.#fill(target, offset)
-    const middle = (first + Math.floor(count / 2)) * SECTOR_SIZE - offset
-    const filled = await this.read(target.subarray(0, middle), offset)
-    return filled < middle ? filled : middle + (await this.read(target.subarray(middle), offset + middle))
+    return this.#readBySector(target, offset)
+  }
+
+  /** Not in halves: each of them would try the bad sector again. */
+  async #readBySector(target: Uint8Array, offset: number): Promise<number> {
+    let filled = 0
+    while (filled < target.length) {
+      const at = offset + filled
+      const sector = Math.floor(at / SECTOR_SIZE)
+      const piece = target.subarray(filled, filled + (sector + 1) * SECTOR_SIZE - at)
+      const count = await this.#readSector(sector, piece, at)
+      filled += count
+      if (count < piece.length) break
+    }
+    return filled
+  }
+
+  async #readSector(sector: number, piece: Uint8Array, offset: number): Promise<number> {
+    if (!this.#bad.has(sector)) {
+      try {
+        return await this.#file.read(piece, offset)
+      } catch (error) {
+        if (systemErrorCode(error) !== 'EIO' || this.#bad.size >= MAX_BAD_SECTORS) throw error
+        this.#bad.set(sector, String(error))
+      }
+    }
+    const size = Math.max(0, Math.min(piece.length, (await this.size()) - offset))
+    piece.fill(FILLER, 0, size)
+    return size
   }
 
   size(): Promise<number> {
@@ -56,7 +78,7 @@ export class PatchyFile implements ReadableFile {
     return this.#file.close()
   }
 
-  /** How much of these bytes was found unreadable, and why; null when none was. */
+  /** How many of the bytes between two offsets were found unreadable, and why; null when none was. */
   failureIn(from: number, to: number): string | null {
     let size = 0
     let why: string | null = null
@@ -70,15 +92,7 @@ export class PatchyFile implements ReadableFile {
     return why === null ? null : `${size} bytes of it can't be read: ${why}`
   }
 
-  #isBadIn(first: number, count: number): boolean {
-    if (this.#bad.size === 0) return false
-    for (let sector = first; sector < first + count; sector++) if (this.#bad.has(sector)) return true
-    return false
-  }
-
-  async #fill(target: Uint8Array, offset: number): Promise<number> {
-    const size = Math.max(0, Math.min(target.length, (await this.size()) - offset))
-    target.fill(FILLER, 0, size)
-    return size
+  #isBadIn(from: number, to: number): boolean {
+    return this.#bad.size > 0 && this.failureIn(from, to) !== null
   }
 }
